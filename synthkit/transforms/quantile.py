@@ -387,8 +387,9 @@ def _run_pieces(
     for side, (sign, wall, bound) in enumerate(((-1, before, low), (1, after, high))):
         knot = mean[0 if side == 0 else -1]
         if wall is not None:  # an atom ends the run: stay strictly off it
-            limit = wall - sign * (step / 2 if step else 0.0)
-            limit = np.nextafter(limit, -sign * np.inf)
+            # The gap is relative: nextafter(0.0) would be a denormal number, which a thread may flush to zero.
+            gap = 1e-9 * max(abs(wall), abs(knot - wall))
+            limit = wall - sign * max(step / 2, gap)
             reached = knot + sign * reach[side]
             edges[side] = max(limit, reached) if side == 0 else min(limit, reached)
         elif support.sum() >= 4 * min_count and len(values) > 3 and spread > 0:
