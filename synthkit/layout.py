@@ -31,12 +31,14 @@ class Field:
         size: 0 for a real number, else the number of codes: the entries are integers in [0, size).
         given: ``(field, codes)``: the entry applies only in rows where that earlier field of the same column has
             one of these codes. None: it always applies.
+        ordered: the codes are in order of value (cells of a number), so that neighbours are alike.
     """
 
     column: int
     part: str
     size: int = 0
     given: tuple[int, tuple[int, ...]] | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,13 +131,16 @@ class Layout:
 
     def to_json(self) -> list[list[Any]]:
         """A JSON value from which :meth:`from_json` rebuilds the layout."""
-        return [[f.column, f.part, f.size, None if f.given is None else [f.given[0], list(f.given[1])]] for f in self.fields]
+        return [
+            [f.column, f.part, f.size, None if f.given is None else [f.given[0], list(f.given[1])], f.ordered]
+            for f in self.fields
+        ]
 
     @classmethod
     def from_json(cls, value: Sequence[Sequence[Any]]) -> Layout:
         fields = []
-        for column, part, size, given in value:
-            fields.append(Field(column, part, size, None if given is None else (given[0], tuple(given[1]))))
+        for column, part, size, given, ordered in value:
+            fields.append(Field(column, part, size, None if given is None else (given[0], tuple(given[1])), ordered))
         return cls(tuple(fields))
 
 
