@@ -1,0 +1,14 @@
+"""Models: recipes by their registered name. To add one, see ``docs/adding_a_model.md``."""
+
+from synthkit.models.autoregressive import Autoregressive
+from synthkit.models.base import Model, ModelSpec, ModelTags
+from synthkit.models.copula import GaussianCopula
+from synthkit.models.independent import IndependentMarginals
+
+__all__ = ["MODELS", "Autoregressive", "GaussianCopula", "IndependentMarginals", "Model", "ModelSpec", "ModelTags"]
+
+MODELS: dict[str, type[ModelSpec]] = {
+    "autoregressive": Autoregressive,
+    "copula": GaussianCopula,
+    "independent": IndependentMarginals,
+}

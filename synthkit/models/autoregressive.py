@@ -1,0 +1,489 @@
+"""Any-order masked autoregression over the columns of a row: the default model.
+
+p(row) is a product of conditionals, one small net per coded field (a *node*). A net reads fixed features of the fields
+that come earlier in an order, and returns one softmax over {codes, null} and one over sub-cells of the code's offset.
+The order is: what is known first, then the rest in the table's order; training draws such orders, so every
+conditional that a caller can ask for has been learnt (order-agnostic training after Uria, Murray and Larochelle,
+"A Deep and Tractable Density Estimator", ICML 2014; all nets in one product after Germain et al., "MADE", ICML 2015).
+
+The nets share no weight and read fixed features, so each is stopped at its own best validation loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from synthkit.errors import ConditionError
+from synthkit.layout import Allowed, Encoded, Layout
+from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed, draw_codes
+from synthkit.models.nets import Node, buckets, code_features, cosines, nodes_of
+from synthkit.params import Interval, param
+
+__all__ = ["Autoregressive", "AutoregressiveModel"]
+
+_BLOCK = 2048  # rows completed at once: their first layer stays in cache
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Autoregressive(ModelSpec):
+    """Recipe of the autoregressive model.
+
+    Example:
+        >>> Autoregressive(width=64).width
+        64
+    """
+
+    name: ClassVar[str] = "autoregressive"
+
+    width: int = param(96, Interval(int, 1, 4096), "hidden units of each field's net")
+    depth: int = param(2, Interval(int, 1, 8), "hidden layers of each net")
+    features: int = param(24, Interval(int, 4, 512), "input features of a field with many codes")
+    smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
+    subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
+    dropout: float = param(0.1, Interval(float, 0, 0.9), "dropout of hidden units")
+    natural: float = param(0.5, Interval(float, 0, 1), "share of training steps in the table's own order")
+    lr: float = param(2e-3, Interval(float, 0, 1, closed="right"), "peak learning rate of AdamW")
+    weight_decay: float = param(1e-2, Interval(float, 0, 10), "decoupled weight decay of matrices")
+    batch_size: int = param(512, Interval(int, 1, 1 << 20), "rows per step")
+    epochs: float = param(30.0, Interval(float, 0, 1e6), "passes over the rows that the schedule plans")
+    ema: float = param(0.99, Interval(float, 0, 1), "decay of the averaged weights")
+    patience: int = param(8, Interval(int, 1, 1000), "validations without a better net before training stops")
+
+    def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> AutoregressiveModel:
+        model = AutoregressiveModel(self, layout)
+        model.take_frequencies(data, weight)
+        return model
+
+    def restore(self, layout: Layout) -> AutoregressiveModel:
+        return AutoregressiveModel(self, layout)
+
+    def recipe(self, rows: int) -> Recipe:
+        """The training plan for so many rows."""
+        per_epoch = max(rows // self.batch_size, 1)
+        steps = int(np.clip(self.epochs * per_epoch, 300, 20_000))
+        return Recipe(
+            steps=steps,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            ema=self.ema,
+            every=max(steps // 25, 10),
+            patience=self.patience,
+        )
+
+
+class AutoregressiveModel(Model):
+    """The nets of all nodes, batched. Shapes: B rows, N nodes, D input features in all, H hidden units."""
+
+    def __init__(self, spec: Autoregressive, layout: Layout) -> None:
+        super().__init__()
+        self.spec, self.layout = spec, layout
+        self.nodes = nodes = nodes_of(layout)
+        self.n_nodes = n = len(nodes)
+        h = spec.width
+        self.tokens = [node.tokens for node in nodes]
+        base = np.concatenate([[0], np.cumsum([t + 1 for t in self.tokens])]).astype(int)
+        widths = [min(t + 1, spec.features) for t in self.tokens]
+        self.slices = np.concatenate([[0], np.cumsum(widths)]).astype(int)
+        total, self.n_tokens = int(self.slices[-1]), int(base[-1])
+        self.register_buffer("base", torch.as_tensor(base[:-1]), persistent=False)
+        self.register_buffer("owner", torch.as_tensor(np.repeat(np.arange(n), widths)), persistent=False)
+        keep = np.concatenate([np.arange(w) + i * spec.features for i, w in enumerate(widths)] or [np.empty(0, int)])
+        self.register_buffer("keep", torch.as_tensor(keep), persistent=False)
+        self.register_buffer("table", torch.zeros(self.n_tokens, spec.features))
+        self.register_buffer("edges", torch.zeros(self.n_tokens + n))  # cumulative mass at the borders of each code
+        self.fine = [i for i, node in enumerate(nodes) if node.offset is not None]
+        # Offsets of nodes whose features hold cosines are read at full resolution.
+        self.exact = [i for i in self.fine if nodes[i].ordered and self.tokens[i] + 1 > spec.features]
+        self._index()
+        self._parameters_of_nets(total, n, h)
+
+    def _index(self) -> None:
+        """Where each node's entries lie in ``Encoded``."""
+        slot, nodes = self.layout.slot, self.nodes
+        self.code_slot = [slot[node.field] for node in nodes]
+        self.null_slot = [-1 if node.null is None else slot[node.null] for node in nodes]
+        self.nullable = [i for i, s in enumerate(self.null_slot) if s >= 0]
+        self.offset_slot = [slot[nodes[i].offset] for i in self.fine]  # type: ignore[index]
+
+    def _parameters_of_nets(self, total: int, n: int, h: int) -> None:
+        spec = self.spec
+        self.first = nn.Parameter(torch.randn(total, n, h) / math.sqrt(max(total, 1)) * 2)
+        self.first_bias = nn.Parameter(torch.zeros(n, h))
+        self.middle = nn.ParameterList(nn.Parameter(torch.randn(n, h, h) * 0.7 / math.sqrt(h)) for _ in range(spec.depth - 1))
+        self.middle_bias = nn.ParameterList(nn.Parameter(torch.zeros(n, 1, h)) for _ in range(spec.depth - 1))
+        self.buckets = buckets(self.tokens)
+        self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
+        self.head, self.head_smooth, self.head_bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
+        for k, bucket in enumerate(self.buckets):
+            size = max(self.tokens[i] for i in bucket)
+            self.head.append(nn.Parameter(torch.randn(len(bucket), h, size) * 0.02))
+            self.head_smooth.append(nn.Parameter(torch.zeros(len(bucket), h, spec.smooth)))
+            bias = torch.full((len(bucket), 1, size), -30.0)
+            for r, i in enumerate(bucket):
+                bias[r, 0, : self.tokens[i]] = 0.0
+            self.head_bias.append(nn.Parameter(bias))
+            self.register_buffer(f"basis{k}", torch.zeros(len(bucket), spec.smooth, size))
+        if self.fine:
+            m = len(self.fine)
+            self.fine_code = nn.Parameter(torch.randn(m, spec.features, h) * 0.02)
+            self.fine_head = nn.Parameter(torch.zeros(m, h, spec.subcells))
+            self.fine_bias = nn.Parameter(torch.zeros(m, 1, spec.subcells))
+
+    @torch.no_grad()
+    def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
+        """Closed-form start: marginal laws in the heads' biases, places of codes in the fixed features."""
+        tokens, known, _ = self._read(data)
+        generator = torch.Generator().manual_seed(0)
+        w = torch.ones(len(data)) if weight is None else weight.cpu().float() / float(weight.mean())
+        for i, node in enumerate(self.nodes):
+            seen = known[:, i].cpu() & (tokens[:, i].cpu() < self.tokens[i])
+            count = torch.bincount(tokens[:, i].cpu()[seen], weights=w[seen], minlength=self.tokens[i]).double()
+            k, r = self.place[i]
+            law = (count + 0.5) / (count.sum() + 0.5 * len(count))
+            self.head_bias[k][r, 0, : self.tokens[i]] = law.log().float()
+            mass = count[: node.size] / count[: node.size].sum().clamp(min=1e-12)
+            edge = torch.cat([torch.zeros(1), mass.cumsum(0).float()])
+            start = int(self.base[i]) + i
+            self.edges[start : start + node.size + 1] = edge
+            middle = (edge[1:] + edge[:-1]) / 2
+            first = int(self.base[i])
+            self.table[first : first + self.tokens[i] + 1] = code_features(node, middle, self.spec.features, generator)
+            if node.ordered and self.spec.smooth:
+                getattr(self, f"basis{k}")[r, :, : node.size] = cosines(middle, self.spec.smooth).T
+
+    # ---------------------------------------------------------------- reading and features
+    def _read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens ``(B, N)``, which nodes say anything ``(B, N)``, and offsets ``(B, n_fine)`` (-1 where unknown)."""
+        tokens = data.cat[:, self.code_slot].long()
+        known = data.cat_known[:, self.code_slot].clone()
+        for i in self.nullable:
+            is_known = data.cat_known[:, self.null_slot[i]]
+            is_null = is_known & (data.cat[:, self.null_slot[i]] == 1)
+            present = is_known & ~is_null & ~known[:, i]
+            tokens[:, i] = torch.where(is_null, self.nodes[i].size, torch.where(present, self.tokens[i], tokens[:, i]))
+            known[:, i] |= is_null | present
+        offsets = torch.where(data.num_known[:, self.offset_slot], data.num[:, self.offset_slot], -1.0)
+        return tokens, known, offsets
+
+    def _features(self, tokens: Tensor, known: Tensor, offsets: Tensor) -> Tensor:
+        """Input features ``(B, D)``; a node that says nothing is all zeros."""
+        x = self.table[tokens + self.base]
+        for q, i in enumerate(self.fine):
+            if i in self._exact_set:
+                x[:, i] = self._exact_features(i, tokens[:, i], offsets[:, q], x[:, i])
+        return (x * known[..., None]).flatten(1)[:, self.keep]
+
+    @property
+    def _exact_set(self) -> frozenset[int]:
+        return frozenset(self.exact)
+
+    def _exact_features(self, i: int, tokens: Tensor, offsets: Tensor, x: Tensor) -> Tensor:
+        """A number's features at its own place in the law rather than at its cell's middle."""
+        half = self.spec.features // 2
+        code = tokens.clamp(max=self.nodes[i].size - 1) + int(self.base[i]) + i
+        low, high = self.edges[code], self.edges[code + 1]
+        fine = cosines(low + offsets.clamp(min=0) * (high - low), half)
+        return torch.cat([torch.where((offsets >= 0)[:, None], fine, x[:, :half]), x[:, half:]], 1)
+
+    # ---------------------------------------------------------------- the nets
+    def _upper(self, h: Tensor, pick: slice) -> Tensor:
+        """From the first layer's sums ``(n, B, H)`` to the last hidden layer; ``pick`` says which nodes."""
+        h = F.relu(h)
+        for weight, bias in zip(self.middle, self.middle_bias, strict=True):
+            h = h + F.relu(torch.baddbmm(bias[pick], F.dropout(h, self.spec.dropout, self.training), weight[pick]))
+        return F.dropout(h, self.spec.dropout, self.training)
+
+    def _head(self, k: int) -> Tensor:
+        return self.head[k] + self.head_smooth[k] @ getattr(self, f"basis{k}") if self.spec.smooth else self.head[k]
+
+    def _order(self) -> Tensor:
+        """``(N, N)`` bool: may net j (row) read node i (column)? The table's order, or some columns first."""
+        n = self.n_nodes
+        position = torch.arange(n)
+        if self.training and n > 1 and float(torch.rand(())) >= self.spec.natural:
+            first = torch.randperm(n)[: int(torch.randint(1, n, ()))]
+            late = torch.ones(n, dtype=torch.long)
+            late[first] = 0
+            position = torch.argsort(torch.argsort(late * n + torch.arange(n)))
+        return (position[None, :] < position[:, None]).to(self.first.device)
+
+    def _hidden(self, partial: Encoded, target: Encoded) -> Tensor:
+        """Last hidden layer ``(N, B, H)``: each net reads what is known and the target's earlier hidden nodes."""
+        tokens, known, offsets = self._read(target)
+        x = self._features(tokens, known, offsets)
+        allow = self._order()[:, self.owner].T  # (D, N)
+        first = (self.first * allow[..., None]).flatten(1)
+        if bool(partial.cat_known.any()):
+            p_tokens, p_known, p_offsets = self._read(partial)
+            given = self._features(p_tokens, p_known, p_offsets)
+            full = self._full(partial)[:, self.owner]
+            h = (x * ~full) @ first + given @ self.first.flatten(1)
+            # "Has a value" is all that a half-known node may tell its elders; the value itself comes in its turn.
+            half = (p_known & ~self._full(partial))[:, self.owner]
+            h = h - (given * half) @ first
+        else:
+            h = x @ first
+        h = h.view(len(tokens), self.n_nodes, -1).transpose(0, 1) + self.first_bias[:, None]
+        return self._upper(h, slice(None))
+
+    def _full(self, partial: Encoded) -> Tensor:
+        """``(B, N)``: the node's code is known, or known to be null."""
+        full = partial.cat_known[:, self.code_slot].clone()
+        for i in self.nullable:
+            slot = self.null_slot[i]
+            full[:, i] |= partial.cat_known[:, slot] & (partial.cat[:, slot] == 1)
+        return full
+
+    # ---------------------------------------------------------------- loss
+    def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
+        """-log p of what ``target`` knows and ``partial`` does not, ``(rows,)``, in nats.
+
+        Offsets count relative to the uniform law of their cell.
+        """
+        return self._losses(partial, target).sum(0)
+
+    def column_losses(self, target: Encoded) -> Tensor:
+        nothing = self.layout.empty(len(target), target.cat.device)
+        return self._losses(nothing, target).mean(1)
+
+    def unit_axis(self, name: str) -> tuple[int, Tensor | None] | None:
+        stem, _, number = name.partition(".")
+        if stem.startswith("head"):
+            return 0, torch.tensor(self.buckets[int(number)])
+        if stem.startswith("fine"):
+            return 0, torch.tensor(self.fine)
+        return (1, None) if stem == "first" else (0, None)
+
+    def _losses(self, partial: Encoded, target: Encoded) -> Tensor:
+        """``(N, B)`` loss of each node."""
+        h = self._hidden(partial, target)
+        tokens, known, offsets = self._read(target)
+        done, half = self._full(partial), self._read(partial)[1]
+        counts = (known & (tokens < torch.tensor(self.tokens, device=tokens.device)) & ~done).T
+        out = torch.zeros(h.shape[:2], device=h.device)
+        for k, bucket in enumerate(self.buckets):
+            logits = torch.baddbmm(self.head_bias[k], h[bucket], self._head(k))
+            if bool(half.any()):
+                logits = self._forbid_null(logits, bucket, half & ~done)
+            goal = tokens[:, bucket].T.clamp(max=logits.shape[2] - 1)
+            loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
+            out = out.index_add(0, torch.tensor(bucket, device=h.device), torch.where(counts[bucket], loss, 0.0))
+        if self.fine:
+            logits = self._fine_logits(h[self.fine], tokens[:, self.fine].T)
+            hidden = (offsets >= 0) & ~partial.num_known[:, self.offset_slot]
+            goal = (offsets.T.clamp(0, 1) * self.spec.subcells).long().clamp(max=self.spec.subcells - 1)
+            loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
+            loss = torch.where(hidden.T, loss - math.log(self.spec.subcells), 0.0)
+            out = out.index_add(0, torch.tensor(self.fine, device=h.device), loss)
+        return out
+
+    def _forbid_null(self, logits: Tensor, bucket: list[int], present: Tensor) -> Tensor:
+        """Where a value is known to be there, null has no probability."""
+        mask = torch.zeros_like(logits, dtype=torch.bool)
+        for r, i in enumerate(bucket):
+            if i in self.nullable:
+                mask[r, :, self.nodes[i].size] = present[:, i]
+        return logits.masked_fill(mask, -1e9)
+
+    def _fine_logits(self, h: Tensor, tokens: Tensor, which: slice = slice(None)) -> Tensor:
+        """Logits of the offset's sub-cell ``(n_fine, B, subcells)``, given the code that was drawn."""
+        base = self.base[self.fine][which]
+        code = self.table[tokens + base[:, None]]
+        g = F.relu(h + torch.bmm(code, self.fine_code[which]))
+        return torch.baddbmm(self.fine_bias[which], g, self.fine_head[which])
+
+    # ---------------------------------------------------------------- drawing
+    @torch.no_grad()
+    def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
+        rules = check_allowed(allowed, self.layout)
+        heads = [self._head(k) for k in range(len(self.buckets))]
+        order = sorted(range(self.n_nodes), key=lambda i: (self.nodes[i].field not in rules, i))
+        tables = self._tables(len(partial))
+        parts = [
+            self._complete_block(partial.take(slice(a, a + _BLOCK)), rules, order, heads, tables)
+            for a in range(0, max(len(partial), 1), _BLOCK)
+        ]
+        return Encoded.concat(parts)
+
+    def _tables(self, rows: int) -> list[Tensor | None]:
+        """What each token of a node adds to the first layer, where a look-up beats a product."""
+        tables: list[Tensor | None] = []
+        for i in range(self.n_nodes):
+            few = self.tokens[i] + 1 <= max(rows // 2, 1) and i not in self._exact_set
+            a, b = int(self.slices[i]), int(self.slices[i + 1])
+            first = int(self.base[i])
+            rows_of = self.table[first : first + self.tokens[i] + 1, : b - a]
+            tables.append(rows_of @ self.first[a:b].flatten(1) if few else None)
+        return tables
+
+    def _complete_block(
+        self, partial: Encoded, rules: Mapping[int, Allowed], order: list[int], heads: list[Tensor], tables: list[Tensor | None]
+    ) -> Encoded:
+        tokens, known, offsets = self._read(partial)
+        full = self._full(partial)
+        rows, n, h = len(tokens), self.n_nodes, self.spec.width
+        sums = self.first_bias.expand(rows, n, h).contiguous()
+        if bool(known.any()):
+            sums += (self._features(tokens, known, offsets) @ self.first.flatten(1)).view(rows, n, h)
+        out = _Draft(partial)
+        for at, i in enumerate(order):
+            todo = ~full[:, i] & self._open(out, i)
+            fine = self.fine.index(i) if i in self.fine else None
+            if bool(todo.all()):
+                pick: Tensor | slice = slice(None)
+            elif bool(todo.any()):
+                pick = todo.nonzero().squeeze(1)
+            else:
+                pick = torch.empty(0, dtype=torch.long, device=sums.device)
+            top = self._upper(sums[pick, i][None], slice(i, i + 1))[0]
+            before = tokens[pick, i].clone(), known[pick, i].clone(), (offsets[pick, fine].clone() if fine is not None else None)
+            drawn = self._draw(i, top, heads, before[1], rules.get(self.nodes[i].field))
+            tokens[pick, i] = drawn
+            known[pick, i] = True
+            self._write(out, i, pick, drawn)
+            if fine is not None:
+                self._draw_offsets(out, i, fine, sums, tokens, offsets, rules.get(self.nodes[i].field))
+            later = order[at + 1 :]
+            if later and len(top):
+                self._add(sums, i, pick, later, at, order, tokens, offsets, before, tables)
+        return out.encoded()
+
+    def _open(self, out: _Draft, i: int) -> Tensor:
+        """Rows where node i applies, given what is drawn of its column (its own null flag apart)."""
+        node = self.nodes[i]
+        given = self.layout.fields[node.field].given
+        rows = out.cat.shape[0]
+        if given is None or given[0] == node.null:
+            return torch.ones(rows, dtype=torch.bool, device=out.cat.device)
+        slot = self.layout.slot[given[0]]
+        inside = torch.isin(out.cat[:, slot].long(), torch.tensor(given[1], device=out.cat.device))
+        return out.cat_known[:, slot] & inside
+
+    def _draw(self, i: int, top: Tensor, heads: list[Tensor], present: Tensor, rule: Allowed | None) -> Tensor:
+        k, r = self.place[i]
+        logits = (top @ heads[k][r] + self.head_bias[k][r])[:, : self.tokens[i]]
+        size = self.nodes[i].size
+        if self.nodes[i].null is not None:
+            forbid = torch.ones_like(present) if rule is not None else present
+            logits[:, size:] = logits[:, size:].masked_fill(forbid[:, None], -torch.inf)
+        if rule is not None:
+            logits[:, :size] = logits[:, :size] + rule.weights.to(logits).log()
+            if not bool(torch.isfinite(logits).any(1).all()):
+                raise ConditionError(f"Model.complete: argument 'allowed' leaves nothing for field {self.nodes[i].field}.")
+        return draw_codes(logits)
+
+    def _write(self, out: _Draft, i: int, pick: Tensor | slice, drawn: Tensor) -> None:
+        node = self.nodes[i]
+        if node.null is None:
+            out.put_code(self.code_slot[i], pick, drawn)
+            return
+        null = drawn == node.size
+        out.put_code(self.null_slot[i], pick, null.long())
+        out.put_code(self.code_slot[i], pick, torch.where(null, 0, drawn), ~null)
+
+    def _draw_offsets(
+        self, out: _Draft, i: int, q: int, sums: Tensor, tokens: Tensor, offsets: Tensor, rule: Allowed | None
+    ) -> None:
+        """Offsets of node i in the rows where one applies and none is known."""
+        node, slot = self.nodes[i], self.offset_slot[q]
+        given = self.layout.fields[node.offset].given  # type: ignore[index]
+        table = torch.zeros(self.tokens[i] + 1, dtype=torch.bool, device=sums.device)
+        table[list(given[1]) if given else slice(0, node.size)] = True
+        rows = (table[tokens[:, i]] & out.cat_known[:, self.code_slot[i]] & ~out.num_known[:, slot]).nonzero().squeeze(1)
+        if not len(rows):
+            return
+        code = tokens[rows, i]
+        top = self._upper(sums[rows, i][None], slice(i, i + 1))
+        logits = self._fine_logits(top, code[None], slice(q, q + 1))[0]
+        s = self.spec.subcells
+        left = torch.arange(s, device=sums.device) / s
+        low, high = left.expand(len(rows), s), (left + 1 / s).expand(len(rows), s)
+        if rule is not None:
+            low = torch.maximum(low, rule.low.to(low)[code][:, None])
+            high = torch.minimum(high, rule.high.to(high)[code][:, None])
+            room = (high - low).clamp(min=0) * s
+            stuck = ~(room > 0).any(1)  # an interval of no width: keep its sub-cell
+            room[stuck] = ((low - high)[stuck] <= 0).float() + 1e-6
+            logits = logits + room.log()
+        sub = draw_codes(logits)[:, None]
+        a, b = low.gather(1, sub).squeeze(1), high.gather(1, sub).squeeze(1)
+        value = (a + torch.rand(len(rows), device=a.device) * (b - a)).clamp(0, 1)
+        out.put_number(slot, rows, value)
+        offsets[rows, q] = value
+
+    def _add(
+        self,
+        sums: Tensor,
+        i: int,
+        pick: Tensor | slice,
+        later: list[int],
+        at: int,
+        order: list[int],
+        tokens: Tensor,
+        offsets: Tensor,
+        before: tuple[Tensor, Tensor, Tensor | None],
+        tables: list[Tensor | None],
+    ) -> None:
+        """Add what was just drawn of node i to the first layer of the nets that come later."""
+        straight = order == list(range(self.n_nodes))
+        cols: slice | list[int] = slice(i + 1, self.n_nodes) if straight else later
+        rows, h = len(tokens[pick, i]), self.spec.width
+        table = tables[i]
+        if table is not None:
+            shaped = table.view(-1, self.n_nodes, h)[:, cols]
+            add = shaped[tokens[pick, i]]
+            old = shaped[before[0]] * before[1][:, None, None] if bool(before[1].any()) else None
+        else:
+            weight = self.first[int(self.slices[i]) : int(self.slices[i + 1]), cols].flatten(1)
+            q = self.fine.index(i) if i in self.fine else None
+            new = self._one_features(i, tokens[pick, i], None if q is None else offsets[pick, q])
+            add = (new @ weight).view(rows, -1, h)
+            old = None
+            if bool(before[1].any()):
+                old = ((self._one_features(i, before[0], before[2]) * before[1][:, None]) @ weight).view(rows, -1, h)
+        if old is not None:
+            add = add - old
+        if isinstance(pick, slice) and isinstance(cols, slice):
+            sums[:, cols] += add
+        elif isinstance(pick, slice):
+            sums[:, cols] = sums[:, cols] + add
+        elif isinstance(cols, slice):
+            sums[pick, cols] = sums[pick, cols] + add
+        else:
+            sums[pick[:, None], torch.tensor(cols)] += add
+
+    def _one_features(self, i: int, tokens: Tensor, offsets: Tensor | None) -> Tensor:
+        x = self.table[tokens + int(self.base[i])]
+        if offsets is not None and i in self._exact_set:
+            x = self._exact_features(i, tokens, offsets, x)
+        return x[:, : int(self.slices[i + 1] - self.slices[i])]
+
+
+class _Draft:
+    """An ``Encoded`` being filled in."""
+
+    def __init__(self, partial: Encoded) -> None:
+        self.num, self.cat = partial.num.clone(), partial.cat.clone()
+        self.num_known, self.cat_known = partial.num_known.clone(), partial.cat_known.clone()
+
+    def put_code(self, slot: int, pick: Tensor | slice, value: Tensor, where: Tensor | None = None) -> None:
+        """Write codes where none is known (and ``where`` holds)."""
+        free = ~self.cat_known[pick, slot] if where is None else ~self.cat_known[pick, slot] & where
+        self.cat[pick, slot] = torch.where(free, value.to(self.cat.dtype), self.cat[pick, slot])
+        self.cat_known[pick, slot] |= free
+
+    def put_number(self, slot: int, rows: Tensor, value: Tensor) -> None:
+        self.num[rows, slot] = value.to(self.num.dtype)
+        self.num_known[rows, slot] = True
+
+    def encoded(self) -> Encoded:
+        return Encoded(self.num, self.cat, self.num_known, self.cat_known)

@@ -1,0 +1,191 @@
+"""Gaussian copula over the codec's fields: closed form, a reference that nets are tested against.
+
+Every node (a column's code, null among it) is a cut of one normal score, ordered as its codes are; the scores are
+jointly normal with the correlation of the observed scores (Nelsen, "An Introduction to Copulas", 2006). Conditions
+draw the remaining scores from the conditional normal law; a known code stands for the middle of its stretch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from synthkit.layout import Allowed, Encoded, Layout
+from synthkit.models.base import Model, ModelSpec, ModelTags, check_allowed, draw_codes
+from synthkit.models.independent import uniform_offsets
+from synthkit.models.nets import nodes_of
+from synthkit.params import Interval, param
+
+__all__ = ["GaussianCopula", "GaussianCopulaModel"]
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class GaussianCopula(ModelSpec):
+    """Recipe of the Gaussian copula."""
+
+    name: ClassVar[str] = "copula"
+
+    shrinkage: float = param(0.001, Interval(float, 0, 1), "share of the identity in the correlation matrix")
+
+    def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> GaussianCopulaModel:
+        model = GaussianCopulaModel(self, layout)
+        model.estimate(data, weight)
+        return model
+
+    def restore(self, layout: Layout) -> GaussianCopulaModel:
+        return GaussianCopulaModel(self, layout)
+
+
+class GaussianCopulaModel(Model):
+    """Cumulative marginals per node and one correlation matrix."""
+
+    tags: ClassVar[ModelTags] = ModelTags(has_log_prob=False, trains=False)
+
+    def __init__(self, spec: GaussianCopula, layout: Layout) -> None:
+        super().__init__()
+        self.spec, self.layout = spec, layout
+        self.nodes = nodes_of(layout)
+        for i, node in enumerate(self.nodes):
+            self.register_buffer(f"edges{i}", torch.linspace(0, 1, node.tokens + 1))
+        self.register_buffer("correlation", torch.eye(len(self.nodes)))
+
+    def _tokens(self, data: Encoded) -> tuple[Tensor, Tensor]:
+        """Tokens ``(B, N)`` (null is the last) and which are known."""
+        slot = self.layout.slot
+        tokens = torch.zeros(len(data), len(self.nodes), dtype=torch.long, device=data.cat.device)
+        known = torch.zeros_like(tokens, dtype=torch.bool)
+        for i, node in enumerate(self.nodes):
+            tokens[:, i], known[:, i] = data.cat[:, slot[node.field]].long(), data.cat_known[:, slot[node.field]]
+            if node.null is not None:
+                null = data.cat_known[:, slot[node.null]] & (data.cat[:, slot[node.null]] == 1)
+                tokens[:, i] = torch.where(null, node.size, tokens[:, i])
+                known[:, i] |= null
+        return tokens, known
+
+    def _scores(self, tokens: Tensor, known: Tensor) -> Tensor:
+        columns = []
+        for i in range(len(self.nodes)):
+            edges = getattr(self, f"edges{i}")
+            middle = (edges[tokens[:, i]] + edges[tokens[:, i] + 1]) / 2
+            columns.append(_normal_quantile(middle))
+        z = torch.stack(columns, 1) if columns else tokens.double()
+        return torch.where(known, z, 0.0)
+
+    @torch.no_grad()
+    def estimate(self, data: Encoded, weight: Tensor | None) -> None:
+        """Take marginals and correlation from data."""
+        tokens, known = self._tokens(data)
+        w = torch.ones(len(data), device=tokens.device) if weight is None else weight.float()
+        for i, node in enumerate(self.nodes):
+            at = known[:, i]
+            count = torch.bincount(tokens[at, i], weights=w[at], minlength=node.tokens).double()
+            law = (count + 1e-6) / (count.sum() + 1e-6 * node.tokens)
+            getattr(self, f"edges{i}")[1:] = law.cumsum(0).clamp(max=1.0)
+        if not self.nodes:
+            return
+        z = self._scores(tokens, known).double()
+        both = known.double() * w[:, None].double()
+        z = torch.where(known, z - (z * both).sum(0) / both.sum(0).clamp(min=1e-9), 0.0)
+        covariance = (z * w[:, None].double()).T @ z
+        scale = covariance.diagonal().clamp(min=1e-9).sqrt()
+        r = covariance / scale[:, None] / scale[None, :]
+        r.fill_diagonal_(1.0)
+        values, vectors = torch.linalg.eigh(r)  # pairwise gaps can make it indefinite
+        r = vectors @ torch.diag(values.clamp(min=1e-4)) @ vectors.T
+        d = r.diagonal().sqrt()
+        r = r / d[:, None] / d[None, :]
+        s = self.spec.shrinkage
+        self.correlation.copy_((1 - s) * r + s * torch.eye(len(r), dtype=r.dtype, device=r.device))
+
+    def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
+        """A surrogate, the marginals' -log p (the copula is fitted in closed form, never by this)."""
+        tokens, known = self._tokens(target)
+        done = self._tokens(partial)[1]
+        out = torch.zeros(len(target), device=tokens.device)
+        for i in range(len(self.nodes)):
+            law = getattr(self, f"edges{i}").diff().clamp(min=1e-12).log()
+            out = out - torch.where(known[:, i] & ~done[:, i], law[tokens[:, i]], 0.0)
+        return out
+
+    @torch.no_grad()
+    def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
+        rules = check_allowed(allowed, self.layout)
+        tokens, known = self._tokens(partial)
+        z = self._scores(tokens, known).double()
+        num, cat = partial.num.clone(), partial.cat.clone()
+        num_known, cat_known = partial.num_known.clone(), partial.cat_known.clone()
+        order = sorted(range(len(self.nodes)), key=lambda i: (self.nodes[i].field not in rules, i))
+        given = known.clone()
+        for i in order:
+            mean, spread = self._conditional(i, z, given)
+            self._place(i, mean, spread, z, given, rules, (cat, cat_known))
+        draft = Encoded(num, cat, num_known, cat_known)
+        open_num, _ = self.layout.applies(draft)
+        for i in self.layout.num:
+            slot = self.layout.slot[i]
+            rows = (open_num[:, slot] & ~num_known[:, slot]).nonzero().squeeze(1)
+            num[rows, slot] = uniform_offsets(self.layout, i, draft, rows, rules)
+            num_known[rows, slot] = True
+        return Encoded(num, cat, num_known, cat_known)
+
+    def _conditional(self, i: int, z: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of score i given the scores drawn so far, rows grouped by what is given."""
+        mean = torch.zeros(len(z), dtype=torch.float64, device=z.device)
+        spread = torch.ones_like(mean)
+        if not len(z):
+            return mean, spread
+        patterns, inverse = torch.unique(given, dim=0, return_inverse=True)
+        r = self.correlation.double()
+        for k, pattern in enumerate(patterns):
+            at, rows = pattern.nonzero().squeeze(1), inverse == k
+            if not len(at):
+                continue
+            solved = torch.linalg.solve(r[at][:, at], r[at, i])
+            mean[rows] = z[rows][:, at] @ solved
+            spread[rows] = (1 - r[at, i] @ solved).clamp(min=1e-6).sqrt()
+        return mean, spread
+
+    def _place(
+        self,
+        i: int,
+        mean: Tensor,
+        spread: Tensor,
+        z: Tensor,
+        given: Tensor,
+        rules: Mapping[int, Allowed],
+        codes: tuple[Tensor, Tensor],
+    ) -> None:
+        """Draw node i in the rows where it is hidden, and write its codes and its score."""
+        node, slot = self.nodes[i], self.layout.slot
+        cat, cat_known = codes
+        rows = (~given[:, i]).nonzero().squeeze(1)
+        cuts = _normal_quantile(getattr(self, f"edges{i}").double())
+        below = torch.special.ndtr((cuts[None, :] - mean[rows, None]) / spread[rows, None])
+        law = below.diff(dim=1).clamp(min=1e-12).log()
+        if node.null is not None:
+            present = cat_known[rows, slot[node.null]] & (cat[rows, slot[node.null]] == 0)
+            ban = torch.ones_like(present) if node.field in rules else present
+            law[:, node.size] = law[:, node.size].masked_fill(ban, -torch.inf)
+        if node.field in rules:
+            law[:, : node.size] = law[:, : node.size] + rules[node.field].weights.to(law).log()
+        token = draw_codes(law) if len(rows) else rows
+        null = (token == node.size) & (node.null is not None)
+        if node.null is not None:
+            cat[rows, slot[node.null]] = null.to(cat.dtype)
+            cat_known[rows, slot[node.null]] = True
+        cat[rows, slot[node.field]] = torch.where(null, 0, token).to(cat.dtype)
+        cat_known[rows, slot[node.field]] = ~null
+        edges = getattr(self, f"edges{i}").double()
+        low, high = edges[token], edges[token + 1]
+        # Inside the drawn stretch the score is uniform in probability: keeps correlations of coarse codes alive.
+        z[rows, i] = _normal_quantile(low + torch.rand(len(rows), dtype=torch.float64, device=z.device) * (high - low))
+        given[:, i] = True
+
+
+def _normal_quantile(u: Tensor) -> Tensor:
+    return torch.special.ndtri(u.clamp(1e-7, 1 - 1e-7)) if u.is_floating_point() else u * math.nan

@@ -1,0 +1,338 @@
+"""The training loop: AdamW, a schedule that follows steps, EMA weights, early stopping, checkpoints, exact resume.
+
+One loop serves every model. Step s is seeded by (seed, s), so that a run depends on nothing but its seed and its
+number of steps: a fit that the clock ended is repeated bit for bit by ``max_steps``, and a resumed fit is bit-equal
+to one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthkit import io
+from synthkit.errors import LoadError, SynthkitWarning, TrainingError
+from synthkit.layout import Encoded
+from synthkit.models.base import Model, Recipe, Stage
+from synthkit.runtime import entropy, seeded
+
+__all__ = ["Progress", "ProgressBar", "Recipe", "Trainer"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of a training log. Losses are means per row, in nats where the model has a likelihood.
+
+    Attributes:
+        step, planned: steps done, and the length of the schedule.
+        train_loss, valid_loss: None where there is none.
+        best: the lowest validation loss so far.
+        seconds: since the fit began.
+    """
+
+    step: int
+    planned: int
+    train_loss: float
+    valid_loss: float | None
+    best: float | None
+    seconds: float
+
+
+class ProgressBar:
+    """A tqdm bar on stderr, given to ``Trainer.fit`` as ``progress``."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, progress: Progress) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=progress.planned, unit="step", leave=False)
+        self._bar.update(progress.step - self._bar.n)
+        if progress.valid_loss is not None:
+            self._bar.set_postfix(valid=f"{progress.valid_loss:.3f}", best=f"{progress.best:.3f}")
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@dataclass
+class Trainer:
+    """Fits one model. Every attribute is public, so that a callback can look; none is needed after the fit.
+
+    Args:
+        recipe: how to train.
+        seed: of batches, masks and dropout.
+        max_steps, max_seconds: stop there; neither changes what the steps before do.
+        progress: called with a :class:`Progress` at each validation; returning True stops the fit.
+        checkpoint: a file written at each validation, from which ``resume`` goes on.
+    """
+
+    recipe: Recipe
+    seed: int = 0
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    progress: Callable[[Progress], bool | None] | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    history: list[Progress] = field(default_factory=list)
+    step: int = 0
+    stopped_by: str = ""
+
+    def fit(
+        self,
+        model: Model,
+        train: Encoded,
+        valid: Encoded | None = None,
+        *,
+        weight: Tensor | None = None,
+        valid_weight: Tensor | None = None,
+        resume: str | os.PathLike[str] | None = None,
+    ) -> list[Progress]:
+        """Train ``model`` in place and leave it in eval mode with its best weights.
+
+        Args:
+            train, valid: rows to learn from and to stop by; on the model's device.
+            weight, valid_weight: ``(rows,)`` factors of the rows' losses.
+            resume: a checkpoint of the same model, data and seed to go on from.
+
+        Raises:
+            TrainingError: the loss is not finite.
+            LoadError: the checkpoint is unreadable or of another model.
+        """
+        self._setup(model, train, valid, weight, valid_weight)
+        if resume is not None:
+            self._load(resume)
+        with seeded(self.seed, train.cat.device):
+            try:
+                self._loop()
+            except KeyboardInterrupt:
+                self.stopped_by = "Ctrl-C"
+                warnings.warn(
+                    f"Trainer: interrupted after {self.step} steps; the best weights so far are kept.",
+                    SynthkitWarning,
+                    stacklevel=3,
+                )
+        self._keep_best()
+        model.eval()
+        return self.history
+
+    # ---------------------------------------------------------------- the loop
+    def _setup(
+        self, model: Model, train: Encoded, valid: Encoded | None, weight: Tensor | None, valid_weight: Tensor | None
+    ) -> None:
+        self._model, self._train, self._valid = model, train, valid
+        self._weight = None if weight is None else weight / weight.mean()
+        self._valid_weight = valid_weight
+        self._names = [n for n, p in model.named_parameters() if p.requires_grad]
+        self._params = [p for p in model.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in self._params if p.dim() >= 2], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in self._params if p.dim() < 2], "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.recipe.lr, betas=self.recipe.betas, fused=True)
+        self._ema = [p.detach().clone() for p in self._params]
+        self._best: list[Tensor] | None = None
+        self._best_loss, self._stale = math.inf, 0
+        self._unit_best: Tensor | None = None
+        self._order: tuple[int, Tensor] | None = None
+
+    def _loop(self) -> None:
+        start, running = time.monotonic(), 0.0
+        planned = self.recipe.steps
+        last = planned if self.max_steps is None else min(planned, self.max_steps)
+        while self.step < last:
+            running = self._one_step()
+            self.step += 1
+            seconds = time.monotonic() - start
+            late = self.max_seconds is not None and seconds >= self.max_seconds
+            if self.step % self.recipe.every == 0 or self.step == last or late:
+                if not math.isfinite(running):
+                    raise TrainingError(
+                        f"Trainer: the loss is not finite at step {self.step}; lower the model's 'lr', or check the "
+                        "columns for extreme values."
+                    )
+                if self._report(running, planned, seconds):
+                    break
+            if late:
+                self.stopped_by = "max_seconds"
+                break
+
+    def _batch(self) -> Tensor:
+        """Row numbers of this step's batch: a fresh permutation each epoch, computed from the step alone."""
+        rows = len(self._train)
+        size = min(self.recipe.batch_size, rows)
+        per_epoch = max(rows // size, 1)
+        epoch, k = divmod(self.step, per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            order = np.random.default_rng(entropy(self.seed, 1, epoch)).permutation(rows)
+            self._order = epoch, torch.from_numpy(order).to(self._train.cat.device)
+        return self._order[1][k * size : (k + 1) * size]
+
+    def _one_step(self) -> float:
+        model, recipe = self._model, self.recipe
+        stage = self._stage(model.stages)
+        index = self._batch()
+        batch = self._train.take(index)
+        nothing = model.layout.empty(len(batch), batch.cat.device)
+        torch.manual_seed(entropy(self.seed, 2, self.step))
+        model.train()
+        total = 0.0
+        for phase in stage.phases:
+            if self.step % phase.every:
+                continue
+            loss = model(nothing, batch, phase=phase.name)
+            loss = (loss if self._weight is None else loss * self._weight[index]).mean()
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            for name, p in zip(self._names, self._params, strict=True):
+                if not name.startswith(phase.parameters):
+                    p.grad = None
+            torch.nn.utils.clip_grad_norm_(self._params, recipe.clip, foreach=True)
+            for group in self._optimizer.param_groups:
+                group["lr"] = recipe.lr * self._rate() * phase.lr_factor
+            self._optimizer.step()
+            total += float(loss.detach())
+        decay = min(recipe.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self._ema, [p.detach() for p in self._params], 1 - decay)
+        return total
+
+    def _stage(self, stages: tuple[Stage, ...]) -> Stage:
+        done, upto = self.step / max(self.recipe.steps, 1), 0.0
+        for stage in stages:
+            upto += stage.share
+            if done < upto:
+                return stage
+        return stages[-1]
+
+    def _rate(self) -> float:
+        """Warm-up, then half a cosine down to 2 % over the planned steps."""
+        done = self.step / max(self.recipe.steps, 1)
+        return min(1.0, (self.step + 1) / self.recipe.warmup) * (0.51 + 0.49 * math.cos(math.pi * min(done, 1.0)))
+
+    # ---------------------------------------------------------------- validation, best weights
+    def _report(self, train_loss: float, planned: int, seconds: float) -> bool:
+        """Validate the averaged weights, remember the best, tell the callback. True: stop."""
+        valid_loss, stop = None, False
+        if self._valid is not None and len(self._valid):
+            valid_loss = self._validate()
+            if self._stale >= self.recipe.patience:
+                self.stopped_by, stop = "early stopping", True
+        best = None if valid_loss is None else self._best_loss
+        line = Progress(self.step, planned, train_loss, valid_loss, best, seconds)
+        self.history.append(line)
+        if self.checkpoint is not None:
+            self._save(self.checkpoint)
+        if self.progress is not None and self.progress(line):
+            self.stopped_by, stop = "the progress callback", True
+        return stop
+
+    def _validate(self) -> float:
+        assert self._valid is not None
+        model = self._model
+        current = [p.detach().clone() for p in self._params]
+        self._assign(self._ema)
+        model.eval()
+        with torch.no_grad():
+            units = model.column_losses(self._valid) if self._valid_weight is None else None
+            if units is not None:
+                loss = float(units.sum())
+                improved = self._keep_units(units)
+            else:
+                rows = model(model.layout.empty(len(self._valid), self._valid.cat.device), self._valid)
+                w = self._valid_weight
+                loss = float(rows.mean() if w is None else (rows * w).sum() / w.sum())
+                improved = loss < self._best_loss
+                if improved:
+                    self._best = [p.detach().clone() for p in self._params]
+        self._stale = 0 if improved else self._stale + 1
+        self._best_loss = min(self._best_loss, loss)
+        self._assign(current)
+        return loss
+
+    def _keep_units(self, units: Tensor) -> bool:
+        """Each independent part of the model keeps its own best moment. True if any part is clearly better."""
+        if self._unit_best is None or self._best is None:
+            self._unit_best = units.clone()
+            self._best = [p.detach().clone() for p in self._params]
+            return True
+        better = units < self._unit_best
+        clear = bool((units < self._unit_best - 1e-4).any())
+        self._unit_best = torch.minimum(units, self._unit_best)
+        for name, p, best in zip(self._names, self._params, self._best, strict=True):
+            unit = self._model.unit_axis(name)
+            if unit is None:  # shared by all parts: it follows the last clear progress
+                if clear:
+                    best.copy_(p.detach())
+                continue
+            axis, index = unit
+            keep = better if index is None else better[index.to(better.device)]
+            shape = [1] * p.dim()
+            shape[axis] = -1
+            best.copy_(torch.where(keep.view(shape), p.detach(), best))
+        return clear
+
+    def _assign(self, values: list[Tensor]) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self._params, values)
+
+    def _keep_best(self) -> None:
+        self._assign(self._best if self._best is not None else self._ema)
+
+    # ---------------------------------------------------------------- checkpoints
+    def _save(self, path: str | os.PathLike[str]) -> None:
+        arrays: dict[str, Any] = {}
+        for prefix, tensors in (("param", self._params), ("ema", self._ema), ("best", self._best or [])):
+            for name, t in zip(self._names, tensors, strict=False):
+                arrays[f"{prefix}/{name}"] = t.detach().cpu().numpy()
+        for name, p in zip(self._names, self._params, strict=True):
+            for key, value in self._optimizer.state.get(p, {}).items():
+                arrays[f"optimizer/{key}/{name}"] = torch.as_tensor(value).cpu().numpy()
+        if self._unit_best is not None:
+            arrays["unit_best"] = self._unit_best.cpu().numpy()
+        state = {
+            "step": self.step,
+            "seed": self.seed,
+            "best_loss": self._best_loss if math.isfinite(self._best_loss) else None,
+            "stale": self._stale,
+            "recipe": asdict(self.recipe),
+            "history": [asdict(p) for p in self.history],
+        }
+        io.save(path, "checkpoint", state, arrays)
+
+    def _load(self, path: str | os.PathLike[str]) -> None:
+        state, arrays = io.load(path, "checkpoint")
+        if state["seed"] != self.seed or state["recipe"]["steps"] != self.recipe.steps:
+            raise LoadError("Trainer.fit: argument 'resume' is a checkpoint of another seed or recipe.")
+        self._assign(self._tensors(arrays, "param"))
+        self._ema = self._tensors(arrays, "ema")
+        self._best = self._tensors(arrays, "best") if any(k.startswith("best/") for k in arrays) else None
+        for name, p in zip(self._names, self._params, strict=True):
+            keys = [k for k in arrays if k.startswith("optimizer/") and k.endswith("/" + name)]
+            keys = [k for k in keys if k.split("/", 2)[2] == name]
+            self._optimizer.state[p] = {k.split("/")[1]: torch.as_tensor(arrays[k]).to(p.device) for k in keys}
+        if "unit_best" in arrays:
+            self._unit_best = torch.as_tensor(arrays["unit_best"])
+        self.step, self._stale = int(state["step"]), int(state["stale"])
+        self._best_loss = math.inf if state["best_loss"] is None else float(state["best_loss"])
+        self.history = [Progress(**line) for line in state["history"]]
+
+    def _tensors(self, arrays: Mapping[str, Any], prefix: str) -> list[Tensor]:
+        out = []
+        for name, p in zip(self._names, self._params, strict=True):
+            array = arrays.get(f"{prefix}/{name}")
+            if array is None or tuple(array.shape) != tuple(p.shape):
+                raise LoadError("Trainer.fit: argument 'resume' is a checkpoint of another model.")
+            out.append(torch.as_tensor(array).to(p.device))
+        return out
