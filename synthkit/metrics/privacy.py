@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from synthkit.metrics.tables import Coded, Kinds, code_tables, row_keys
 
 __all__ = ["copy_rate", "dcr_share", "mia_auc"]
 
-_CELLS = 16_000_000  # distances held at a time: 64 MB
+_BLOCK = (64, 2048)  # distances held at a time: 512 kB, which a core's cache holds
 _ONE_HOT = 24  # up to here a product of one-hot codes is faster than comparing the codes of all pairs
 _TIE = 1e-5  # distances are float32 sums
 
@@ -72,28 +73,36 @@ def _points(scale_by: Coded, tables: Sequence[Coded]) -> list[_Points]:
 
 def _distances(a: _Points, b: _Points, n_one_hot: int) -> torch.Tensor:
     """``(len(a), len(b))``."""
-    out = torch.cdist(a.values, b.values, p=1) if a.values.shape[1] else torch.zeros(len(a), len(b))
+    out = n_one_hot - a.levels @ b.levels.T  # matching levels do not count
+    for j in range(a.values.shape[1]):  # three times as fast as torch.cdist, as the block stays in the cache
+        out += (a.values[:, j, None] - b.values[:, j]).abs_()
     if a.null.shape[1]:
         # a pair with one null has |value - 0| above; replace that by 1. Both null: 0 already.
         out += (1 - a.null - a.filled) @ b.null.T + a.null @ (1 - b.null - b.filled).T
-    if n_one_hot:
-        out += n_one_hot - a.levels @ b.levels.T
     for j in range(a.codes.shape[1]):
-        out += a.codes[:, j, None] != b.codes[None, :, j]
+        out += a.codes[:, j, None] != b.codes[:, j]
     return out
 
 
-def _nearest(
-    rows: _Points, base: _Points, n_one_hot: int, subsets: Sequence[NDArray[np.int64]] | None = None
-) -> NDArray[np.float32]:
-    """Distance of every row to its nearest in ``base``, or in each subset of it: ``(subsets or 1, rows)``."""
-    index = None if subsets is None else [torch.from_numpy(s) for s in subsets]
-    block = max(1, _CELLS // max(1, len(base)))
-    parts = []
-    for start in range(0, len(rows), block):
-        d = _distances(rows.take(slice(start, start + block)), base, n_one_hot)
-        parts.append(torch.stack([d.amin(1)] if index is None else [d[:, i].amin(1) for i in index]))
-    return np.asarray(torch.cat(parts, dim=1).numpy())
+def _nearest(rows: _Points, base: _Points, n_one_hot: int, windows: Sequence[slice]) -> NDArray[np.float32]:
+    """Distance of every row to its nearest in each window of ``base``: ``(windows, rows)``."""
+    cuts = {0, len(base)} | {w.start for w in windows} | {w.stop for w in windows}
+    edges = sorted(cuts | set(range(0, len(base), _BLOCK[1])))
+    chunks = [base.take(slice(low, high)) for low, high in pairwise(edges)]
+    nearest = torch.empty(len(chunks), len(rows))
+    for start in range(0, len(rows), _BLOCK[0]):
+        block = slice(start, start + _BLOCK[0])
+        part = rows.take(block)
+        for k, chunk in enumerate(chunks):
+            torch.amin(_distances(part, chunk, n_one_hot), 1, out=nearest[k, block])
+    inside = [[w.start <= low < w.stop for low in edges[:-1]] for w in windows]
+    return np.stack([nearest[torch.tensor(i)].amin(0).numpy() for i in inside])
+
+
+def _windows(rows: int, size: int, count: int) -> list[slice]:
+    """``count`` windows of ``size``, spread evenly over ``rows``; of shuffled rows each is a random subsample."""
+    starts = np.linspace(0, rows - size, count if rows > size else 1).astype(int).tolist()
+    return [slice(start, start + size) for start in starts]
 
 
 def _pick(rng: np.random.Generator, rows: int, size: int) -> NDArray[np.int64]:
@@ -132,14 +141,12 @@ def dcr_share(
     """
     s, t, h = code_tables(synthetic, train, holdout, kinds=kinds)
     rng = np.random.default_rng(seed)
-    s = s.take(_pick(rng, len(s), rows))
+    s, t, h = s.take(_pick(rng, len(s), rows)), t.take(_pick(rng, len(t), len(t))), h.take(_pick(rng, len(h), len(h)))
     size = min(len(t), len(h))
-    near_train = [_pick(rng, len(t), size) for _ in range(subsets)]
-    near_holdout = [_pick(rng, len(h), size) for _ in range(subsets if len(h) > size else 1)]
     points, base_t, base_h = _points(t, (s, t, h))
     n = _one_hot_columns(t)
-    to_train = _nearest(points, base_t, n, near_train)
-    to_holdout = _nearest(points, base_h, n, near_holdout)
+    to_train = _nearest(points, base_t, n, _windows(len(t), size, subsets))
+    to_holdout = _nearest(points, base_h, n, _windows(len(h), size, subsets))
     tie = np.abs(to_train - to_holdout) <= _TIE
     return float(np.where(tie, 0.5, to_train < to_holdout).mean())
 
@@ -174,7 +181,8 @@ def mia_auc(
     members, others = t.take(_pick(rng, len(t), size)), h.take(_pick(rng, len(h), size))
     base, inside, outside = _points(t, (s, members, others))
     n = _one_hot_columns(t)
-    distance = np.concatenate([_nearest(inside, base, n)[0], _nearest(outside, base, n)[0]])
+    everything = [slice(0, len(base))]
+    distance = np.concatenate([_nearest(attacked, base, n, everything)[0] for attacked in (inside, outside)])
     # rounded, so that the float32 sums of equal distances are equal
     return float(roc_auc_score(np.repeat([1, 0], size), -np.round(distance / _TIE)))
 
