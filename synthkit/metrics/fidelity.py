@@ -74,14 +74,14 @@ def pair_error(
     """Mean distance of the pairs' joint behaviour, 0 is best, 1 worst; every pair of columns counts.
 
     Two numbers: half the difference of their Pearson correlations (an undefined one, of a constant column, counts
-    as 0, so that a collapsed column gains nothing). Two categories: total variation of the contingency tables. A number and a
-    category: the same with the number cut into 10 bins of equal width.
+    as 0, so that a collapsed column gains nothing). Two categories: total variation of the contingency tables. A
+    number and a category: the same with the number cut into 10 bins of equal width.
 
     Args:
         real, synthetic: the two tables, of any lengths.
         kinds: the columns to use and what they are; by default read from the real table's dtypes.
-        bins: ``"real"`` cuts both tables at the real one's edges, values outside falling into the end bins; ``"own"`` cuts
-            each between its own extremes, which is SDMetrics' column pair trends (thresholds 0), subtracted from 1.
+        bins: ``"real"`` cuts both tables at the real one's edges, values outside falling into the end bins;
+            ``"own"`` cuts each between its own extremes: SDMetrics' column pair trends (thresholds 0), taken from 1.
 
     Returns:
         The mean over pairs, with the distance per pair ``(first column, second column)``.
@@ -112,7 +112,7 @@ def pair_error(
 
 def _correlations(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pearson correlations over the rows where both are known; 0 where undefined."""
-    return np.nan_to_num(pd.DataFrame(numbers).corr().to_numpy(np.float64))
+    return np.asarray(np.nan_to_num(pd.DataFrame(numbers).corr().to_numpy(np.float64)))
 
 
 def _binned(a: Coded, b: Coded, bins: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -162,8 +162,8 @@ def mia_auc(
 ) -> float:
     """ROC AUC of the plainest membership attack, by the distance to the nearest synthetic row: 0.5 is best.
 
-    Chen et al. (2020, GAN-Leaks), black box. As many training as holdout rows are attacked. A weak attack: to pass it is
-    necessary, not sufficient.
+    Chen et al. (2020, GAN-Leaks), black box. As many training as holdout rows are attacked. A weak attack: to pass it
+    is necessary, not sufficient.
 
     Args:
         synthetic, train, holdout: the tables. The numbers are scaled by the range in ``train``.

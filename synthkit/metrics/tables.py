@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -170,8 +170,8 @@ def code_tables(*tables: pd.DataFrame, kinds: Kinds | None = None) -> list[Coded
         for array, column in zip(codes, columns, strict=True):
             array[:, j] = column
     for j, name in enumerate(num):
-        for array, table in zip(numbers, tables, strict=True):
-            array[:, j] = _numbers(table[name], kinds[name])
+        for values, table in zip(numbers, tables, strict=True):
+            values[:, j] = _numbers(table[name], kinds[name])
     return [Coded(x, c, tuple(sizes), num, cat) for x, c in zip(numbers, codes, strict=True)]
 
 
@@ -200,10 +200,9 @@ def _numbers(column: pd.Series[Any], kind: Kind) -> NDArray[np.float64]:
     try:
         if kind == "datetime":
             dates = pd.to_datetime(column, utc=True)
-            seconds = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(1, "s")
-            values = seconds.to_numpy(np.float64, na_value=np.nan)
+            values = _seconds(dates - pd.Timestamp(0, tz="UTC"))
         elif pd.api.types.is_timedelta64_dtype(column.dtype):
-            values = (column / pd.Timedelta(1, "s")).to_numpy(np.float64, na_value=np.nan)
+            values = _seconds(column)
         else:
             plain = column.astype(object) if isinstance(column.dtype, pd.CategoricalDtype) else column
             values = pd.to_numeric(plain).to_numpy(np.float64, na_value=np.nan)
@@ -213,7 +212,11 @@ def _numbers(column: pd.Series[Any], kind: Kind) -> NDArray[np.float64]:
         ) from None
     if np.isinf(values).any():
         raise SchemaError(f"metrics: column {column.name!r} holds infinite numbers; replace them by null.")
-    return cast("NDArray[np.float64]", values)
+    return values
+
+
+def _seconds(durations: pd.Series[Any]) -> NDArray[np.float64]:
+    return durations.dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
 
 
 def row_keys(*tables: Coded) -> list[NDArray[np.int64]]:

@@ -1,0 +1,274 @@
+"""What a table is: a type per column, the entity and weight columns, and rules for recognising them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from synthkit import io
+from synthkit.errors import SchemaError
+
+__all__ = [
+    "COLUMN_TYPES",
+    "Boolean",
+    "Categorical",
+    "ColumnType",
+    "Constant",
+    "Datetime",
+    "Duration",
+    "Empty",
+    "Identifier",
+    "Numeric",
+    "Schema",
+    "Text",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnType:
+    """What a column holds.
+
+    Attributes:
+        nullable: whether cells may be empty; None: learnt from the data.
+        dtype: the pandas dtype to give back (see ``synthkit.dtypes.spec_of``); None: learnt from the data.
+    """
+
+    nullable: bool | None = None
+    dtype: dict[str, Any] | None = dataclasses.field(default=None, repr=False)
+    sdtype: ClassVar[str] = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numeric(ColumnType):
+    """A number. ``integer``, the bounds and the number of decimals are learnt where they are None."""
+
+    integer: bool | None = None
+    low: float | None = None
+    high: float | None = None
+    decimals: int | None = None
+    sdtype: ClassVar[str] = "numerical"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Categorical(ColumnType):
+    """One of a set of values. Declared ``categories`` are public: they are kept even if rare."""
+
+    categories: tuple[Any, ...] | None = None
+    ordered: bool = False
+    sdtype: ClassVar[str] = "categorical"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boolean(ColumnType):
+    """True or False."""
+
+    sdtype: ClassVar[str] = "boolean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datetime(ColumnType):
+    """A moment, with bounds as timestamps."""
+
+    low: Any = None
+    high: Any = None
+    sdtype: ClassVar[str] = "datetime"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duration(ColumnType):
+    """A length of time."""
+
+    sdtype: ClassVar[str] = "numerical"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(ColumnType):
+    """Free text: never learnt, never copied; placeholder words are generated."""
+
+    sdtype: ClassVar[str] = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identifier(ColumnType):
+    """A unique key, generated afresh: by ``pattern`` (characters, ``[A-Z]``, ``\\d``, ``{n}``), or as its shape is learnt."""
+
+    pattern: str | None = None
+    sdtype: ClassVar[str] = "id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(ColumnType):
+    """One value in every filled cell."""
+
+    value: Any = None
+    sdtype: ClassVar[str] = "categorical"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Empty(ColumnType):
+    """Null in every cell."""
+
+    sdtype: ClassVar[str] = "unknown"
+
+
+COLUMN_TYPES: dict[str, type[ColumnType]] = {
+    "numeric": Numeric,
+    "categorical": Categorical,
+    "boolean": Boolean,
+    "datetime": Datetime,
+    "duration": Duration,
+    "text": Text,
+    "identifier": Identifier,
+    "constant": Constant,
+    "empty": Empty,
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Column types by name, in table order.
+
+    Attributes:
+        columns: name to type; names are any hashable values.
+        entity: the column that says whose row it is; weight: the column of survey weights.
+
+    Example:
+        >>> schema = Schema.infer(pd.DataFrame({"age": [40, 51, 62], "sex": ["F", "M", "F"]}))
+        >>> [type(t).__name__ for t in schema.columns.values()]
+        ['Numeric', 'Categorical']
+        >>> Schema.from_dict(schema.to_dict()) == schema
+        True
+    """
+
+    columns: Mapping[Hashable, ColumnType]
+    entity: Hashable | None = None
+    weight: Hashable | None = None
+
+    def __post_init__(self) -> None:
+        for role in ("entity", "weight"):
+            name = getattr(self, role)
+            if name is not None and name not in self.columns:
+                raise SchemaError(f"Schema: argument {role!r} names column {name!r}, which is not there; {_known(self.columns)}")
+        for name, kind in self.columns.items():
+            if not isinstance(kind, ColumnType):
+                raise SchemaError(f"Schema: column {name!r} needs a ColumnType such as Numeric(), not a {type(kind).__name__}.")
+
+    @classmethod
+    def infer(
+        cls,
+        table: pd.DataFrame,
+        *,
+        entity: Hashable | None = None,
+        weight: Hashable | None = None,
+        overrides: Mapping[Hashable, ColumnType | str] | None = None,
+        **more: ColumnType | str,
+    ) -> Schema:
+        """Recognise the columns of ``table``.
+
+        Args:
+            overrides: types by column (a ColumnType, or its registered name such as ``"categorical"``); further
+                keywords are overrides too.
+
+        Raises:
+            SchemaError: no rows or columns, duplicate names, mixed types, infinite numbers, unhashable cells.
+        """
+        from synthkit.inference import infer_column
+
+        check_table(table, "Schema.infer")
+        chosen = {**(overrides or {}), **more}
+        _no_strangers(chosen, table.columns, "Schema.infer")
+        columns = {name: infer_column(table[name], chosen.get(name)) for name in table.columns}
+        return cls(columns, entity, weight)
+
+    def validate(self, table: pd.DataFrame, *, partial: bool = False) -> None:
+        """Check that ``table`` has these columns, of fitting kinds, finite and within declared bounds.
+
+        Args:
+            partial: columns may be missing (conditions).
+
+        Raises:
+            SchemaError: names the first column at fault and the remedy.
+        """
+        from synthkit.inference import validate_column
+
+        check_table(table, "Schema.validate", rows=False)
+        _no_strangers(table.columns, self.columns, "Schema.validate")
+        missing = [name for name in self.columns if name not in table.columns]
+        if missing and not partial:
+            raise SchemaError(f"Schema.validate: column {missing[0]!r} is missing from the table; {_known(table.columns)}")
+        for name in table.columns:
+            validate_column(table[name], self.columns[name])
+
+    def project(self, names: Iterable[Hashable]) -> Schema:
+        """The schema of some of the columns."""
+        names = list(names)
+        _no_strangers(names, self.columns, "Schema.project")
+        keep = {name: self.columns[name] for name in names}
+        role = {r: getattr(self, r) if getattr(self, r) in keep else None for r in ("entity", "weight")}
+        return Schema(keep, **role)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON value."""
+        columns = []
+        for name, kind in self.columns.items():
+            key = next(k for k, c in COLUMN_TYPES.items() if c is type(kind))
+            values = {f.name: getattr(kind, f.name) for f in dataclasses.fields(kind)}
+            columns.append({"name": io.to_json(name), "type": key, **{k: io.to_json(v) for k, v in values.items() if v is not None}})
+        return {"columns": columns, "entity": io.to_json(self.entity), "weight": io.to_json(self.weight)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Schema:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            SchemaError: an unknown type or attribute.
+        """
+        columns: dict[Hashable, ColumnType] = {}
+        for entry in value["columns"]:
+            rest = {k: io.from_json(v) for k, v in entry.items() if k not in ("name", "type")}
+            try:
+                columns[io.from_json(entry["name"])] = COLUMN_TYPES[entry["type"]](**rest)
+            except (KeyError, TypeError) as error:
+                raise SchemaError("Schema.from_dict: a column has an unknown type or attribute.") from error
+        return cls(columns, io.from_json(value.get("entity")), io.from_json(value.get("weight")))
+
+    def to_sdmetrics(self) -> dict[str, Any]:
+        """The metadata dictionary that sdmetrics takes for one table."""
+        columns: dict[Hashable, dict[str, Any]] = {}
+        for name, kind in self.columns.items():
+            sdtype = "id" if name == self.entity else kind.sdtype
+            columns[name] = {"sdtype": sdtype}
+        keys = [name for name, kind in self.columns.items() if isinstance(kind, Identifier)]
+        return {"columns": columns, **({"primary_key": keys[0]} if len(keys) == 1 else {})}
+
+
+def check_table(table: Any, where: str, *, rows: bool = True) -> None:
+    """Raise SchemaError unless ``table`` is a DataFrame with unique column names (and rows)."""
+    if not isinstance(table, pd.DataFrame):
+        raise SchemaError(f"{where}: argument 'table' must be a pandas DataFrame, got a {type(table).__name__}.")
+    if table.columns.nlevels > 1:
+        raise SchemaError(f"{where}: the columns have {table.columns.nlevels} levels; flatten them first.")
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise SchemaError(f"{where}: column name {twice!r} occurs more than once; rename the columns.")
+    if table.shape[1] == 0:
+        raise SchemaError(f"{where}: the table has no columns.")
+    if rows and len(table) == 0:
+        raise SchemaError(f"{where}: the table has no rows; give at least one.")
+
+
+def _no_strangers(given: Iterable[Hashable], known: Iterable[Hashable], where: str) -> None:
+    known = list(known)
+    for name in given:
+        if name not in known:
+            raise SchemaError(f"{where}: there is no column {name!r}; {_known(known)}")
+
+
+def _known(names: Iterable[Hashable]) -> str:
+    names = list(names)
+    shown = ", ".join(repr(n) for n in names[:20])
+    return f"the columns are {shown}{', …' if len(names) > 20 else ''}."

@@ -1,0 +1,146 @@
+"""Categories and booleans: one code each. A category too rare to keep is "has a value, unknown which"."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synthkit import io
+from synthkit.errors import SynthkitWarning
+from synthkit.protect import Protection
+from synthkit.schema import Boolean, Categorical
+from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
+from synthkit.transforms.counts import ObjectCounts
+
+__all__ = ["BooleanTransformer", "CategoricalTransformer"]
+
+OTHER = "other"
+
+
+class CategoricalTransformer(ColumnTransformer):
+    """Codes for the categories that enough rows have; no one-hot, so thousands of levels cost nothing.
+
+    A rarer category is encoded as not known, so that models neither learn nor draw it, and decoding an unknown
+    code gives the most frequent category.
+    """
+
+    type = Categorical
+    kind: Categorical
+
+    def __init__(self, kind: Categorical) -> None:
+        super().__init__(kind)
+        self._counts = ObjectCounts()
+        self._use(np.empty(0, dtype=object))
+
+    def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
+        self._counts.update(values, entity=entity, weight=weight)
+
+    def merge(self, other: CategoricalTransformer) -> None:
+        self._counts.merge(other._counts)
+
+    def finish(self, protection: Protection) -> None:
+        counts = self._counts
+        keep = counts.support >= protection.min_count
+        kept = list(counts.values[keep])
+        mode = kept[int(np.argmax(counts.mass[keep]))] if kept else None
+        if self.kind.categories is not None:  # declared: public, in their own order
+            kept = list(self.kind.categories)
+        elif self.kind.ordered and self.kind.dtype is not None and self.kind.dtype.get("kind") == "category":
+            rank = {c: i for i, c in enumerate(self.kind.dtype["categories"])}
+            kept.sort(key=rank.__getitem__)
+        if not kept:
+            kept = [OTHER]
+            warnings.warn(
+                f"a categorical column has no value in {protection.min_count} rows or more; all its cells become "
+                f"{OTHER!r}. Declare its categories, or lower Protection(min_count).",
+                SynthkitWarning,
+                stacklevel=2,
+            )
+        values = np.empty(len(kept), dtype=object)
+        values[:] = kept
+        self._use(values, kept.index(mode) if mode in kept else 0)
+        self._counts = ObjectCounts()
+
+    def _use(self, categories: Array, mode: int = 0) -> None:
+        self.categories, self._mode = categories, mode
+        self._index = pd.Index(categories, dtype=object)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part("code", len(self.categories), ordered=self.kind.ordered),)
+
+    def encode(self, values: Array) -> dict[str, tuple[Array, Array]]:
+        codes, uniques = pd.factorize(values)
+        code = self._index.get_indexer(pd.Index(uniques, dtype=object))[codes] if len(uniques) else codes
+        return {"code": (np.maximum(code, 0), code >= 0)}
+
+    def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
+        known = entries.get("code:known")
+        code = entries["code"]
+        return np.asarray(self.categories[code if known is None else np.where(known, code, self._mode)])
+
+    def listed(self, values: Array) -> list[Range]:
+        weights = np.zeros(len(self.categories))
+        at = self._index.get_indexer(pd.Index(values, dtype=object))
+        weights[at[at >= 0]] = 1.0
+        return [Range("code", weights, np.zeros_like(weights), np.ones_like(weights))]
+
+    def ranges(self, low: Any, high: Any) -> list[Range]:
+        if not self.kind.ordered:
+            return []
+        a = 0 if low is None else int(self._index.get_indexer([low])[0])
+        b = len(self.categories) - 1 if high is None else int(self._index.get_indexer([high])[0])
+        weights = np.zeros(len(self.categories))
+        if a >= 0 and b >= 0:
+            weights[a : b + 1] = 1.0
+        return [Range("code", weights, np.zeros_like(weights), np.ones_like(weights))]
+
+    def contains(self, values: Array) -> Array:
+        return np.asarray(self._index.get_indexer(pd.Index(values, dtype=object)) >= 0)
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return {"categories": io.to_json(list(self.categories)), "mode": self._mode}, {}
+
+    def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
+        kept = io.from_json(json["categories"])
+        values = np.empty(len(kept), dtype=object)
+        values[:] = kept
+        self._use(values, int(json["mode"]))
+
+
+class BooleanTransformer(ColumnTransformer):
+    """False is code 0, True is code 1."""
+
+    type = Boolean
+
+    def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
+        pass
+
+    def merge(self, other: BooleanTransformer) -> None:
+        pass
+
+    def finish(self, protection: Protection) -> None:
+        pass
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part("code", 2),)
+
+    def encode(self, values: Array) -> dict[str, tuple[Array, Array]]:
+        return {"code": (values.astype(np.int64), np.ones(len(values), dtype=bool))}
+
+    def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
+        return np.asarray(entries["code"] == 1)
+
+    def listed(self, values: Array) -> list[Range]:
+        weights = np.array([float((~values.astype(bool)).any()), float(values.astype(bool).any())])
+        return [Range("code", weights, np.zeros(2), np.ones(2))]
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        return {}, {}
+
+    def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
+        pass
