@@ -1,0 +1,309 @@
+"""Conditions in the caller's words, and what they mean to a model: known entries, allowed codes, and a last touch.
+
+A value is a known cell. A list or a range is a set of codes with weights, which the model draws from; what the codes
+are too coarse for is settled at the end, inside the cell that was drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from synthkit.encoder import TableEncoder
+from synthkit.errors import ConditionError, SchemaError
+from synthkit.inference import canonical, from_canonical
+from synthkit.layout import Allowed, Encoded
+from synthkit.schema import Categorical, Datetime, Duration, Identifier, Numeric, Text
+
+__all__ = ["Between", "Compiled", "between", "compile_where", "isnull", "notnull"]
+
+
+@dataclass(frozen=True)
+class Between:
+    """A closed range; None leaves an end open."""
+
+    low: Any = None
+    high: Any = None
+
+
+@dataclass(frozen=True)
+class _Null:
+    null: bool
+
+    def __repr__(self) -> str:
+        return "isnull()" if self.null else "notnull()"
+
+
+def between(low: Any = None, high: Any = None) -> Between:
+    """Values from ``low`` to ``high``, both included; None leaves an end open.
+
+    >>> between(30, 60)
+    Between(low=30, high=60)
+
+    Raises:
+        ConditionError: ``low`` is above ``high``.
+    """
+    if low is not None and high is not None and low > high:
+        raise ConditionError(f"between: argument 'low' ({low!r}) is above 'high' ({high!r}).")
+    return Between(low, high)
+
+
+def isnull() -> _Null:
+    """The cell is empty."""
+    return _Null(True)
+
+
+def notnull() -> _Null:
+    """The cell has a value."""
+    return _Null(False)
+
+
+@dataclass
+class Compiled:
+    """A condition for a model.
+
+    Attributes:
+        partial: what is known, row by row; allowed: sets of codes by field; touch: applied to the decoded table.
+    """
+
+    partial: Encoded
+    allowed: dict[int, Allowed]
+    touch: Callable[[pd.DataFrame, slice], pd.DataFrame]
+
+
+def compile_where(encoder: TableEncoder, where: Mapping[Hashable, Any] | pd.DataFrame | None, rows: int) -> Compiled:
+    """Translate ``where`` for ``rows`` rows.
+
+    Args:
+        where: a dict of column -> value, list of values, ``between``, ``isnull()`` or ``notnull()``; or a DataFrame
+            with one row per wanted row, whose empty cells are drawn; or None.
+
+    Raises:
+        ConditionError: unknown column, value outside the domain, a condition that nothing can meet.
+    """
+    if where is None:
+        return Compiled(encoder.layout_.empty(rows), {}, lambda table, _: table)
+    if isinstance(where, pd.DataFrame):
+        return _rows(encoder, where)
+    if not isinstance(where, Mapping):
+        raise ConditionError(f"argument 'where' must be a dict or a DataFrame, got a {type(where).__name__}.")
+    for name in where:
+        _known_column(encoder, name)
+    fixed = {name: _single(name, rule) for name, rule in where.items()}
+    singles = {name: rule[0] for name, rule in fixed.items() if rule is not None}
+    one = pd.DataFrame({name: _cell(encoder, name, value) for name, value in singles.items()}, index=[0])
+    compiled = _rows(encoder, one)
+    partial = compiled.partial.take(torch.zeros(rows, dtype=torch.long))
+    touches: list[Callable[[pd.DataFrame], pd.DataFrame]] = []
+    allowed: dict[int, Allowed] = {}
+    for name, rule in where.items():
+        if name not in singles:
+            touches.append(_set_rule(encoder, name, rule, partial, allowed))
+
+    def touch(table: pd.DataFrame, _: slice) -> pd.DataFrame:
+        for name in singles:
+            table[name] = one[name].iloc[[0] * len(table)].set_axis(table.index).astype(table[name].dtype)
+        for t in touches:
+            table = t(table)
+        return table
+
+    return Compiled(partial, allowed, touch)
+
+
+def _known_column(encoder: TableEncoder, name: Hashable) -> None:
+    if name not in encoder.schema_.columns:
+        names = ", ".join(repr(n) for n in list(encoder.schema_.columns)[:20])
+        raise ConditionError(f"argument 'where' names column {name!r}, which was not in training; the columns are {names}.")
+
+
+def _single(name: Hashable, rule: Any) -> list[Any] | None:
+    """A rule that is one value, as a list of one; None for sets."""
+    if isinstance(rule, (Between, _Null)):
+        return None
+    if isinstance(rule, (list, tuple, set, frozenset, np.ndarray, pd.Series, pd.Index)):
+        values = list(dict.fromkeys(rule))
+        if not values:
+            raise ConditionError(f"argument 'where': the list for column {name!r} is empty; nothing can meet it.")
+        if any(v is None or pd.isna(v) for v in values):
+            raise ConditionError(f"argument 'where': the list for column {name!r} holds a null; use isnull() by itself.")
+        return values if len(values) == 1 else None
+    if rule is None or (np.isscalar(rule) and pd.isna(rule)) or rule is pd.NaT:
+        raise ConditionError(f"argument 'where': column {name!r} is null; say isnull() or notnull().")
+    return [rule]
+
+
+def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
+    """A value as a Series of the column's own dtype."""
+    kind = encoder.schema_.columns[name]
+    try:
+        if isinstance(kind, Datetime):
+            stamp = pd.Timestamp(value)
+            stamp = stamp.tz_localize("UTC") if stamp.tz is None and _zoned(kind) is None else stamp
+            if stamp.tz is None:
+                stamp = stamp.tz_localize(_zoned(kind))
+            values: Any = np.array([stamp.tz_convert("UTC").as_unit("ns").value])
+        elif isinstance(kind, Duration):
+            values = np.array([pd.Timedelta(value).as_unit("ns").value])
+        elif isinstance(kind, Numeric):
+            if isinstance(value, (str, bool)):
+                raise TypeError
+            number = float(value)
+            if not np.isfinite(number) or (kind.integer and number != round(number)):
+                raise ConditionError(f"argument 'where': column {name!r} cannot be {value!r}; it holds {'whole' if kind.integer else 'finite'} numbers.")
+            values = np.array([int(value)]) if kind.integer else np.array([number])
+        else:
+            values = np.empty(1, dtype=object)
+            values[0] = value
+        return from_canonical(values, np.zeros(1, dtype=bool), kind, index=[0], name=name)
+    except ConditionError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConditionError(f"argument 'where': column {name!r} is {type(kind).__name__}, and cannot be {value!r}.") from error
+
+
+def _zoned(kind: Datetime) -> str | None:
+    name = (kind.dtype or {}).get("name", "")
+    return name.split(", ")[1].rstrip("]") if ", " in name else None
+
+
+def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
+    """One row per wanted row; empty cells are drawn."""
+    for name in where.columns:
+        _known_column(encoder, name)
+    if not where.columns.is_unique:
+        raise ConditionError("argument 'where' has a column name twice.")
+    try:
+        partial = encoder.encode(where, "free", partial=True)
+        for name in where.columns:
+            _inside(encoder, where[name], name)
+    except SchemaError as error:
+        raise ConditionError(f"argument 'where': {error}") from error
+
+    def touch(table: pd.DataFrame, at: slice) -> pd.DataFrame:
+        for name in where.columns:
+            given = where[name].iloc[at].set_axis(table.index)
+            keep = given.notna().to_numpy()
+            if keep.all():
+                table[name] = given.astype(table[name].dtype)
+            elif keep.any():
+                column = table[name].copy()
+                column[keep] = given[keep].astype(table[name].dtype)
+                table[name] = column
+        return table
+
+    return Compiled(partial, {}, touch)
+
+
+def _inside(encoder: TableEncoder, series: pd.Series, name: Hashable) -> None:
+    """Raise ConditionError where a given value is outside the learnt domain."""
+    kind, t = encoder.schema_.columns[name], encoder.transformers_.get(name)
+    if t is None or isinstance(kind, (Identifier, Text)) or name == encoder.schema_.entity:
+        return
+    values, null = canonical(series, kind)
+    if not t.contains(values[~null]).all():
+        raise ConditionError(
+            f"argument 'where': column {name!r} is given a value that training never showed and the column's domain "
+            f"does not hold; {_domain(encoder, name)}"
+        )
+
+
+def _domain(encoder: TableEncoder, name: Hashable) -> str:
+    kind = encoder.schema_.columns[name]
+    if isinstance(kind, Categorical):
+        return f"it has {len(encoder.transformers_[name].parts and encoder.transformers_[name].categories)} categories (see schema_)."  # type: ignore[attr-defined]
+    return "declare wider bounds in the schema to allow it."
+
+
+def _set_rule(
+    encoder: TableEncoder, name: Hashable, rule: Any, partial: Encoded, allowed: dict[int, Allowed]
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Enter a list, a range or a null rule into ``partial`` and ``allowed``; return what settles it at the end."""
+    at, layout = encoder._place.get(name, {}), encoder.layout_
+    kind = encoder.schema_.columns[name]
+    wants_null = isinstance(rule, _Null) and rule.null
+    if "null" in at:
+        slot = layout.slot[at["null"]]
+        partial.cat[:, slot], partial.cat_known[:, slot] = int(wants_null), True
+    elif wants_null and not encoder.nullable_.get(name, False):
+        raise ConditionError(f"argument 'where': column {name!r} was never null in training; isnull() cannot be met.")
+    if isinstance(rule, _Null):
+        if not rule.null and encoder._all_null(name):
+            raise ConditionError(f"argument 'where': column {name!r} was always null in training; notnull() cannot be met.")
+        return lambda table: table
+    t = encoder.transformers_.get(name)
+    if t is None or not t.parts:
+        raise ConditionError(f"argument 'where': column {name!r} ({type(kind).__name__}) takes one value, not a list or a range.")
+    if isinstance(rule, Between):
+        return _range_rule(encoder, name, rule, allowed)
+    cells = pd.concat([_cell(encoder, name, v) for v in dict.fromkeys(rule)], ignore_index=True)
+    _inside(encoder, cells, name)
+    values = canonical(cells, kind)[0]
+    _allow(encoder, name, t.listed(values), allowed)
+    if values.dtype.kind == "O" or values.dtype.kind == "b":
+        return lambda table: table
+    ordered = np.sort(values)
+
+    def snap(table: pd.DataFrame) -> pd.DataFrame:
+        now, null = canonical(table[name], kind)
+        right = np.searchsorted(ordered, now).clip(0, len(ordered) - 1)
+        left = (right - 1).clip(0)
+        near = np.where(np.abs(ordered[left] - now) <= np.abs(ordered[right] - now), ordered[left], ordered[right])
+        table[name] = from_canonical(near, null, kind, index=table.index, name=name)
+        return table
+
+    return snap
+
+
+def _range_rule(
+    encoder: TableEncoder, name: Hashable, rule: Between, allowed: dict[int, Allowed]
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    kind, t = encoder.schema_.columns[name], encoder.transformers_[name]
+    ends: list[Any] = []
+    for end in (rule.low, rule.high):
+        if end is None:
+            ends.append(None)
+        elif isinstance(kind, Numeric):
+            if isinstance(end, (str, bool)) or not np.isreal(end) or np.isnan(end):
+                raise ConditionError(f"argument 'where': column {name!r} is Numeric, and a range cannot end at {end!r}.")
+            ends.append(end)
+        elif isinstance(kind, Categorical):
+            ends.append(end)
+        else:
+            ends.append(int(canonical(_cell(encoder, name, end), kind)[0][0]))
+    ranges = t.ranges(*ends)
+    if not ranges:
+        raise ConditionError(f"argument 'where': column {name!r} ({type(kind).__name__}) has no order; give a list of values.")
+    _allow(encoder, name, ranges, allowed)
+    if isinstance(kind, Categorical):
+        return lambda table: table
+    low = -np.inf if ends[0] is None else ends[0]
+    high = np.inf if ends[1] is None else ends[1]
+    if isinstance(kind, Numeric) and kind.integer:
+        low, high = np.ceil(low), np.floor(high)
+
+    def clip(table: pd.DataFrame) -> pd.DataFrame:
+        now, null = canonical(table[name], kind)
+        if now.dtype.kind == "i":
+            info = np.iinfo(np.int64)
+            a, b = (info.min if low == -np.inf else int(low)), (info.max if high == np.inf else int(high))
+            inside = np.clip(now, a, b)
+        else:
+            inside = np.clip(now, low, high)
+        if (inside != now).any():
+            table[name] = from_canonical(inside, null, kind, index=table.index, name=name)
+        return table
+
+    return clip
+
+
+def _allow(encoder: TableEncoder, name: Hashable, ranges: list[Any], allowed: dict[int, Allowed]) -> None:
+    for r in ranges:
+        if not (r.weights > 0).any():
+            raise ConditionError(f"argument 'where': nothing in column {name!r} can meet its condition; widen it.")
+        tensors = (torch.as_tensor(np.asarray(a, dtype=np.float32)) for a in (r.weights, r.low, r.high))
+        allowed[encoder._place[name][r.part]] = Allowed(*tensors)

@@ -1,0 +1,378 @@
+"""DataFrame <-> Encoded. Owns nulls, the layout, and the columns that are generated rather than learnt."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
+from synthkit.inference import canonical, from_canonical
+from synthkit.layout import Encoded, Field, Layout
+from synthkit.protect import Protection
+from synthkit.schema import ColumnType, Identifier, Numeric, Schema, check_table
+from synthkit.transforms import TRANSFORMERS, ColumnTransformer
+
+__all__ = ["TableEncoder"]
+
+T = TypeVar("T")
+_MISSING = ("state", "free", "fill")
+
+
+class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """The codec that every model shares: one transformer per column, null as a field of its own.
+
+    Args:
+        schema: column types; None: inferred from the first table.
+        protect: how many rows (entities) must stand behind every stored value; None: 1.
+        entity, weight: columns that say whose row it is, and how much it counts. Neither is learnt.
+        overrides: types by column, as in ``Schema.infer``.
+
+    Attributes:
+        schema_: the schema in use; layout_: the fields; transformers_: one per column.
+
+    Example:
+        >>> table = pd.DataFrame({"age": [40, 51, 62] * 5, "sex": ["F", "M", None] * 5})
+        >>> encoder = TableEncoder().fit(table)
+        >>> encoder.layout_.n_cat
+        3
+        >>> encoder.decode(encoder.encode(table)).equals(table)
+        True
+    """
+
+    def __init__(
+        self,
+        schema: Schema | None = None,
+        *,
+        protect: Protection | None = Protection(),  # noqa: B008
+        entity: Hashable | None = None,
+        weight: Hashable | None = None,
+        overrides: Mapping[Hashable, ColumnType | str] | None = None,
+    ) -> None:
+        self.schema = schema
+        self.protect = protect
+        self.entity = entity
+        self.weight = weight
+        self.overrides = overrides
+
+    # ---------------------------------------------------------------- fitting
+    def fit(self, table: pd.DataFrame, y: Any = None) -> Self:
+        """Learn the codec of ``table``.
+
+        Raises:
+            SchemaError: the table cannot be modelled as it is, or contradicts the schema.
+        """
+        for name in ("layout_", "transformers_", "schema_"):
+            self.__dict__.pop(name, None)
+        return self.update(table).finish()
+
+    def update(self, table: pd.DataFrame) -> Self:
+        """Count one piece of a table; ``finish`` ends the fit."""
+        check_table(table, "TableEncoder.fit")
+        if "schema_" not in self.__dict__:
+            self._start(table)
+        schema = self.schema_
+        schema.validate(table)
+        entity = None
+        if schema.entity is not None:
+            entity = pd.util.hash_array(table[schema.entity].astype(str).to_numpy(object)).astype(np.int64)
+        weight = self.weights(table)
+        for name, t in self.transformers_.items():
+            values, null = canonical(table[name], t.kind if not isinstance(t.kind, Identifier) else schema.columns[name])
+            keep = ~null
+            self._nulls[name] += int(null.sum())
+            t.update(
+                values[keep],
+                entity=None if entity is None else entity[keep],
+                weight=None if weight is None else weight[keep],
+            )
+        self._rows += len(table)
+        if weight is not None:
+            self._weight_sum += float(weight.sum())
+        return self
+
+    def _start(self, table: pd.DataFrame) -> None:
+        if self.schema is None:
+            self.schema_ = Schema.infer(table, entity=self.entity, weight=self.weight, overrides=self.overrides)
+        else:
+            inferred = Schema.infer(table, overrides=dict(self.schema.columns))
+            self.schema_ = Schema(inferred.columns, self._role("entity"), self._role("weight"))
+        for role in ("entity", "weight"):
+            name = getattr(self.schema_, role)
+            if name is not None and bool(table[name].isna().any()):
+                raise SchemaError(f"TableEncoder: the {role} column {name!r} has empty cells; fill or drop those rows.")
+        self._prepare()
+
+    def _role(self, role: str) -> Hashable | None:
+        ours, theirs = getattr(self, role), getattr(self.schema, role)
+        if ours is not None and theirs is not None and ours != theirs:
+            raise SchemaError(f"TableEncoder: argument {role!r} is {ours!r}, but the schema says {theirs!r}.")
+        return ours if ours is not None else theirs
+
+    def _prepare(self) -> None:
+        schema = self.schema_
+        self.transformers_: dict[Hashable, ColumnTransformer] = {}
+        for name, kind in schema.columns.items():
+            kind = Identifier(dtype=kind.dtype, nullable=False) if name == schema.entity else kind
+            if name != schema.weight:
+                self.transformers_[name] = TRANSFORMERS[type(kind)](kind)
+        self._nulls = dict.fromkeys(self.transformers_, 0)
+        self._rows, self._weight_sum = 0, 0.0
+
+    def merge(self, other: TableEncoder) -> Self:
+        """Add what another encoder of the same schema has counted (before either is finished)."""
+        if list(self.transformers_) != list(other.transformers_):
+            raise SchemaError("TableEncoder.merge: argument 'other' has other columns.")
+        for name, t in self.transformers_.items():
+            t.merge(other.transformers_[name])
+            self._nulls[name] += other._nulls[name]
+        self._rows += other._rows
+        self._weight_sum += other._weight_sum
+        return self
+
+    def finish(self) -> Self:
+        """Turn counts into laws; from here on the encoder encodes."""
+        protection = self.protect or Protection(min_count=1)
+        protection.check_params()
+        if self._rows == 1:
+            warnings.warn("TableEncoder.fit: the table has one row; nothing can be learnt from it.", SynthkitWarning, stacklevel=3)
+        for t in self.transformers_.values():
+            t.finish(protection)
+        self.nullable_ = {
+            name: bool(self._nulls[name]) or (self.schema is not None and bool(self.schema_.columns[name].nullable))
+            for name in self.transformers_
+        }
+        self.mean_weight_ = self._weight_sum / self._rows if self._weight_sum else 1.0
+        self._lay_out()
+        return self
+
+    @classmethod
+    def from_schema(cls, schema: Schema) -> TableEncoder:
+        """An encoder of a fully declared schema, without data: bounds and categories come from the types.
+
+        Raises:
+            SchemaError: a type leaves open what only data could tell.
+        """
+        encoder = cls(schema)
+        encoder.schema_ = schema
+        encoder._prepare()
+        for name, kind in schema.columns.items():
+            if isinstance(kind, Numeric) and (kind.low is None or kind.high is None):
+                raise SchemaError(f"TableEncoder.from_schema: column {name!r} needs 'low' and 'high'.")
+            if getattr(kind, "categories", ()) is None:
+                raise SchemaError(f"TableEncoder.from_schema: column {name!r} needs 'categories'.")
+        encoder._rows = 2
+        return encoder.finish()
+
+    def _lay_out(self) -> None:
+        fields: list[Field] = []
+        self._place: dict[Hashable, dict[str, int]] = {}
+        position = {name: i for i, name in enumerate(self.schema_.columns)}
+        for name, t in self.transformers_.items():
+            at: dict[str, int] = {}
+            if self.nullable_[name] and not self._all_null(name):
+                at["null"] = len(fields)
+                fields.append(Field(position[name], "null", 2))
+            for part in t.parts:
+                given = None
+                if part.given is not None:
+                    given = (at[part.given[0]], part.given[1])
+                elif "null" in at:
+                    given = (at["null"], (0,))
+                at[part.name] = len(fields)
+                fields.append(Field(position[name], part.name, part.size, given, part.ordered))
+            self._place[name] = at
+        self.layout_ = Layout(tuple(fields))
+
+    def _all_null(self, name: Hashable) -> bool:
+        return self.transformers_[name].type.__name__ == "Empty"
+
+    # ---------------------------------------------------------------- use
+    def _check(self, where: str) -> Layout:
+        if "layout_" not in self.__dict__:
+            raise NotFittedError(f"TableEncoder.{where}: the encoder is not fitted; call fit first.")
+        return self.layout_
+
+    def weights(self, table: pd.DataFrame) -> NDArray[np.float64] | None:
+        """The rows' survey weights, or None where no weight column is named."""
+        name = self.schema_.weight
+        if name is None:
+            return None
+        weight = table[name].to_numpy(dtype=float, na_value=np.nan)
+        if not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
+            raise SchemaError(f"column {name!r}: weights must be finite, >= 0, and not all 0.")
+        return weight
+
+    def encode(self, table: pd.DataFrame, missing: str = "state", *, partial: bool = False) -> Encoded:
+        """Encode a table.
+
+        Args:
+            missing: what an empty cell means: "state": null, and known to be; "free": nothing is known of it;
+                "fill": it has a value, which is not known.
+            partial: columns may be absent; nothing is known of them.
+
+        Raises:
+            SchemaError: unknown columns or categories, other kinds of values, or nulls that training had not.
+        """
+        layout = self._check("encode")
+        if missing not in _MISSING:
+            raise ParamError(f"TableEncoder.encode: argument 'missing' must be one of {', '.join(_MISSING)}, got {missing!r}.")
+        self.schema_.validate(table, partial=partial)
+        num = np.zeros((len(table), layout.n_num), dtype=np.float32)
+        dtype = {torch.uint8: np.uint8, torch.int16: np.int16, torch.int32: np.int32}[layout.code_dtype]
+        cat = np.zeros((len(table), layout.n_cat), dtype=dtype)
+        num_known, cat_known = np.zeros(num.shape, dtype=bool), np.zeros(cat.shape, dtype=bool)
+
+        def one(name: Hashable) -> None:
+            self._encode_column(table[name], name, missing, (num, cat, num_known, cat_known))
+
+        _each(one, [n for n in self.transformers_ if n in table.columns and self._place[n]], len(table))
+        return Encoded(*(torch.from_numpy(a) for a in (num, cat, num_known, cat_known)))
+
+    def _encode_column(self, series: pd.Series, name: Hashable, missing: str, out: tuple[Any, Any, Any, Any]) -> None:
+        num, cat, num_known, cat_known = out
+        layout, at, t = self.layout_, self._place[name], self.transformers_[name]
+        values, null = canonical(series, t.kind if not isinstance(t.kind, Identifier) else self.schema_.columns[name])
+        if "null" in at:
+            slot = layout.slot[at["null"]]
+            if missing == "state":
+                cat[:, slot], cat_known[:, slot] = null, True
+            else:
+                cat_known[:, slot] = True if missing == "fill" else ~null
+        elif missing == "state" and null.any() and not self._all_null(name):
+            raise SchemaError(
+                f"column {name!r} has empty cells, and had none in training; use missing='free' or impute it first."
+            )
+        if not t.parts:
+            return
+        some = bool(null.any())
+        entries = t.encode(values[~null] if some else values)
+        for part, (value, known) in entries.items():
+            slot, size = layout.slot[at[part]], layout.fields[at[part]].size
+            target, target_known = (cat, cat_known) if size else (num, num_known)
+            value = np.where(known, value, 0)
+            if some:
+                target[~null, slot], target_known[~null, slot] = value, known
+            else:
+                target[:, slot], target_known[:, slot] = value, known
+
+    def decode(self, data: Encoded, *, seed: int = 0, index: Any = None) -> pd.DataFrame:
+        """The table of completed rows, in the schema's order and dtypes.
+
+        Args:
+            seed: of what is generated: keys and texts. Everything else is deterministic.
+            index: of the table; None: a fresh RangeIndex.
+        """
+        self._check("decode")
+        arrays = [t.cpu().numpy() for t in (data.num, data.cat, data.num_known, data.cat_known)]
+        rows = len(data)
+        columns: dict[Hashable, pd.Series] = {}
+
+        def one(name: Hashable) -> pd.Series:
+            return self._decode_column(name, arrays, rows, seed)
+
+        names = list(self.transformers_)
+        for name, series in zip(names, _each(one, names, rows), strict=True):
+            columns[name] = series
+        if self.schema_.weight is not None:
+            kind = self.schema_.columns[self.schema_.weight]
+            null = np.zeros(rows, dtype=bool)
+            columns[self.schema_.weight] = from_canonical(np.full(rows, self.mean_weight_), null, kind)
+        ordered = [columns[name] for name in self.schema_.columns]
+        table = pd.concat(ordered, axis=1) if ordered else pd.DataFrame(index=range(rows))
+        table.columns = pd.Index(list(self.schema_.columns), tupleize_cols=False)
+        if index is not None:
+            table.index = index
+        return table
+
+    def _decode_column(self, name: Hashable, arrays: list[Any], rows: int, seed: int) -> pd.Series:
+        num, cat, _, cat_known = arrays
+        layout, at, t = self.layout_, self._place[name], self.transformers_[name]
+        null = np.zeros(rows, dtype=bool)
+        if "null" in at:
+            null = cat[:, layout.slot[at["null"]]] == 1
+        elif self._all_null(name):
+            null = ~null
+        entries: dict[str, Any] = {}
+        for part in t.parts:
+            slot = layout.slot[at[part.name]]
+            entries[part.name] = cat[:, slot].astype(np.int64) if part.size else num[:, slot]
+            if part.size:
+                entries[part.name + ":known"] = cat_known[:, slot]
+        column = list(self.schema_.columns).index(name)
+        rng = np.random.default_rng(np.random.SeedSequence(abs(int(seed)), spawn_key=(column,)))
+        values = t.decode(entries, rows, rng)
+        return from_canonical(values, null, self.schema_.columns[name], name=name)
+
+    # ---------------------------------------------------------------- scikit-learn's face
+    def transform(self, table: pd.DataFrame) -> NDArray[np.float64]:
+        """``(rows, fields)`` floats, one column per field; NaN where a field does not apply or is not known."""
+        data, layout = self.encode(table), self._check("transform")
+        out = np.full((len(table), len(layout.fields)), np.nan)
+        for i, field in enumerate(layout.fields):
+            slot = layout.slot[i]
+            value, known = (data.cat, data.cat_known) if field.size else (data.num, data.num_known)
+            out[:, i] = np.where(known[:, slot].numpy(), value[:, slot].numpy().astype(float), np.nan)
+        return out
+
+    def inverse_transform(self, array: NDArray[np.float64]) -> pd.DataFrame:
+        """The table of what :meth:`transform` returned."""
+        layout = self._check("inverse_transform")
+        array = np.asarray(array, dtype=float)
+        if array.ndim != 2 or array.shape[1] != len(layout.fields):
+            raise ParamError(f"TableEncoder.inverse_transform: argument 'array' must have {len(layout.fields)} columns.")
+        data = layout.empty(len(array))
+        for i, field in enumerate(layout.fields):
+            slot, known = layout.slot[i], torch.from_numpy(~np.isnan(array[:, i]))
+            column = torch.from_numpy(np.nan_to_num(array[:, i]))
+            if field.size:
+                data.cat[:, slot], data.cat_known[:, slot] = column.round().clamp(0, field.size - 1).to(data.cat.dtype), known
+            else:
+                data.num[:, slot], data.num_known[:, slot] = column.clamp(0, 1).float(), known
+        return self.decode(data)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """``column__part`` per field."""
+        names = list(self.schema_.columns)
+        return np.array([f"{names[f.column]}__{f.part}" for f in self._check("get_feature_names_out").fields], dtype=object)
+
+    # ---------------------------------------------------------------- state
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays; no cell of the training table is in them."""
+        self._check("to_state")
+        arrays: dict[str, NDArray[Any]] = {}
+        columns = []
+        for k, (name, t) in enumerate(self.transformers_.items()):
+            json, own = t.to_state()
+            columns.append({"state": json, "nullable": self.nullable_[name]})
+            arrays.update({f"encoder/{k}/{key}": value for key, value in own.items()})
+        return {"schema": self.schema_.to_dict(), "columns": columns, "mean_weight": self.mean_weight_}, arrays
+
+    @classmethod
+    def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> TableEncoder:
+        encoder = cls()
+        encoder.schema_ = Schema.from_dict(json["schema"])
+        encoder._prepare()
+        encoder.nullable_, encoder.mean_weight_ = {}, float(json["mean_weight"])
+        for k, (name, t) in enumerate(encoder.transformers_.items()):
+            prefix = f"encoder/{k}/"
+            own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+            t.load_state(json["columns"][k]["state"], own)
+            encoder.nullable_[name] = bool(json["columns"][k]["nullable"])
+        encoder._lay_out()
+        return encoder
+
+
+def _each(work: Callable[[Any], T], names: list[Any], rows: int) -> list[T]:
+    """Columns side by side on two threads where the table is large: numpy lets go of the interpreter lock."""
+    if rows < 20_000 or len(names) < 2:
+        return [work(name) for name in names]
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, names))
