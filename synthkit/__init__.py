@@ -1,0 +1,26 @@
+"""synthkit: synthetic tables that are measurably like the real ones."""
+
+from synthkit import errors, models
+from synthkit.conditions import between, isnull, notnull
+from synthkit.encoder import TableEncoder
+from synthkit.errors import SynthkitError, SynthkitWarning
+from synthkit.protect import Protection
+from synthkit.schema import Schema
+from synthkit.synthesizers import TabularSynthesizer
+from synthkit.trainer import Progress
+
+__all__ = [
+    "Progress",
+    "Protection",
+    "Schema",
+    "SynthkitError",
+    "SynthkitWarning",
+    "TableEncoder",
+    "TabularSynthesizer",
+    "between",
+    "errors",
+    "isnull",
+    "models",
+    "notnull",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,382 @@
+"""TabularSynthesizer: fit a DataFrame, draw, condition, fill, score, save."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from synthkit import io
+from synthkit.conditions import Compiled, compile_where
+from synthkit.encoder import TableEncoder
+from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError, SynthkitWarning
+from synthkit.layout import Encoded
+from synthkit.models import MODELS, Model, ModelSpec
+from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
+from synthkit.protect import Protection
+from synthkit.runtime import entropy, resolve_device, seeded
+from synthkit.schema import Schema
+from synthkit.trainer import Progress, ProgressBar, Trainer
+
+__all__ = ["TabularSynthesizer"]
+
+_BLOCK = 8192  # rows drawn with one seed: memory is bounded, and neither it nor threads change the table
+_ROUNDS = 100  # of rejection by ``accept``
+
+
+class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
+    """A generative model of one table.
+
+    Args:
+        model: "auto", a registered name (``synthkit.models.MODELS``), or a ``ModelSpec`` with its hyper-parameters.
+        schema: column types; None: inferred.
+        entity: the column that says whose row it is: validation splits and minimum counts go by it.
+        weight: the column of survey weights; it multiplies the loss per row, and is constant in synthetic tables.
+        protect: how many rows must stand behind whatever is stored; None: 1.
+        max_seconds, max_steps: stop training there; the steps taken are in ``n_steps_``, and ``max_steps`` repeats
+            the fit exactly.
+        device: "auto" (the first GPU, else the CPU), or as torch names it.
+        progress: True for a bar on stderr, or a callable given ``Progress``; returning True stops the training.
+        random_state: an integer for a repeatable fit; None draws one.
+
+    Attributes:
+        schema_, encoder_, model_: what was learnt; choice_: which model, and why, in a sentence;
+        n_steps_: training steps; history_: the log; seed_: the random state in use.
+
+    Example:
+        >>> from synthkit import TabularSynthesizer
+        >>> table = pd.DataFrame({"x": [1, 2, 3, 4] * 10, "y": ["a", "b"] * 20})
+        >>> synthesizer = TabularSynthesizer("independent", random_state=0).fit(table)
+        >>> synthesizer.sample(3, where={"y": "b"}, seed=1)["y"].tolist()
+        ['b', 'b', 'b']
+    """
+
+    def __init__(
+        self,
+        model: str | ModelSpec = "auto",
+        *,
+        schema: Schema | None = None,
+        entity: Hashable | None = None,
+        weight: Hashable | None = None,
+        protect: Protection | None = Protection(),  # noqa: B008
+        max_seconds: float | None = None,
+        max_steps: int | None = None,
+        device: str | torch.device = "auto",
+        progress: bool | Callable[[Progress], bool | None] | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.model = model
+        self.schema = schema
+        self.entity = entity
+        self.weight = weight
+        self.protect = protect
+        self.max_seconds = max_seconds
+        self.max_steps = max_steps
+        self.device = device
+        self.progress = progress
+        self.random_state = random_state
+
+    # ---------------------------------------------------------------- fit
+    def fit(self, table: pd.DataFrame, y: None = None) -> Self:
+        """Learn ``table``, which stays as it is.
+
+        Raises:
+            ParamError, SchemaError, TrainingError: each names the argument or column and the remedy.
+        """
+        spec = self._check()
+        device = resolve_device(self.device)
+        seed = entropy(None) if self.random_state is None else int(self.random_state)
+        encoder = TableEncoder(self.schema, protect=self.protect, entity=self.entity, weight=self.weight).fit(table)
+        data = encoder.encode(table)
+        weights = encoder.weights(table)
+        weight = None if weights is None else torch.from_numpy(weights).float().to(device)
+        spec, choice = (spec, f"{spec.name}: as asked.") if spec is not None else _choose(encoder, len(table))
+        data = data.to(device)
+        with seeded(entropy(seed, 0), device):
+            model = spec.build(encoder.layout_, data, weight).to(device)
+        history: list[Progress] = []
+        steps = 0
+        if model.tags.trains and encoder.layout_.fields:
+            train, valid = self._split(table, encoder, seed)
+            trainer = Trainer(
+                spec.recipe(len(train)),
+                seed=entropy(seed, 1),
+                max_steps=self.max_steps,
+                max_seconds=self.max_seconds,
+                progress=ProgressBar() if self.progress is True else self.progress or None,
+            )
+            train, valid = train.to(device), valid.to(device)
+            history = trainer.fit(
+                model,
+                data.take(train),
+                data.take(valid),
+                weight=None if weight is None else weight[train],
+                valid_weight=None if weight is None else weight[valid],
+            )
+            steps = trainer.step
+            if isinstance(trainer.progress, ProgressBar):
+                trainer.progress.close()
+        self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model.eval()
+        self.spec_, self.choice_, self.seed_ = spec, choice, seed
+        self.history_, self.n_steps_ = history, steps
+        return self
+
+    def _check(self) -> ModelSpec | None:
+        name = type(self).__name__
+        check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
+        check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
+        check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
+        check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
+        if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
+            raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
+        if isinstance(self.model, ModelSpec):
+            self.model.check_params()
+            return self.model
+        check(name, "model", self.model, OneOf("auto", *MODELS))
+        return None if self.model == "auto" else MODELS[self.model]()
+
+    def _split(self, table: pd.DataFrame, encoder: TableEncoder, seed: int) -> tuple[Tensor, Tensor]:
+        """Rows to train on and rows to stop by: a tenth (at most 2,000), whole entities at a time."""
+        rng = np.random.default_rng(entropy(seed, 2))
+        rows = len(table)
+        if encoder.schema_.entity is None:
+            owner = np.arange(rows)
+        else:
+            owner = pd.factorize(table[encoder.schema_.entity])[0]
+        people = int(owner.max()) + 1
+        held = min(max(math.ceil(people / 10), min(500, people // 5)), 2000) if people >= 20 else 0
+        chosen = np.zeros(people, dtype=bool)
+        chosen[rng.permutation(people)[:held]] = True
+        valid = chosen[owner]
+        return torch.from_numpy(np.flatnonzero(~valid)), torch.from_numpy(np.flatnonzero(valid))
+
+    # ---------------------------------------------------------------- draw
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        where: Mapping[Hashable, Any] | pd.DataFrame | None = None,
+        accept: Callable[[pd.DataFrame], Any] | None = None,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Draw ``n`` synthetic rows.
+
+        Args:
+            n: rows; may be left out where ``where`` is a DataFrame.
+            where: a dict of column -> value, list of allowed values, ``between(low, high)``, ``isnull()`` or
+                ``notnull()``; or a DataFrame with one row per wanted row, whose empty cells are drawn.
+            accept: a predicate over a table, True for the rows to keep; rejection in bounded rounds.
+            seed: an integer for a repeatable table; None: a fresh one.
+
+        Returns:
+            ``n`` rows with the columns and dtypes of the training table, and a fresh RangeIndex.
+
+        Raises:
+            ConditionError: the condition is not understood, cannot be met, or ``accept`` keeps too few rows.
+        """
+        self._fitted("sample")
+        rows = self._rows(n, where)
+        check("TabularSynthesizer.sample", "seed", seed, Optional(Interval(int, 0)))
+        seed = entropy(None) if seed is None else seed
+        compiled = compile_where(self.encoder_, where, rows)
+        if accept is None:
+            return self._draw(compiled, rows, seed)
+        if isinstance(where, pd.DataFrame):
+            raise ConditionError("TabularSynthesizer.sample: argument 'accept' goes with a dict 'where', not with a DataFrame.")
+        return self._accepted(compiled, rows, seed, accept, where)
+
+    def _rows(self, n: int | None, where: Any) -> int:
+        if n is None and isinstance(where, pd.DataFrame):
+            return len(where)
+        check("TabularSynthesizer.sample", "n", n, Interval(int, 0))
+        assert n is not None
+        if isinstance(where, pd.DataFrame) and n != len(where):
+            raise ParamError(f"TabularSynthesizer.sample: argument 'n' is {n}, but 'where' has {len(where)} rows; leave 'n' out.")
+        return int(n)
+
+    def _draw(self, compiled: Compiled, rows: int, seed: int) -> pd.DataFrame:
+        # Blocks are drawn apart, but decoded together: keys must be unique over the whole table.
+        parts = []
+        for k, start in enumerate(range(0, max(rows, 1), _BLOCK)):
+            at = slice(start, min(start + _BLOCK, rows))
+            with seeded(entropy(seed, k), self._device()):
+                done = self.model_.complete(compiled.partial.take(at).to(self._device()), compiled.allowed or None)
+            parts.append(done.to("cpu"))
+        table = self.encoder_.decode(Encoded.concat(parts), seed=seed)
+        return compiled.touch(table, slice(0, rows))
+
+    def _accepted(self, compiled: Compiled, rows: int, seed: int, accept: Callable[..., Any], where: Any) -> pd.DataFrame:
+        kept: list[pd.DataFrame] = []
+        have = tried = 0
+        for k in range(_ROUNDS):
+            rate = have / tried if tried else 1.0
+            size = int(min(max((rows - have) / max(rate, 0.01) * 1.1, 64), 4 * _BLOCK))
+            drawn = self._draw(compile_where(self.encoder_, where, size), size, entropy(seed, 3, k))
+            keep = np.asarray(accept(drawn.copy()), dtype=bool)
+            if keep.shape != (size,):
+                raise ConditionError("TabularSynthesizer.sample: argument 'accept' must return one boolean per row.")
+            kept.append(drawn[keep])
+            have, tried = have + int(keep.sum()), tried + size
+            if have >= rows:
+                table = pd.concat(kept, ignore_index=True).iloc[:rows]
+                return self._fresh_keys(table, seed)
+        raise ConditionError(
+            f"TabularSynthesizer.sample: argument 'accept' kept {have} of {tried} rows, and {rows} are wanted; "
+            "use 'where' for what it can express, or a wider predicate."
+        )
+
+    def _fresh_keys(self, table: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Keys of rows from several rounds, made unique again."""
+        keys = [n for n, t in self.encoder_.transformers_.items() if t.type.__name__ == "Identifier"]
+        if keys:
+            fresh = self.encoder_.decode(self.encoder_.layout_.empty(len(table)), seed=entropy(seed, 4))
+            table = table.copy()
+            for name in keys:
+                table[name] = fresh[name]
+        return table
+
+    # ---------------------------------------------------------------- fill, judge
+    def impute(self, table: pd.DataFrame, *, mode: Literal["draw", "point"] = "draw", seed: int | None = None) -> pd.DataFrame:
+        """Fill every empty cell; given cells, index and column order stay as they are.
+
+        Args:
+            mode: "draw": one draw from the joint law of a row's gaps; "point": per cell the mean of numbers and dates
+                (on their grid) or the most frequent category over 25 draws.
+            seed: an integer for a repeatable result.
+
+        Raises:
+            SchemaError: a column that was never seen, or an unknown category.
+        """
+        self._fitted("impute")
+        check("TabularSynthesizer.impute", "mode", mode, OneOf("draw", "point"))
+        check("TabularSynthesizer.impute", "seed", seed, Optional(Interval(int, 0)))
+        seed = entropy(None) if seed is None else seed
+        encoder = self.encoder_
+        partial = encoder.encode(table, "fill", partial=True)
+        absent = [n for n in encoder.schema_.columns if n not in table.columns]
+        if absent:
+            raise SchemaError(f"TabularSynthesizer.impute: column {absent[0]!r} is missing from the table.")
+        draws = 1 if mode == "draw" else 25
+        drawn = [self._draw(Compiled(partial, {}, lambda t, _: t), len(table), entropy(seed, 5, i)) for i in range(draws)]
+        out = table.copy()
+        for name in table.columns:
+            gap = table[name].isna().to_numpy()
+            if not gap.any():
+                continue
+            columns = [d[name][gap] for d in drawn]
+            filled = columns[0] if draws == 1 else _centre(columns)
+            column = out[name].copy()
+            column[gap] = filled.set_axis(table.index[gap]).astype(column.dtype) if table.index.is_unique else filled.to_numpy()
+            out[name] = column
+        return out
+
+    def log_prob(self, table: pd.DataFrame) -> pd.Series:
+        """Log-probability of each row, in nats, columns taken in the table's order.
+
+        A number counts by its cell and by its offset's density inside the cell (relative to the cell's uniform law).
+
+        Raises:
+            SchemaError: the table does not fit. ParamError: this model has no likelihood.
+        """
+        self._fitted("log_prob")
+        if not self.model_.tags.has_log_prob:
+            raise ParamError(f"TabularSynthesizer.log_prob: model {self.spec_.name!r} has no likelihood; use 'autoregressive'.")
+        data = self.encoder_.encode(table)
+        device, out = self._device(), []
+        with torch.no_grad():
+            for start in range(0, len(table), _BLOCK):
+                block = data.take(slice(start, start + _BLOCK)).to(device)
+                out.append(-self.model_(self.encoder_.layout_.empty(len(block), device), block).cpu().numpy())
+        return pd.Series(np.concatenate(out) if out else np.empty(0), index=table.index, name="log_prob")
+
+    # ---------------------------------------------------------------- files
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted synthesizer: a zip of JSON and safetensors, no pickle, and no row of the training table."""
+        self._fitted("save")
+        json, arrays = self.encoder_.to_state()
+        weights = {f"model/{k}": v.detach().cpu().numpy() for k, v in self.model_.state_dict().items()}
+        value = {
+            "encoder": json,
+            "spec": self.spec_.to_json(),
+            "choice": self.choice_,
+            "n_steps": self.n_steps_,
+        }
+        io.save(path, "synthesizer", value, {**arrays, **weights})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            LoadError: the file is truncated, altered, of another kind, or of a newer format.
+        """
+        target = resolve_device(device)
+        value, arrays = io.load(path, "synthesizer")
+        try:
+            spec_json = value["spec"]
+            if spec_json["name"] not in MODELS:
+                raise LoadError(f"load({os.fspath(path)!r}): the file's model is unknown here; it comes from a newer synthkit.")
+            spec = MODELS[spec_json["name"]](**spec_json["params"])
+            spec.check_params()
+            encoder = TableEncoder.from_state(value["encoder"], arrays)
+            model: Model = spec.restore(encoder.layout_)
+            state = {k.removeprefix("model/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("model/")}
+            model.load_state_dict(state)
+        except LoadError:
+            raise
+        except Exception as error:
+            raise LoadError(f"load({os.fspath(path)!r}): the file's parts do not fit together; it was altered.") from error
+        out = cls(model=spec, device=device)
+        out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
+        out.choice_, out.n_steps_, out.history_, out.seed_ = value["choice"], int(value["n_steps"]), [], None
+        return out
+
+    # ---------------------------------------------------------------- helpers
+    def _device(self) -> torch.device:
+        return next((t.device for t in [*self.model_.parameters(), *self.model_.buffers()]), torch.device("cpu"))
+
+    def _fitted(self, where: str) -> None:
+        if "model_" not in self.__dict__:
+            raise NotFittedError(f"TabularSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one.")
+
+
+def _choose(encoder: TableEncoder, rows: int) -> tuple[ModelSpec, str]:
+    """The model of "auto", and a sentence that says why."""
+    fields = len(encoder.layout_.fields)
+    if fields == 0 or rows < 20:
+        why = "no column to learn" if not fields else f"{rows} rows are too few to learn any dependence"
+        if fields:
+            warnings.warn(f"TabularSynthesizer: {why}; columns are drawn independently.", SynthkitWarning, stacklevel=3)
+        return MODELS["independent"](), f"independent: {why}."
+    return MODELS["autoregressive"](), (
+        f"autoregressive: {rows} rows are enough to learn {fields} fields' dependence, and it takes any condition."
+    )
+
+
+def _centre(columns: list[pd.Series]) -> pd.Series:
+    """Mean (numbers, dates) or most frequent value (others) per row over several draws, in the column's dtype."""
+    first = columns[0]
+    if pd.api.types.is_bool_dtype(first.dtype) or not (
+        pd.api.types.is_numeric_dtype(first.dtype) or first.dtype.kind in "mM"  # type: ignore[union-attr]
+    ):
+        stacked = pd.concat([c.reset_index(drop=True) for c in columns], axis=1)
+        codes, uniques = pd.factorize(stacked.to_numpy(dtype=object).ravel())
+        grid = codes.reshape(stacked.shape)
+        counts = np.stack([(grid == k).sum(1) for k in range(len(uniques))], axis=1) if len(uniques) <= 1000 else None
+        best = counts.argmax(1) if counts is not None else grid[:, 0]
+        return pd.Series(np.asarray(uniques, dtype=object)[best], index=first.index).astype(first.dtype)
+    if getattr(first.dtype, "kind", "") in "mM":
+        numbers = np.stack([c.astype("int64").to_numpy() for c in columns]).mean(0)
+        return pd.Series(numbers.astype(np.int64), index=first.index).astype(first.dtype)
+    numbers = np.stack([c.to_numpy(dtype=float) for c in columns]).mean(0)
+    whole = pd.api.types.is_integer_dtype(first.dtype)
+    return pd.Series(np.round(numbers) if whole else numbers, index=first.index).astype(first.dtype)
