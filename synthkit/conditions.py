@@ -178,7 +178,7 @@ def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
     if not where.columns.is_unique:
         raise ConditionError("argument 'where' has a column name twice.")
     try:
-        partial = encoder.encode(where, "free", partial=True)
+        partial = encoder.encode(where, "free", partial=True) if where.shape[1] else encoder.layout_.empty(len(where))
         for name in where.columns:
             _inside(encoder, where[name], name)
     except SchemaError as error:

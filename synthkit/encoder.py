@@ -85,7 +85,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             entity = pd.util.hash_array(table[schema.entity].astype(str).to_numpy(object)).astype(np.int64)
         weight = self.weights(table)
         for name, t in self.transformers_.items():
-            values, null = canonical(table[name], t.kind if not isinstance(t.kind, Identifier) else schema.columns[name])
+            values, null = canonical(table[name], schema.columns[name])
             keep = ~null
             self._nulls[name] += int(null.sum())
             t.update(
@@ -239,7 +239,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _encode_column(self, series: pd.Series, name: Hashable, missing: str, out: tuple[Any, Any, Any, Any]) -> None:
         num, cat, num_known, cat_known = out
         layout, at, t = self.layout_, self._place[name], self.transformers_[name]
-        values, null = canonical(series, t.kind if not isinstance(t.kind, Identifier) else self.schema_.columns[name])
+        values, null = canonical(series, self.schema_.columns[name])
         if "null" in at:
             slot = layout.slot[at["null"]]
             if missing == "state":
