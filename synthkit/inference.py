@@ -29,8 +29,12 @@ from synthkit.schema import (
 
 __all__ = ["canonical", "from_canonical", "infer_column", "validate_column"]
 
-_KEY_NAME = re.compile(r"(^|[_\W])(id|key|nr|no|number|uuid|guid|code)$|Id$|ID$", re.ASCII)
+_KEY_NAME = re.compile(r"(?i:(^|[_\W])(id|key|nr|uuid|guid|index|rowid)$|^unnamed: 0$)|[a-z](Id|ID|Key|Nr)$", re.ASCII)
+_MIN_KEYS = 20  # fewer distinct values tell a key from an ordinary number too badly
 _MAX_LEVELS = 0.5  # more distinct strings than this share of the rows are text, not categories
+_MAX_DECIMALS = 12
+_NUMERIC_OBJECTS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")
+_NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
 
 
 def infer_column(series: pd.Series, override: ColumnType | str | None = None) -> ColumnType:
@@ -47,21 +51,54 @@ def infer_column(series: pd.Series, override: ColumnType | str | None = None) ->
             )
         override = COLUMN_TYPES[override]()
     values, null = _values(series)
-    nullable = bool(null.any())
-    learnt = _recognise(series, values, null) if override is None else _complete(override, values[~null])
-    if learnt.nullable is None:
-        learnt = dataclasses.replace(learnt, nullable=nullable)
-    return dataclasses.replace(learnt, dtype=spec_of(series)) if learnt.dtype is None else learnt
+    if override is None:
+        learnt = _recognise(series, values, null)
+    else:
+        validate_column(series, override)
+        learnt = _complete(override, values[~null], series.dtype)
+    nullable = bool(null.any()) if learnt.nullable is None else learnt.nullable
+    return dataclasses.replace(learnt, nullable=nullable, dtype=learnt.dtype or spec_of(series))
 
 
 def _values(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    kind = getattr(series.dtype, "kind", "O")
-    if kind == "c" or isinstance(series.dtype, (pd.PeriodDtype, pd.IntervalDtype, pd.SparseDtype)):
-        raise SchemaError(f"column {series.name!r}: dtype {series.dtype} is not supported; convert it to numbers, dates or text.")
+    dtype = series.dtype
+    if getattr(dtype, "kind", "O") == "c" or isinstance(dtype, (pd.PeriodDtype, pd.IntervalDtype, pd.SparseDtype)):
+        remedy = {pd.PeriodDtype: "with .dt.to_timestamp()", pd.SparseDtype: "with .sparse.to_dense()"}.get(
+            type(dtype), "to numbers, dates or text"
+        )
+        raise SchemaError(f"column {series.name!r}: dtype {dtype} is not supported; convert it {remedy}.")
     values, null = to_numpy(series)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise SchemaError(f"column {series.name!r} holds infinite numbers; replace them by NaN or by a bound.")
+    _refuse_infinite(values, series.name)
     return values, null
+
+
+def _refuse_infinite(values: NDArray[Any], name: Any) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise SchemaError(f"column {name!r} holds infinite numbers; replace them by NaN or by a bound.")
+
+
+def _numbers(values: NDArray[Any], null: NDArray[np.bool_], name: Any) -> NDArray[Any]:
+    """int64 where every number is a whole Python number that fits, else float64; 0 under nulls.
+
+    Raises:
+        TypeError, ValueError: not numbers. SchemaError: infinite ones.
+    """
+    if values.dtype.kind in "if":
+        return values
+    if values.dtype.kind not in "bO":
+        raise TypeError("not numbers")
+    filled = np.where(null, 0, values)
+    if filled.dtype.kind == "O" and pd.api.types.infer_dtype(filled) not in _NUMERIC_OBJECTS:
+        raise TypeError("not numbers")
+    whole = filled.dtype.kind == "b" or pd.api.types.infer_dtype(filled) == "integer"
+    try:
+        if whole:
+            return filled.astype(np.int64)
+    except OverflowError:
+        pass  # beyond int64: 53 bits must do
+    numbers = filled.astype(np.float64)
+    _refuse_infinite(numbers, name)
+    return numbers
 
 
 def _recognise(series: pd.Series, values: NDArray[Any], null: NDArray[np.bool_]) -> ColumnType:
@@ -83,37 +120,51 @@ def _recognise(series: pd.Series, values: NDArray[Any], null: NDArray[np.bool_])
         return Duration()
     if kind == "i" and not null.any() and _is_key(series.name, filled):
         return Identifier()
-    return _complete(Numeric(), filled)
+    return _complete(Numeric(), filled, series.dtype)
 
 
 def _recognise_objects(series: pd.Series, filled: NDArray[Any], rows: int) -> ColumnType:
-    try:
-        codes, uniques = pd.factorize(filled)
-    except TypeError as error:
-        raise SchemaError(f"column {series.name!r} holds lists or other unhashable cells; turn them into text or columns.") from error
-    kinds = {_family(v) for v in uniques}
-    if len(kinds) > 1:
-        found = ", ".join(sorted(kinds))
-        raise SchemaError(f"column {series.name!r} mixes {found}; convert it to one type (for example with astype(str)).")
-    if kinds == {"other objects"}:
-        raise SchemaError(f"column {series.name!r} holds objects that are no numbers, text or dates; convert it with astype(str).")
+    uniques = _distinct(filled, series.name)
+    kind = _one_family(filled, uniques, series.name)
     if len(uniques) == 1:
         return Constant(value=_item(uniques[0]))
-    kind = kinds.pop()
     if kind == "booleans":
         return Boolean()
     if kind == "numbers":
-        numbers = np.asarray(filled, dtype=float)
-        if not np.isfinite(numbers).all():
-            raise SchemaError(f"column {series.name!r} holds infinite numbers; replace them by NaN or by a bound.")
-        return _complete(Numeric(), numbers)
+        return _complete(Numeric(), _numbers(filled, np.zeros(len(filled), dtype=bool), series.name), np.dtype(float))
     if kind == "dates":
         return Datetime()
-    if len(uniques) == rows == len(filled) and rows >= 20 and _looks_like_codes(uniques):
+    if len(uniques) == rows == len(filled) and rows >= _MIN_KEYS and _looks_like_codes(uniques):
         return Identifier()
     if len(uniques) <= max(20, _MAX_LEVELS * len(filled)):
         return Categorical()
     return Text()
+
+
+def _distinct(filled: NDArray[Any], name: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(pd.unique(filled))
+    except TypeError as error:
+        raise SchemaError(
+            f"column {name!r} holds lists or other unhashable cells; turn them into text or into columns of their own."
+        ) from error
+
+
+def _one_family(filled: NDArray[Any], uniques: NDArray[Any], name: Any) -> str:
+    """ "text", "numbers", "booleans" or "dates"; a SchemaError if it is none of them, or several."""
+    kinds = {_family(v) for v in uniques}
+    if kinds == {"booleans"} and len({type(v) for v in filled}) > 1:
+        kinds.add("numbers")  # True and 1 are equal, so that the distinct values hide one of them
+    if kinds == {"numbers"} and any(isinstance(v, (bool, np.bool_)) for v in filled):
+        kinds.add("booleans")
+    if len(kinds) > 1:
+        found = " and ".join(sorted(kinds))
+        raise SchemaError(f"column {name!r} mixes {found}; convert it to one type (for example with astype(str)).")
+    if kinds == {"other objects"}:
+        raise SchemaError(
+            f"column {name!r} holds objects that are no numbers, text or dates; convert them, for example with astype(str)."
+        )
+    return kinds.pop()
 
 
 def _family(value: Any) -> str:
@@ -123,7 +174,7 @@ def _family(value: Any) -> str:
         return "numbers"
     if isinstance(value, str):
         return "text"
-    if isinstance(value, (dt.date, np.datetime64)):
+    if isinstance(value, dt.date):
         return "dates"
     return "other objects"
 
@@ -133,115 +184,190 @@ def _item(value: Any) -> Any:
 
 
 def _is_key(name: Any, values: NDArray[Any]) -> bool:
-    """Distinct integers that fill a range without gaps, or that are named like a key."""
-    if len(values) < 20 or len(np.unique(values)) < len(values):
+    """Distinct integers that are named like a key, or number the rows from 0 or 1."""
+    if len(values) < _MIN_KEYS or len(pd.unique(values)) < len(values):
         return False
-    contiguous = int(values.max()) - int(values.min()) == len(values) - 1
-    rising = bool((np.diff(values) > 0).all())
-    named = isinstance(name, str) and bool(_KEY_NAME.search(name))
-    return (contiguous and rising) or named
+    low = int(values.min())
+    # years or ages may fill a range too, but they do not start at 0 or 1
+    counted = low in (0, 1) and int(values.max()) - low == len(values) - 1
+    return counted or (isinstance(name, str) and bool(_KEY_NAME.search(name)))
 
 
 def _looks_like_codes(values: NDArray[Any]) -> bool:
+    """Short words without blanks, nearly all with a digit."""
     text = pd.Series(values, dtype=object).astype(str)
-    length = text.str.len()
-    return bool((length <= 40).all() and not text.str.contains(r"\s").any() and text.str.contains(r"\d").mean() > 0.9)
+    return bool(
+        (text.str.len() <= 40).all() and not text.str.contains(r"\s").any() and text.str.contains(r"\d").mean() > 0.9
+    )
 
 
-def _complete(kind: ColumnType, values: NDArray[Any]) -> ColumnType:
+def _complete(kind: ColumnType, values: NDArray[Any], dtype: Any) -> ColumnType:
     """Fill in what a numeric type leaves open: integer, decimals."""
     if not isinstance(kind, Numeric) or not len(values):
         return kind
-    numbers = np.asarray(values, dtype=float) if values.dtype.kind != "i" else values
+    numbers = _numbers(values, np.zeros(len(values), dtype=bool), None)
     integer = kind.integer
     if integer is None:
-        integer = numbers.dtype.kind == "i" or bool((numbers == np.round(numbers)).all())
+        integer = not kind.decimals and (numbers.dtype.kind == "i" or bool((numbers == np.round(numbers)).all()))
     decimals = kind.decimals
     if decimals is None and not integer:
-        decimals = _decimals(numbers)
+        decimals = _decimals(numbers, _precision(dtype))
     return dataclasses.replace(kind, integer=integer, decimals=0 if integer else decimals)
 
 
-def _decimals(numbers: NDArray[Any]) -> int | None:
-    """The fewest decimals (up to 9) that reproduce every number to float32 accuracy, or None."""
-    if np.abs(numbers).max() > 1e12:
-        return None
-    for decimals in range(1, 10):
-        rounded = np.round(numbers, decimals)
-        exact = np.isclose(rounded, numbers, rtol=1e-12, atol=0) | (numbers.astype(np.float32) == rounded.astype(np.float32)) & (
-            numbers == numbers.astype(np.float32)
-        )
-        if exact.all():
+def _precision(dtype: Any) -> type[np.floating[Any]]:
+    """The float type that the column's numbers came from."""
+    text = str(dtype).lower()
+    for part, kind in (("float16", np.float16), ("halffloat", np.float16), ("float32", np.float32), ("float[", np.float32)):
+        if part in text:
+            return kind
+    return np.float64
+
+
+def _decimals(numbers: NDArray[Any], precision: type[np.floating[Any]]) -> int | None:
+    """The fewest decimals (up to 12) that reproduce every number within its precision; None: there are none."""
+    largest = float(np.abs(numbers).max())
+    digits = np.finfo(precision).precision
+    for decimals in range(_MAX_DECIMALS + 1):
+        if largest * 10.0**decimals >= 10.0**digits:
+            return None  # so many digits reproduce anything
+        # most columns fail on their first rows, which saves a pass over all
+        if _exact(numbers[:1000], decimals, precision) and _exact(numbers, decimals, precision):
             return decimals
     return None
 
 
+def _exact(numbers: NDArray[Any], decimals: int, precision: type[np.floating[Any]]) -> bool:
+    rounded = np.round(numbers, decimals)
+    if precision is not np.float64:
+        return bool((rounded.astype(precision) == numbers.astype(precision)).all())
+    return bool((np.abs(rounded - numbers) <= 1e-12 * np.abs(numbers)).all())  # sums such as 0.1 + 0.2 count as 0.3
+
+
+_FITS: dict[type[ColumnType], str] = {Numeric: "ifb", Boolean: "bif", Datetime: "M", Duration: "m"}
+_KIND_OF = {"numbers": "f", "booleans": "b", "dates": "M", "text": "O"}
+
+
 def validate_column(series: pd.Series, kind: ColumnType) -> None:
-    """Raise SchemaError if the column cannot be of this type."""
+    """Raise SchemaError if the column cannot be of this type: other kinds of cells, values outside a declared set."""
     values, null = _values(series)
     filled = values[~null]
-    if not len(filled) or isinstance(kind, (Identifier, Text, Empty)):
+    if not len(filled):
         return
+    if isinstance(kind, Empty):
+        raise SchemaError(f"column {series.name!r} should be Empty, but has filled cells; drop it or declare another type.")
     found = filled.dtype.kind
-    if found == "O":
-        try:
-            families = {_family(v) for v in pd.unique(filled)}
-        except TypeError as error:
-            raise SchemaError(f"column {series.name!r} holds lists or other unhashable cells.") from error
-        found = {"numbers": "f", "booleans": "b", "dates": "M", "text": "O"}.get(families.pop() if len(families) == 1 else "", "X")
-    fits = {Numeric: "ifb", Boolean: "bif", Datetime: "M", Duration: "m"}.get(type(kind))
-    if fits is not None and found not in fits:
-        raise SchemaError(f"column {series.name!r} should be {type(kind).__name__}, but holds another kind of values; convert it.")
-    if isinstance(kind, Numeric):
-        numbers = np.asarray(filled, dtype=float)
-        if (kind.low is not None and (numbers < kind.low).any()) or (kind.high is not None and (numbers > kind.high).any()):
-            raise SchemaError(f"column {series.name!r} has values outside the declared bounds; widen 'low' or 'high'.")
+    if found == "O" and not isinstance(series.dtype, pd.CategoricalDtype):
+        found = _KIND_OF[_one_family(filled, _distinct(filled, series.name), series.name)]
+    if found not in _FITS.get(type(kind), found):
+        raise _misfit(series.name, kind)
+    if isinstance(kind, Numeric) and (kind.low is not None or kind.high is not None):
+        _within(_numbers(filled, np.zeros(len(filled), dtype=bool), series.name), kind.low, kind.high, series.name)
+    elif isinstance(kind, Datetime) and (kind.low is not None or kind.high is not None):
+        ends = (None if end is None else _stamp(end) for end in (kind.low, kind.high))
+        _within(canonical(series, kind)[0][~null], *ends, series.name)
+    elif isinstance(kind, Boolean) and found != "b" and not np.isin(filled.astype(float), (0.0, 1.0)).all():
+        raise _misfit(series.name, kind)
+    elif isinstance(kind, Categorical) and kind.categories is not None:
+        known = pd.Index(list(kind.categories), tupleize_cols=False)
+        if (known.get_indexer(pd.Index(pd.unique(filled), tupleize_cols=False)) < 0).any():
+            raise SchemaError(
+                f"column {series.name!r} has values that are not among its declared categories; "
+                "add them to 'categories' or clean the column."
+            )
+
+
+def _stamp(end: Any) -> int:
+    """A bound as int64 nanoseconds, UTC."""
+    stamp = pd.Timestamp(end)
+    return int((stamp if stamp.tz is None else stamp.tz_convert("UTC")).as_unit("ns").value)
+
+
+def _within(values: NDArray[Any], low: Any, high: Any, name: Any) -> None:
+    if (low is not None and (values < low).any()) or (high is not None and (values > high).any()):
+        raise SchemaError(f"column {name!r} has values outside the declared bounds; widen 'low' or 'high'.")
+
+
+def _misfit(name: Any, kind: ColumnType) -> SchemaError:
+    return SchemaError(
+        f"column {name!r} should be {type(kind).__name__}, but holds another kind of values; "
+        "convert the column or declare another type."
+    )
+
+
+def _nanoseconds(times: NDArray[Any], name: Any) -> NDArray[np.int64]:
+    unit, count = np.datetime_data(times.dtype)
+    factor = _NANOSECONDS[unit] * count
+    ticks = times.astype(np.int64)
+    limit = np.iinfo(np.int64).max // factor
+    if factor > 1 and ((ticks > limit) | (ticks < -limit)).any():
+        raise SchemaError(
+            f"column {name!r} has dates outside the years 1678 to 2261 (or as long durations); "
+            "replace placeholders such as a far future date by NaT."
+        )
+    return ticks * factor
 
 
 def canonical(series: pd.Series, kind: ColumnType) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Values as the transformers take them, and where they are null.
+    """Values as the transformers take them, and where they are null (there the value is a filler).
 
-    Numeric: int64 or float64; Boolean: bool; Datetime and Duration: int64 nanoseconds; others: objects (or numbers).
+    Numeric: int64 (exact, however large) or float64 (also uint64 beyond int64); Boolean: bool; Datetime and
+    Duration: int64 nanoseconds (UTC); others: objects, or what the dtype holds.
+
+    Returns:
+        ``(n,)`` values and ``(n,)`` bool.
 
     Raises:
-        SchemaError: the values are of another kind than ``kind``.
+        SchemaError: the values are of another kind than ``kind``, or dates do not fit into nanoseconds.
     """
     values, null = _values(series)
     try:
         if isinstance(kind, Numeric):
-            if values.dtype.kind not in "if":
-                values = np.where(null, 0, values).astype(float)
-            return values, null
+            return _numbers(values, null, series.name), null
         if isinstance(kind, Boolean):
+            if values.dtype.kind not in "bifO":
+                raise TypeError("not booleans")
             return np.where(null, False, values).astype(bool), null
-        if isinstance(kind, Datetime):
+        if isinstance(kind, (Datetime, Duration)):
             if values.dtype.kind == "O":
-                stamps = pd.to_datetime(pd.Series(np.where(null, None, values)), utc=True)
-                return to_numpy(stamps)[0].astype("datetime64[ns]").astype(np.int64), null
-            return values.astype("datetime64[ns]").astype(np.int64), null
-        if isinstance(kind, Duration):
-            return values.astype("timedelta64[ns]").astype(np.int64), null
+                values = _times(values, null, kind)
+            if values.dtype.kind != ("M" if isinstance(kind, Datetime) else "m"):
+                raise TypeError("not times")
+            return _nanoseconds(values, series.name), null
     except (TypeError, ValueError) as error:
-        raise SchemaError(
-            f"column {series.name!r} should be {type(kind).__name__}, but holds another kind of values; convert it."
-        ) from error
+        if isinstance(error, SchemaError):
+            raise
+        raise _misfit(series.name, kind) from None  # the cause may quote a value
     return values, null
 
 
-def from_canonical(values: Any, null: NDArray[np.bool_], kind: ColumnType, index: Any = None, name: Any = None) -> pd.Series:
-    """The inverse of :func:`canonical`: a Series of the column's own dtype."""
-    spec = kind.dtype or _default_spec(kind, values)
+def _times(values: NDArray[Any], null: NDArray[np.bool_], kind: ColumnType) -> NDArray[Any]:
+    """datetime64 (UTC) or timedelta64 of objects; texts are refused rather than guessed at."""
+    filled = values[~null]
+    if len(filled) and pd.api.types.infer_dtype(filled) in ("string", "mixed", "integer", "floating"):
+        raise TypeError("not times")
+    cells = pd.Series(np.where(null, None, values), dtype=object)
+    if isinstance(kind, Duration):
+        return to_numpy(pd.to_timedelta(cells))[0]
+    return to_numpy(pd.to_datetime(cells, utc=True))[0]
+
+
+def from_canonical(
+    values: Any, null: NDArray[np.bool_], kind: ColumnType, index: Any = None, name: Any = None
+) -> pd.Series:
+    """The inverse of :func:`canonical`: a Series of the column's own dtype.
+
+    Args:
+        values: ``(n,)`` as :func:`canonical` returns them; what stands under a null does not matter.
+    """
     array = values
-    if isinstance(kind, Datetime):
-        array = np.asarray(values, np.int64).astype("datetime64[ns]")
-        if spec["kind"] == "object":  # datetime.date or datetime.datetime objects
-            array = pd.Series(array).dt.to_pydatetime() if not spec.get("date") else pd.Series(array).dt.date.to_numpy()
-    elif isinstance(kind, Duration):
-        array = np.asarray(values, np.int64).astype("timedelta64[ns]")
-    return restore(array, null, spec, index, name)
+    if isinstance(kind, (Datetime, Duration)):
+        array = np.asarray(values, np.int64).astype("datetime64[ns]" if isinstance(kind, Datetime) else "timedelta64[ns]")
+    return restore(array, null, kind.dtype or _default_spec(kind), index, name)
 
 
-def _default_spec(kind: ColumnType, values: Any) -> dict[str, Any]:
+def _default_spec(kind: ColumnType) -> dict[str, Any]:
+    """The dtype of a type that was declared without data."""
     if isinstance(kind, Numeric):
         return {"kind": "plain", "name": ("Int64" if kind.nullable else "int64") if kind.integer else "float64"}
     if isinstance(kind, Boolean):
@@ -250,4 +376,8 @@ def _default_spec(kind: ColumnType, values: Any) -> dict[str, Any]:
         return {"kind": "plain", "name": "datetime64[ns]"}
     if isinstance(kind, Duration):
         return {"kind": "plain", "name": "timedelta64[ns]"}
-    return {"kind": "object", "missing": "nan"}
+    if isinstance(kind, Categorical) and kind.categories:
+        spec = spec_of(pd.Series(list(kind.categories)))
+        plain = spec["kind"] == "plain" and np.dtype(spec["name"]).kind in "iub" if spec["kind"] == "plain" else False
+        return {"kind": "object", "missing": "nan"} if plain and kind.nullable else spec
+    return spec_of(pd.Series(["a"]))  # text as this pandas keeps it

@@ -6,16 +6,18 @@ file before anything is allocated.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -29,18 +31,17 @@ _HEAD, _BODY, _ARRAYS = "synthkit.json", "content.json", "arrays.safetensors"
 
 
 def to_json(value: Any) -> Any:
-    """A JSON value for numbers, strings, None, tuples, lists, dicts with any keys, timestamps and dates.
+    """A JSON value for numbers, strings, None, tuples, lists, dicts with any keys, dates, times and pandas' scalars.
+
+    Raises:
+        TypeError: an object of any other class.
 
     >>> from_json(to_json({("a", 1): float("inf")})) == {("a", 1): float("inf")}
     True
     """
-    if value is None or isinstance(value, (str, bool)):
-        return value
-    if isinstance(value, np.generic):
-        value = value.item() if not isinstance(value, (np.datetime64, np.timedelta64)) else value
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
+    if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
+        value = value.item()
+    if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
         return value if np.isfinite(value) else {"$": "float", "v": repr(value)}
@@ -52,19 +53,38 @@ def to_json(value: Any) -> Any:
         if all(isinstance(k, str) for k in value) and "$" not in value:
             return {k: to_json(v) for k, v in value.items()}
         return {"$": "dict", "v": [[to_json(k), to_json(v)] for k, v in value.items()]}
+    return _time_to_json(value)
+
+
+def _time_to_json(value: Any) -> dict[str, Any]:
+    if value is pd.NaT or value is pd.NA:
+        return {"$": "NaT" if value is pd.NaT else "NA", "v": None}
     if isinstance(value, np.datetime64):
         return {"$": "datetime64", "v": str(value), "u": np.datetime_data(value)[0]}
     if isinstance(value, np.timedelta64):
         return {"$": "timedelta64", "v": int(value.astype("int64")), "u": np.datetime_data(value)[0]}
+    if isinstance(value, pd.Timedelta):
+        return {"$": "Timedelta", "v": int(value.as_unit("ns").value), "u": value.unit}
     if isinstance(value, dt.timedelta):
-        return {"$": "timedelta", "v": value / dt.timedelta(microseconds=1)}
-    if isinstance(value, (dt.datetime, dt.date, dt.time)):
-        return {"$": type(value).__mro__[-2 if isinstance(value, dt.time) else 0].__name__.lower(), "v": value.isoformat()}
+        return {"$": "timedelta", "v": value // dt.timedelta(microseconds=1)}
+    if isinstance(value, pd.Timestamp):
+        zone = None if value.tz is None else str(getattr(value.tz, "key", None) or value.tz)
+        plain = value if zone is None else value.tz_convert("UTC").tz_localize(None)
+        return {"$": "Timestamp", "v": plain.isoformat(), "u": value.unit, "z": zone}
+    for name, kind in (("datetime", dt.datetime), ("date", dt.date), ("time", dt.time)):
+        if isinstance(value, kind):
+            return {"$": name, "v": value.isoformat()}
+    if isinstance(value, pd.Interval):
+        return {"$": "Interval", "v": [to_json(value.left), to_json(value.right)], "c": value.closed}
     raise TypeError(f"io.to_json: a {type(value).__name__} cannot be stored.")
 
 
 def from_json(value: Any) -> Any:
-    """The inverse of :func:`to_json` (pandas timestamps come back as datetime.datetime)."""
+    """The inverse of :func:`to_json` (numpy numbers come back as Python's, arrays as lists).
+
+    Raises:
+        LoadError: an unknown tag.
+    """
     if isinstance(value, list):
         return [from_json(v) for v in value]
     if not isinstance(value, dict):
@@ -72,36 +92,47 @@ def from_json(value: Any) -> Any:
     tag = value.get("$")
     if tag is None:
         return {k: from_json(v) for k, v in value.items()}
-    v = value["v"]
-    if tag == "float":
-        return float(v)
-    if tag == "tuple":
-        return tuple(from_json(x) for x in v)
-    if tag == "dict":
-        return {from_json(k): from_json(x) for k, x in v}
-    if tag == "datetime64":
-        return np.datetime64(v, value["u"])
-    if tag == "timedelta64":
-        return np.timedelta64(v, value["u"])
-    if tag == "timedelta":
-        return dt.timedelta(microseconds=v)
-    if tag in ("datetime", "timestamp"):
-        return dt.datetime.fromisoformat(v)
-    if tag == "date":
-        return dt.date.fromisoformat(v)
-    if tag == "time":
-        return dt.time.fromisoformat(v)
-    raise LoadError("io.from_json: the file holds a value of an unknown kind; it comes from a newer synthkit.")
+    if tag not in _READERS:
+        raise LoadError("io.from_json: the file holds a value of an unknown kind; it comes from a newer synthkit.")
+    return _READERS[tag](value["v"], value)
+
+
+def _timestamp(v: Any, o: dict[str, Any]) -> pd.Timestamp:
+    stamp = pd.Timestamp(v).as_unit(o["u"])
+    return stamp if o["z"] is None else stamp.tz_localize("UTC").tz_convert(o["z"])
+
+
+_READERS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
+    "float": lambda v, o: float(v),
+    "tuple": lambda v, o: tuple(from_json(x) for x in v),
+    "dict": lambda v, o: {from_json(k): from_json(x) for k, x in v},
+    "NaT": lambda v, o: pd.NaT,
+    "NA": lambda v, o: pd.NA,
+    "datetime64": lambda v, o: np.datetime64(v, o["u"]),
+    "timedelta64": lambda v, o: np.timedelta64(v, o["u"]),
+    "Timedelta": lambda v, o: pd.Timedelta(v, unit="ns").as_unit(o["u"]),
+    "timedelta": lambda v, o: dt.timedelta(microseconds=v),
+    "Timestamp": _timestamp,
+    "datetime": lambda v, o: dt.datetime.fromisoformat(v),
+    "date": lambda v, o: dt.date.fromisoformat(v),
+    "time": lambda v, o: dt.time.fromisoformat(v),
+    "Interval": lambda v, o: pd.Interval(from_json(v[0]), from_json(v[1]), closed=o["c"]),
+}
 
 
 def save(path: str | os.PathLike[str], kind: str, value: Any, arrays: Mapping[str, np.ndarray]) -> None:
     """Write ``value`` (see :func:`to_json`) and ``arrays`` to ``path``, under a temporary name first.
 
+    The same content gives the same bytes. An existing file is replaced only once the new one is whole.
+
     Args:
         kind: what the file is ("synthesizer", "checkpoint"); :func:`load` refuses any other.
+
+    Raises:
+        TypeError: ``value`` holds what :func:`to_json` does not know. OSError: the path cannot be written.
     """
     body = json.dumps(to_json(value), allow_nan=False, separators=(",", ":")).encode()
-    tensors = save_tensors({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    tensors = save_tensors({k: np.asarray(v, order="C") for k, v in arrays.items()})
     head = {
         "format": "synthkit",
         "version": FORMAT_VERSION,
@@ -109,17 +140,16 @@ def save(path: str | os.PathLike[str], kind: str, value: Any, arrays: Mapping[st
         "sha256": hashlib.sha256(body + tensors).hexdigest(),
     }
     path = os.fspath(path)
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), suffix=".part")
+    temporary = f"{path}.{secrets.token_hex(4)}.part"
     try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        with open(temporary, "xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, content in ((_HEAD, json.dumps(head).encode()), (_BODY, body), (_ARRAYS, tensors)):
+                # a fixed date: the same object gives the same bytes
                 archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
 
 
@@ -156,10 +186,12 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
 def _members(archive: zipfile.ZipFile, size: int, where: str) -> dict[str, bytes]:
     """The three members, none larger than the file says it can be."""
     infos = archive.infolist()
+    if sum(info.file_size for info in infos) > size:  # stored, so that the parts are no larger than the whole
+        raise LoadError(f"{where}: a part claims a size that the file does not have.")
     if sorted(i.filename for i in infos) != sorted((_HEAD, _BODY, _ARRAYS)):
         raise LoadError(f"{where}: this is not a synthkit file, or a part of it is missing.")
     for info in infos:
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.file_size > size:
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise LoadError(f"{where}: a part claims a size that the file does not have.")
         if info.filename != _ARRAYS and info.file_size > _MAX_JSON:
             raise LoadError(f"{where}: the JSON part is too large.")

@@ -255,6 +255,8 @@ def check_table(table: Any, where: str, *, rows: bool = True) -> None:
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise SchemaError(f"{where}: column name {twice!r} occurs more than once; rename the columns.")
+    if table.columns.hasnans:
+        raise SchemaError(f"{where}: a column has no name (null); rename it.")
     if table.shape[1] == 0:
         raise SchemaError(f"{where}: the table has no columns.")
     if rows and len(table) == 0:

@@ -16,7 +16,7 @@ from synthkit.inference import canonical, from_canonical, infer_column
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 MASKED = ["Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"]
-STAMPS = pd.Series(pd.to_datetime(["2020-02-29 13:05:07", "1999-12-31", "2024-07-01 00:00:01", "2020-02-29 13:05:07"]))
+STAMPS = pd.Series(pd.to_datetime(["2020-02-29 13:05:07", "1999-12-31 00:00:00", "2024-07-01 00:00:01", "2020-02-29 13:05:07"]))
 WORDS = pd.Series(["Ä b", "", "x", "x"], dtype=object)
 
 

@@ -165,17 +165,19 @@ def check_allowed(allowed: Mapping[int, Allowed] | None, layout: Layout) -> Mapp
     return allowed or {}
 
 
-def draw_codes(log_weights: Tensor) -> Tensor:
+def draw_codes(log_weights: Tensor, uniform: Tensor | None = None) -> Tensor:
     """One code per row from unnormalised log-weights, by inversion of the cumulative sum.
 
     Args:
         log_weights: ``(rows, size)``; -inf forbids a code.
+        uniform: ``(rows,)`` in [0, 1); None: drawn here.
 
     Returns:
         ``(rows,)`` integers.
     """
     cumulative = torch.softmax(log_weights, 1).cumsum(1)
     # A point strictly below the total can never fall behind the last code that has mass.
-    point = torch.rand(len(cumulative), 1, device=cumulative.device) * cumulative[:, -1:] * (1 - 1e-6)
+    uniform = torch.rand(len(cumulative), device=cumulative.device) if uniform is None else uniform
+    point = uniform[:, None] * cumulative[:, -1:] * (1 - 1e-6)
     code = torch.searchsorted(cumulative, point, right=True).squeeze(1)
     return code.clamp_(max=log_weights.shape[1] - 1)
