@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from synthkit.errors import ParamError
 from synthkit.metrics import Kind
 
-__all__ = ["NAMES", "Split", "load"]
+__all__ = ["NAMES", "Split", "load", "read_synthetic"]
 
 Task = Literal["classification", "regression"]
 
@@ -159,13 +159,23 @@ def load(name: str, data_dir: str | Path | None = None, split_seed: int = 0, *, 
     return Split(name, train, holdout, table.target, _kinds(train, table), table.task)
 
 
+def read_synthetic(name: str, path: str | Path) -> pd.DataFrame:
+    """A synthetic version of the table ``name`` from a CSV, its columns read as :func:`load` reads the real ones."""
+    table = _SKLEARN[name][1] if name in _SKLEARN else _FILES[name]
+    return _read_csv(Path(path), table)
+
+
 def _read(data_dir: str | Path | None, file: str, table: _Table) -> pd.DataFrame:
     path = Path(data_dir or ".") / f"{file}.csv.gz"
     if not path.is_file():
         raise ParamError(f"load: argument 'data_dir': there is no file {path.name} in it; pass the data's folder.")
+    return _read_csv(path, table)
+
+
+def _read_csv(path: Path, table: _Table) -> pd.DataFrame:
     # "None" is a category in some of these tables; only the empty cell is null
     return pd.read_csv(
-        path, keep_default_na=False, na_values=[""], low_memory=False, dtype={c: "str" for c in table.strings}
+        path, keep_default_na=False, na_values=[""], low_memory=False, dtype=dict.fromkeys(table.strings, "str")
     )
 
 

@@ -118,7 +118,9 @@ def compile_where(encoder: TableEncoder, where: Mapping[Hashable, Any] | pd.Data
 def _known_column(encoder: TableEncoder, name: Hashable) -> None:
     if name not in encoder.schema_.columns:
         names = ", ".join(repr(n) for n in list(encoder.schema_.columns)[:20])
-        raise ConditionError(f"argument 'where' names column {name!r}, which was not in training; the columns are {names}.")
+        raise ConditionError(
+            f"argument 'where' names column {name!r}, which was not in training; the columns are {names}."
+        )
 
 
 def _single(name: Hashable, rule: Any) -> list[Any] | None:
@@ -130,7 +132,9 @@ def _single(name: Hashable, rule: Any) -> list[Any] | None:
         if not values:
             raise ConditionError(f"argument 'where': the list for column {name!r} is empty; nothing can meet it.")
         if any(v is None or pd.isna(v) for v in values):
-            raise ConditionError(f"argument 'where': the list for column {name!r} holds a null; use isnull() by itself.")
+            raise ConditionError(
+                f"argument 'where': the list for column {name!r} holds a null; use isnull() by itself."
+            )
         return values if len(values) == 1 else None
     if rule is None or (np.isscalar(rule) and pd.isna(rule)) or rule is pd.NaT:
         raise ConditionError(f"argument 'where': column {name!r} is null; say isnull() or notnull().")
@@ -154,7 +158,9 @@ def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
                 raise TypeError
             number = float(value)
             if not np.isfinite(number) or (kind.integer and number != round(number)):
-                raise ConditionError(f"argument 'where': column {name!r} cannot be {value!r}; it holds {'whole' if kind.integer else 'finite'} numbers.")
+                raise ConditionError(
+                    f"argument 'where': column {name!r} cannot be {value!r}; it holds {'whole' if kind.integer else 'finite'} numbers."
+                )
             values = np.array([int(value)]) if kind.integer else np.array([number])
         else:
             values = np.empty(1, dtype=object)
@@ -163,7 +169,9 @@ def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
     except ConditionError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
-        raise ConditionError(f"argument 'where': column {name!r} is {type(kind).__name__}, and cannot be {value!r}.") from error
+        raise ConditionError(
+            f"argument 'where': column {name!r} is {type(kind).__name__}, and cannot be {value!r}."
+        ) from error
 
 
 def _zoned(kind: Datetime) -> str | None:
@@ -233,11 +241,15 @@ def _set_rule(
         raise ConditionError(f"argument 'where': column {name!r} was never null in training; isnull() cannot be met.")
     if isinstance(rule, _Null):
         if not rule.null and encoder._all_null(name):
-            raise ConditionError(f"argument 'where': column {name!r} was always null in training; notnull() cannot be met.")
+            raise ConditionError(
+                f"argument 'where': column {name!r} was always null in training; notnull() cannot be met."
+            )
         return lambda table: table
     t = encoder.transformers_.get(name)
     if t is None or not t.parts:
-        raise ConditionError(f"argument 'where': column {name!r} ({type(kind).__name__}) takes one value, not a list or a range.")
+        raise ConditionError(
+            f"argument 'where': column {name!r} ({type(kind).__name__}) takes one value, not a list or a range."
+        )
     if isinstance(rule, Between):
         return _range_rule(encoder, name, rule, allowed)
     cells = pd.concat([_cell(encoder, name, v) for v in dict.fromkeys(rule)], ignore_index=True)
@@ -269,7 +281,9 @@ def _range_rule(
             ends.append(None)
         elif isinstance(kind, Numeric):
             if isinstance(end, (str, bool)) or not np.isreal(end) or np.isnan(end):
-                raise ConditionError(f"argument 'where': column {name!r} is Numeric, and a range cannot end at {end!r}.")
+                raise ConditionError(
+                    f"argument 'where': column {name!r} is Numeric, and a range cannot end at {end!r}."
+                )
             ends.append(end)
         elif isinstance(kind, Categorical):
             ends.append(end)
@@ -277,7 +291,9 @@ def _range_rule(
             ends.append(int(canonical(_cell(encoder, name, end), kind)[0][0]))
     ranges = t.ranges(*ends)
     if not ranges:
-        raise ConditionError(f"argument 'where': column {name!r} ({type(kind).__name__}) has no order; give a list of values.")
+        raise ConditionError(
+            f"argument 'where': column {name!r} ({type(kind).__name__}) has no order; give a list of values."
+        )
     _allow(encoder, name, ranges, allowed)
     if isinstance(kind, Categorical):
         return lambda table: table

@@ -19,7 +19,11 @@ from synthkit.errors import SchemaError
 __all__ = ["restore", "spec_of", "to_numpy"]
 
 _MARKERS = {"none": None, "NA": pd.NA, "nan": np.nan}
-_ARROW_NAMES = {"double": "float64", "float": "float32", "halffloat": "float16"}  # pyarrow prints, but does not parse, these
+_ARROW_NAMES = {
+    "double": "float64",
+    "float": "float32",
+    "halffloat": "float16",
+}  # pyarrow prints, but does not parse, these
 
 
 def spec_of(series: pd.Series) -> dict[str, Any]:
@@ -41,7 +45,9 @@ def spec_of(series: pd.Series) -> dict[str, Any]:
     if isinstance(dtype, pd.IntervalDtype):
         return {"kind": "interval"}
     if isinstance(dtype, (pd.PeriodDtype, pd.SparseDtype)):
-        raise SchemaError(f"column {series.name!r}: categories of dtype {dtype} are not supported; convert them to text.")
+        raise SchemaError(
+            f"column {series.name!r}: categories of dtype {dtype} are not supported; convert them to text."
+        )
     if isinstance(dtype, pd.ArrowDtype):
         return {"kind": "arrow", "name": str(dtype.pyarrow_dtype)}
     if isinstance(dtype, pd.StringDtype):
@@ -71,7 +77,9 @@ def _object_spec(series: pd.Series) -> dict[str, Any]:
     return spec
 
 
-def restore(values: Any, null: NDArray[np.bool_], spec: dict[str, Any], index: Any = None, name: Any = None) -> pd.Series:
+def restore(
+    values: Any, null: NDArray[np.bool_], spec: dict[str, Any], index: Any = None, name: Any = None
+) -> pd.Series:
     """A Series of the dtype that ``spec`` describes.
 
     Numbers beyond an integer dtype's range are clipped to it; a value that is no category becomes null.
@@ -148,7 +156,9 @@ def _objects_as(values: Any, null: NDArray[np.bool_], spec: dict[str, Any]) -> N
         if "zone" in spec:
             stamps = stamps.tz_localize("UTC").tz_convert(spec["zone"])
         out = np.empty(len(array), dtype=object)
-        out[:] = {"date": lambda: stamps.date, "datetime": stamps.to_pydatetime, "timestamp": lambda: list(stamps)}[item]()
+        out[:] = {"date": lambda: stamps.date, "datetime": stamps.to_pydatetime, "timestamp": lambda: list(stamps)}[
+            item
+        ]()
         return out
     return _object(array)
 
@@ -159,7 +169,9 @@ def _as_times(array: NDArray[Any], null: NDArray[np.bool_], letter: str) -> NDAr
         return array
     if array.dtype.kind == "O":
         convert = pd.to_datetime if letter == "M" else pd.to_timedelta
-        times = convert(pd.Series(np.where(null, None, array), dtype=object), **({"utc": True} if letter == "M" else {}))
+        times = convert(
+            pd.Series(np.where(null, None, array), dtype=object), **({"utc": True} if letter == "M" else {})
+        )
         return np.asarray(times.dt.tz_localize(None) if letter == "M" else times)
     return array.astype(np.int64).astype(f"{'datetime' if letter == 'M' else 'timedelta'}64[ns]")
 
@@ -239,7 +251,7 @@ def _arrow_array(pa: Any, array: NDArray[Any], null: NDArray[np.bool_], text: st
 
 
 def _unit(text: str) -> str:
-    """"us" of "timestamp[us, tz=UTC]"."""
+    """ "us" of "timestamp[us, tz=UTC]"."""
     return text.split("[")[1].split("]")[0].split(",")[0]
 
 

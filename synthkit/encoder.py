@@ -142,7 +142,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         protection = self.protect or Protection(min_count=1)
         protection.check_params()
         if self._rows == 1:
-            warnings.warn("TableEncoder.fit: the table has one row; nothing can be learnt from it.", SynthkitWarning, stacklevel=3)
+            warnings.warn(
+                "TableEncoder.fit: the table has one row; nothing can be learnt from it.", SynthkitWarning, stacklevel=3
+            )
         for t in self.transformers_.values():
             t.finish(protection)
         self.nullable_ = {
@@ -223,7 +225,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         layout = self._check("encode")
         if missing not in _MISSING:
-            raise ParamError(f"TableEncoder.encode: argument 'missing' must be one of {', '.join(_MISSING)}, got {missing!r}.")
+            raise ParamError(
+                f"TableEncoder.encode: argument 'missing' must be one of {', '.join(_MISSING)}, got {missing!r}."
+            )
         self.schema_.validate(table, partial=partial)
         num = np.zeros((len(table), layout.n_num), dtype=np.float32)
         dtype = {torch.uint8: np.uint8, torch.int16: np.int16, torch.int32: np.int32}[layout.code_dtype]
@@ -327,13 +331,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         layout = self._check("inverse_transform")
         array = np.asarray(array, dtype=float)
         if array.ndim != 2 or array.shape[1] != len(layout.fields):
-            raise ParamError(f"TableEncoder.inverse_transform: argument 'array' must have {len(layout.fields)} columns.")
+            raise ParamError(
+                f"TableEncoder.inverse_transform: argument 'array' must have {len(layout.fields)} columns."
+            )
         data = layout.empty(len(array))
         for i, field in enumerate(layout.fields):
             slot, known = layout.slot[i], torch.from_numpy(~np.isnan(array[:, i]))
             column = torch.from_numpy(np.nan_to_num(array[:, i]))
             if field.size:
-                data.cat[:, slot], data.cat_known[:, slot] = column.round().clamp(0, field.size - 1).to(data.cat.dtype), known
+                data.cat[:, slot], data.cat_known[:, slot] = (
+                    column.round().clamp(0, field.size - 1).to(data.cat.dtype),
+                    known,
+                )
             else:
                 data.num[:, slot], data.num_known[:, slot] = column.clamp(0, 1).float(), known
         return self.decode(data)
@@ -341,7 +350,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """``column__part`` per field."""
         names = list(self.schema_.columns)
-        return np.array([f"{names[f.column]}__{f.part}" for f in self._check("get_feature_names_out").fields], dtype=object)
+        return np.array(
+            [f"{names[f.column]}__{f.part}" for f in self._check("get_feature_names_out").fields], dtype=object
+        )
 
     # ---------------------------------------------------------------- state
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -180,7 +180,11 @@ def _family(value: Any) -> str:
 
 
 def _item(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)) else value
+    return (
+        value.item()
+        if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64))
+        else value
+    )
 
 
 def _is_key(name: Any, values: NDArray[Any]) -> bool:
@@ -218,7 +222,12 @@ def _complete(kind: ColumnType, values: NDArray[Any], dtype: Any) -> ColumnType:
 def _precision(dtype: Any) -> type[np.floating[Any]]:
     """The float type that the column's numbers came from."""
     text = str(dtype).lower()
-    for part, kind in (("float16", np.float16), ("halffloat", np.float16), ("float32", np.float32), ("float[", np.float32)):
+    for part, kind in (
+        ("float16", np.float16),
+        ("halffloat", np.float16),
+        ("float32", np.float32),
+        ("float[", np.float32),
+    ):
         if part in text:
             return kind
     return np.float64
@@ -255,7 +264,9 @@ def validate_column(series: pd.Series, kind: ColumnType) -> None:
     if not len(filled):
         return
     if isinstance(kind, Empty):
-        raise SchemaError(f"column {series.name!r} should be Empty, but has filled cells; drop it or declare another type.")
+        raise SchemaError(
+            f"column {series.name!r} should be Empty, but has filled cells; drop it or declare another type."
+        )
     found = filled.dtype.kind
     if found == "O" and not isinstance(series.dtype, pd.CategoricalDtype):
         found = _KIND_OF[_one_family(filled, _distinct(filled, series.name), series.name)]
@@ -362,7 +373,9 @@ def from_canonical(
     """
     array = values
     if isinstance(kind, (Datetime, Duration)):
-        array = np.asarray(values, np.int64).astype("datetime64[ns]" if isinstance(kind, Datetime) else "timedelta64[ns]")
+        array = np.asarray(values, np.int64).astype(
+            "datetime64[ns]" if isinstance(kind, Datetime) else "timedelta64[ns]"
+        )
     return restore(array, null, kind.dtype or _default_spec(kind), index, name)
 
 

@@ -33,9 +33,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ParamError(
-            f"argument 'device': {device!r} is no torch device; pass 'auto', 'cpu' or 'cuda'."
-        ) from error
+        raise ParamError(f"argument 'device': {device!r} is no torch device; pass 'auto', 'cpu' or 'cuda'.") from error
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ParamError("argument 'device': torch finds no GPU on this machine; pass 'auto' or 'cpu'.")
     return resolved

@@ -152,10 +152,14 @@ class Schema:
         for role in ("entity", "weight"):
             name = getattr(self, role)
             if name is not None and name not in self.columns:
-                raise SchemaError(f"Schema: argument {role!r} names column {name!r}, which is not there; {_known(self.columns)}")
+                raise SchemaError(
+                    f"Schema: argument {role!r} names column {name!r}, which is not there; {_known(self.columns)}"
+                )
         for name, kind in self.columns.items():
             if not isinstance(kind, ColumnType):
-                raise SchemaError(f"Schema: column {name!r} needs a ColumnType such as Numeric(), not a {type(kind).__name__}.")
+                raise SchemaError(
+                    f"Schema: column {name!r} needs a ColumnType such as Numeric(), not a {type(kind).__name__}."
+                )
 
     @classmethod
     def infer(
@@ -199,7 +203,9 @@ class Schema:
         _no_strangers(table.columns, self.columns, "Schema.validate")
         missing = [name for name in self.columns if name not in table.columns]
         if missing and not partial:
-            raise SchemaError(f"Schema.validate: column {missing[0]!r} is missing from the table; {_known(table.columns)}")
+            raise SchemaError(
+                f"Schema.validate: column {missing[0]!r} is missing from the table; {_known(table.columns)}"
+            )
         for name in table.columns:
             validate_column(table[name], self.columns[name])
 
@@ -217,7 +223,13 @@ class Schema:
         for name, kind in self.columns.items():
             key = next(k for k, c in COLUMN_TYPES.items() if c is type(kind))
             values = {f.name: getattr(kind, f.name) for f in dataclasses.fields(kind)}
-            columns.append({"name": io.to_json(name), "type": key, **{k: io.to_json(v) for k, v in values.items() if v is not None}})
+            columns.append(
+                {
+                    "name": io.to_json(name),
+                    "type": key,
+                    **{k: io.to_json(v) for k, v in values.items() if v is not None},
+                }
+            )
         return {"columns": columns, "entity": io.to_json(self.entity), "weight": io.to_json(self.weight)}
 
     @classmethod

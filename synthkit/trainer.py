@@ -141,7 +141,9 @@ class Trainer:
             {"params": [p for p in self._params if p.dim() >= 2], "weight_decay": self.recipe.weight_decay},
             {"params": [p for p in self._params if p.dim() < 2], "weight_decay": 0.0},
         ]
-        self._optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.recipe.lr, betas=self.recipe.betas, fused=True)
+        self._optimizer = torch.optim.AdamW(
+            [g for g in groups if g["params"]], lr=self.recipe.lr, betas=self.recipe.betas, fused=True
+        )
         self._ema = [p.detach().clone() for p in self._params]
         self._best: list[Tensor] | None = None
         self._best_loss, self._stale = math.inf, 0

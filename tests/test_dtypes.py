@@ -16,7 +16,9 @@ from synthkit.inference import canonical, from_canonical, infer_column
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 MASKED = ["Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"]
-STAMPS = pd.Series(pd.to_datetime(["2020-02-29 13:05:07", "1999-12-31 00:00:00", "2024-07-01 00:00:01", "2020-02-29 13:05:07"]))
+STAMPS = pd.Series(
+    pd.to_datetime(["2020-02-29 13:05:07", "1999-12-31 00:00:00", "2024-07-01 00:00:01", "2020-02-29 13:05:07"])
+)
 WORDS = pd.Series(["Ä b", "", "x", "x"], dtype=object)
 
 
@@ -48,7 +50,9 @@ def _columns() -> dict[str, pd.Series]:
     out["object, NA"] = pd.Series(["a", pd.NA, "x", "x"], dtype=object)
     out["object of ints"] = pd.Series([1, 7, None, 7], dtype=object)
     out["object of floats"] = pd.Series([1.5, 7.25, None, 7.25], dtype=object)
-    out["object of dates"] = pd.Series([dt.date(2020, 2, 29), dt.date(1999, 1, 1), None, dt.date(1999, 1, 1)], dtype=object)
+    out["object of dates"] = pd.Series(
+        [dt.date(2020, 2, 29), dt.date(1999, 1, 1), None, dt.date(1999, 1, 1)], dtype=object
+    )
     moment = dt.datetime(2020, 2, 29, 13, 5)
     out["object of moments"] = pd.Series([moment, moment.replace(year=2000), None, moment], dtype=object)
     aware = moment.replace(tzinfo=dt.timezone.utc)  # noqa: UP017
@@ -74,7 +78,9 @@ def _columns() -> dict[str, pd.Series]:
     out["arrow bool"] = pd.Series([True, None, False, True], dtype=pd.ArrowDtype(pa.bool_()))
     out["arrow string"] = pd.Series(["a", None, "x", "x"], dtype=pd.ArrowDtype(pa.string()))
     out["arrow large string"] = pd.Series(["a", None, "x", "x"], dtype=pd.ArrowDtype(pa.large_string()))
-    out["arrow dictionary"] = pd.Series(["a", None, "x", "x"], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string())))
+    out["arrow dictionary"] = pd.Series(
+        ["a", None, "x", "x"], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))
+    )
     for null in (None, "a"):
         tail = " with null" if null is None else ""
         out["category" + tail] = pd.Series(pd.Categorical(["b", null, "b", "a"], ["b", "never", "a"], ordered=True))

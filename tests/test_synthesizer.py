@@ -227,8 +227,10 @@ def test_estimator_habits(normals):
 
 def test_declared_categories_are_kept_even_if_rare(normals):
     schema = Schema.infer(normals, g=Categorical(categories=("high", "low", "never seen")))
-    got = TabularSynthesizer("independent", schema=schema, random_state=0).fit(normals).sample(
-        5, where={"g": "never seen"}, seed=0
+    got = (
+        TabularSynthesizer("independent", schema=schema, random_state=0)
+        .fit(normals)
+        .sample(5, where={"g": "never seen"}, seed=0)
     )
     assert (got["g"] == "never seen").all()
 
@@ -274,7 +276,14 @@ def test_unusable_tables_are_refused_by_name(case):
 
 @pytest.mark.parametrize(
     "options",
-    [{"model": "nope"}, {"max_seconds": -1}, {"max_steps": 0}, {"random_state": -1}, {"protect": 5}, {"device": "abacus"}],
+    [
+        {"model": "nope"},
+        {"max_seconds": -1},
+        {"max_steps": 0},
+        {"random_state": -1},
+        {"protect": 5},
+        {"device": "abacus"},
+    ],
 )
 def test_bad_arguments_are_named(options, normals):
     with pytest.raises(ParamError, match=next(iter(options))):

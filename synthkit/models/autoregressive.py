@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed, draw_codes
-from synthkit.models.nets import Node, buckets, code_features, cosines, nodes_of
+from synthkit.models.nets import buckets, code_features, cosines, nodes_of
 from synthkit.params import Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
@@ -118,7 +118,9 @@ class AutoregressiveModel(Model):
         spec = self.spec
         self.first = nn.Parameter(torch.randn(total, n, h) / math.sqrt(max(total, 1)) * 2)
         self.first_bias = nn.Parameter(torch.zeros(n, h))
-        self.middle = nn.ParameterList(nn.Parameter(torch.randn(n, h, h) * 0.7 / math.sqrt(h)) for _ in range(spec.depth - 1))
+        self.middle = nn.ParameterList(
+            nn.Parameter(torch.randn(n, h, h) * 0.7 / math.sqrt(h)) for _ in range(spec.depth - 1)
+        )
         self.middle_bias = nn.ParameterList(nn.Parameter(torch.zeros(n, 1, h)) for _ in range(spec.depth - 1))
         self.buckets = buckets(self.tokens)
         self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
@@ -343,7 +345,12 @@ class AutoregressiveModel(Model):
         return tables
 
     def _complete_block(
-        self, partial: Encoded, rules: Mapping[int, Allowed], order: list[int], heads: list[Tensor], tables: list[Tensor | None]
+        self,
+        partial: Encoded,
+        rules: Mapping[int, Allowed],
+        order: list[int],
+        heads: list[Tensor],
+        tables: list[Tensor | None],
     ) -> Encoded:
         tokens, known, offsets = self._read(partial)
         full = self._full(partial)
@@ -362,7 +369,11 @@ class AutoregressiveModel(Model):
             else:
                 pick = torch.empty(0, dtype=torch.long, device=sums.device)
             top = self._upper(sums[pick, i][None], slice(i, i + 1))[0]
-            before = tokens[pick, i].clone(), known[pick, i].clone(), (offsets[pick, fine].clone() if fine is not None else None)
+            before = (
+                tokens[pick, i].clone(),
+                known[pick, i].clone(),
+                (offsets[pick, fine].clone() if fine is not None else None),
+            )
             # A uniform number for every row, drawn or not: what one row draws never shifts another's numbers.
             uniform = torch.rand(rows, device=sums.device)[pick]
             drawn = self._draw(i, top, heads, before[1], rules.get(self.nodes[i].field), uniform)
@@ -399,7 +410,9 @@ class AutoregressiveModel(Model):
         if rule is not None:
             logits[:, :size] = logits[:, :size] + rule.weights.to(logits).log()
             if not bool(torch.isfinite(logits).any(1).all()):
-                raise ConditionError(f"Model.complete: argument 'allowed' leaves nothing for field {self.nodes[i].field}.")
+                raise ConditionError(
+                    f"Model.complete: argument 'allowed' leaves nothing for field {self.nodes[i].field}."
+                )
         return draw_codes(logits, uniform)
 
     def _write(self, out: _Draft, i: int, pick: Tensor | slice, drawn: Tensor) -> None:
@@ -419,7 +432,9 @@ class AutoregressiveModel(Model):
         given = self.layout.fields[node.offset].given  # type: ignore[index]
         table = torch.zeros(self.tokens[i] + 1, dtype=torch.bool, device=sums.device)
         table[list(given[1]) if given else slice(0, node.size)] = True
-        rows = (table[tokens[:, i]] & out.cat_known[:, self.code_slot[i]] & ~out.num_known[:, slot]).nonzero().squeeze(1)
+        rows = (
+            (table[tokens[:, i]] & out.cat_known[:, self.code_slot[i]] & ~out.num_known[:, slot]).nonzero().squeeze(1)
+        )
         uniform = torch.rand(2, len(tokens), device=sums.device)[:, rows]
         if not len(rows):
             return

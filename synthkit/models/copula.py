@@ -180,10 +180,10 @@ class GaussianCopulaModel(Model):
             cat_known[rows, slot[node.null]] = True
         cat[rows, slot[node.field]] = torch.where(null, 0, token).to(cat.dtype)
         cat_known[rows, slot[node.field]] = ~null
-        edges = getattr(self, f"edges{i}").double()
-        low, high = edges[token], edges[token + 1]
-        # Inside the drawn stretch the score is uniform in probability: keeps correlations of coarse codes alive.
-        z[rows, i] = _normal_quantile(low + torch.rand(len(rows), dtype=torch.float64, device=z.device) * (high - low))
+        # The score itself: the conditional normal law, cut to the stretch of the token that was drawn.
+        low, high = below.gather(1, token[:, None]).squeeze(1), below.gather(1, token[:, None] + 1).squeeze(1)
+        inside = low + torch.rand(len(rows), dtype=torch.float64, device=z.device) * (high - low)
+        z[rows, i] = mean[rows] + spread[rows] * _normal_quantile(inside)
         given[:, i] = True
 
 

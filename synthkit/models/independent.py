@@ -84,9 +84,7 @@ class IndependentModel(Model):
         return Encoded(num, cat, num_known, cat_known)
 
 
-def uniform_offsets(
-    layout: Layout, field: int, draft: Encoded, rows: Tensor, rules: Mapping[int, Allowed]
-) -> Tensor:
+def uniform_offsets(layout: Layout, field: int, draft: Encoded, rows: Tensor, rules: Mapping[int, Allowed]) -> Tensor:
     """Uniform offsets ``(len(rows),)`` inside what the rule on the parent code leaves of its cell."""
     u = torch.rand(len(rows), device=draft.num.device)
     given = layout.fields[field].given

@@ -191,7 +191,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         if accept is None:
             return self._draw(compiled, rows, seed)
         if isinstance(where, pd.DataFrame):
-            raise ConditionError("TabularSynthesizer.sample: argument 'accept' goes with a dict 'where', not with a DataFrame.")
+            raise ConditionError(
+                "TabularSynthesizer.sample: argument 'accept' goes with a dict 'where', not with a DataFrame."
+            )
         return self._accepted(compiled, rows, seed, accept, where)
 
     def _rows(self, n: int | None, where: Any) -> int:
@@ -200,7 +202,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         check("TabularSynthesizer.sample", "n", n, Interval(int, 0))
         assert n is not None
         if isinstance(where, pd.DataFrame) and n != len(where):
-            raise ParamError(f"TabularSynthesizer.sample: argument 'n' is {n}, but 'where' has {len(where)} rows; leave 'n' out.")
+            raise ParamError(
+                f"TabularSynthesizer.sample: argument 'n' is {n}, but 'where' has {len(where)} rows; leave 'n' out."
+            )
         return int(n)
 
     def _draw(self, compiled: Compiled, rows: int, seed: int) -> pd.DataFrame:
@@ -214,7 +218,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         table = self.encoder_.decode(Encoded.concat(parts), seed=seed)
         return compiled.touch(table, slice(0, rows))
 
-    def _accepted(self, compiled: Compiled, rows: int, seed: int, accept: Callable[..., Any], where: Any) -> pd.DataFrame:
+    def _accepted(
+        self, compiled: Compiled, rows: int, seed: int, accept: Callable[..., Any], where: Any
+    ) -> pd.DataFrame:
         kept: list[pd.DataFrame] = []
         have = tried = 0
         for k in range(_ROUNDS):
@@ -245,7 +251,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         return table
 
     # ---------------------------------------------------------------- fill, judge
-    def impute(self, table: pd.DataFrame, *, mode: Literal["draw", "point"] = "draw", seed: int | None = None) -> pd.DataFrame:
+    def impute(
+        self, table: pd.DataFrame, *, mode: Literal["draw", "point"] = "draw", seed: int | None = None
+    ) -> pd.DataFrame:
         """Fill every empty cell; given cells, index and column order stay as they are.
 
         Args:
@@ -266,7 +274,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         if absent:
             raise SchemaError(f"TabularSynthesizer.impute: column {absent[0]!r} is missing from the table.")
         draws = 1 if mode == "draw" else 25
-        drawn = [self._draw(Compiled(partial, {}, lambda t, _: t), len(table), entropy(seed, 5, i)) for i in range(draws)]
+        drawn = [
+            self._draw(Compiled(partial, {}, lambda t, _: t), len(table), entropy(seed, 5, i)) for i in range(draws)
+        ]
         out = table.copy()
         for name in table.columns:
             gap = table[name].isna().to_numpy()
@@ -275,7 +285,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             columns = [d[name][gap] for d in drawn]
             filled = columns[0] if draws == 1 else _centre(columns)
             column = out[name].copy()
-            column[gap] = filled.set_axis(table.index[gap]).astype(column.dtype) if table.index.is_unique else filled.to_numpy()
+            column[gap] = (
+                filled.set_axis(table.index[gap]).astype(column.dtype) if table.index.is_unique else filled.to_numpy()
+            )
             out[name] = column
         return out
 
@@ -289,7 +301,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         self._fitted("log_prob")
         if not self.model_.tags.has_log_prob:
-            raise ParamError(f"TabularSynthesizer.log_prob: model {self.spec_.name!r} has no likelihood; use 'autoregressive'.")
+            raise ParamError(
+                f"TabularSynthesizer.log_prob: model {self.spec_.name!r} has no likelihood; use 'autoregressive'."
+            )
         data = self.encoder_.encode(table)
         device, out = self._device(), []
         with torch.no_grad():
@@ -324,7 +338,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         try:
             spec_json = value["spec"]
             if spec_json["name"] not in MODELS:
-                raise LoadError(f"load({os.fspath(path)!r}): the file's model is unknown here; it comes from a newer synthkit.")
+                raise LoadError(
+                    f"load({os.fspath(path)!r}): the file's model is unknown here; it comes from a newer synthkit."
+                )
             spec = MODELS[spec_json["name"]](**spec_json["params"])
             spec.check_params()
             encoder = TableEncoder.from_state(value["encoder"], arrays)
@@ -334,7 +350,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         except LoadError:
             raise
         except Exception as error:
-            raise LoadError(f"load({os.fspath(path)!r}): the file's parts do not fit together; it was altered.") from error
+            raise LoadError(
+                f"load({os.fspath(path)!r}): the file's parts do not fit together; it was altered."
+            ) from error
         out = cls(model=spec, device=device)
         out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
         out.choice_, out.n_steps_, out.history_, out.seed_ = value["choice"], int(value["n_steps"]), [], None
@@ -346,7 +364,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def _fitted(self, where: str) -> None:
         if "model_" not in self.__dict__:
-            raise NotFittedError(f"TabularSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one.")
+            raise NotFittedError(
+                f"TabularSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one."
+            )
 
 
 def _choose(encoder: TableEncoder, rows: int) -> tuple[ModelSpec, str]:

@@ -61,7 +61,9 @@ class DatetimeTransformer(ColumnTransformer):
         kept = days.support >= k
         whole = days.values.astype(np.int64)
         few = len(whole) <= 256 and days.mass[kept].sum() >= 0.99 * days.mass.sum()
-        if (_months(whole).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) == whole).all() and len(whole) > 3:
+        if (_months(whole).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) == whole).all() and len(
+            whole
+        ) > 3:
             self.mode, unit = "month", _months(whole)
         elif few or whole[-1] - whole[0] < 56:
             self.mode, unit = "day", whole

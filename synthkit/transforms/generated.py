@@ -17,8 +17,7 @@ __all__ = ["ConstantTransformer", "EmptyTransformer", "IdentifierTransformer", "
 
 _CLASSES = {"d": "0123456789", "U": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "l": "abcdefghijklmnopqrstuvwxyz"}
 _WORDS = np.array(
-    "amber basin cedar delta ember field grove haven inlet jetty knoll lunar maple north ocean plain quiet ridge "
-    "stone tidal urban vista water zonal".split(),
+    ["amber", "basin", "cedar", "delta", "ember", "field", "grove", "haven", "inlet", "jetty", "knoll", "lunar", "maple", "north", "ocean", "plain", "quiet", "ridge", "stone", "tidal", "urban", "vista", "water", "zonal"],
     dtype=object,
 )
 
@@ -172,7 +171,9 @@ def parse_pattern(pattern: str) -> list[str]:
     while at < len(pattern):
         match = token.match(pattern, at)
         if match is None:
-            raise SchemaError(f"Identifier: pattern {pattern!r} is not understood at {at}; use literals, [A-Z], \\d and {{n}}.")
+            raise SchemaError(
+                f"Identifier: pattern {pattern!r} is not understood at {at}; use literals, [A-Z], \\d and {{n}}."
+            )
         piece, times = match.group(1), int(match.group(2) or 1)
         kind = {"\\d": "d", "[0-9]": "d", "[A-Z]": "U", "[a-z]": "l"}.get(piece, "=" + piece.removeprefix("\\"))
         out += [kind] * times
@@ -193,7 +194,11 @@ def _shape_of(keys: list[str], shape: list[str] | None) -> list[str]:
     found: list[str] = []
     for j in range(longest):
         letters = {k[j] for k in keys if len(k) > j}
-        found.append("=" + letters.pop() if len(letters) == 1 and len(keys) >= 20 else "".join(sorted({_class(c) for c in letters if c.isalnum()})) or "=" + sorted(letters)[0])
+        found.append(
+            "=" + letters.pop()
+            if len(letters) == 1 and len(keys) >= 20
+            else "".join(sorted({_class(c) for c in letters if c.isalnum()})) or "=" + sorted(letters)[0]
+        )
     return found if shape is None else _join(shape, found)
 
 

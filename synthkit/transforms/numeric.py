@@ -89,7 +89,9 @@ class NumericTransformer(ColumnTransformer):
     def finish(self, protection: Protection) -> None:
         counts, kind = self._counts, self.kind
         if not len(counts.values):
-            self._use(QuantileLaw.uniform(kind.low or 0.0, kind.high if kind.high is not None else 1.0, step=self._step()))
+            self._use(
+                QuantileLaw.uniform(kind.low or 0.0, kind.high if kind.high is not None else 1.0, step=self._step())
+            )
             return
         low = kind.low if kind.low is not None else (0.0 if counts.values[0] >= 0 and not self._base else None)
         high = kind.high if kind.high is not None else (0.0 if counts.values[-1] <= 0 and not self._base else None)
@@ -109,7 +111,7 @@ class NumericTransformer(ColumnTransformer):
     def _step(self) -> float:
         if self.kind.integer:
             return float(self._divisor) if self._divisor > 1 and not self._base else 1.0
-        return float(10.0 ** -self.kind.decimals) if self.kind.decimals else 0.0
+        return float(10.0**-self.kind.decimals) if self.kind.decimals else 0.0
 
     def _use(self, law: QuantileLaw) -> None:
         self.law = law

@@ -23,7 +23,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _SEGMENT, _ATOM, _LOW_TAIL, _HIGH_TAIL = 0, 1, 2, 3
-_TAIL_REACH = 0.98  # a tail is cut at this share of its mass: the longest draw is a 1-in-50 event of the tail, not of legend
+_TAIL_REACH = (
+    0.98  # a tail is cut at this share of its mass: the longest draw is a 1-in-50 event of the tail, not of legend
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -427,6 +429,8 @@ def _cells(share: Floats, kind: Ints, cells: int, spike: float, max_codes: int) 
     below = np.cumsum(share) - share / 2
     np.minimum.at(start := np.full(run[-1] + 1, np.inf), run, np.cumsum(share) - share)
     parts = np.maximum(1, np.round(total / width))
-    inner = np.minimum(((below - start[run]) / np.maximum(total[run], 1e-300) * parts[run]).astype(np.int64), parts[run] - 1)
+    inner = np.minimum(
+        ((below - start[run]) / np.maximum(total[run], 1e-300) * parts[run]).astype(np.int64), parts[run] - 1
+    )
     key = run * (int(parts.max()) + 1) + np.where(spiky, 0, inner)
     return np.unique(key, return_inverse=True)[1].astype(np.int64)
