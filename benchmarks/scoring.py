@@ -43,8 +43,8 @@ _PAIRED = ("dcr", "mia", "copies")
 def reference(name: str, split: Split, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A reference table and the holdout that judges it.
 
-    ``fresh``: one half of the holdout, judged by the other (what a perfect generator scores); ``copy``: a bootstrap of the
-    training rows; ``independent``: the training columns, each shuffled on its own.
+    ``fresh``: one half of the holdout, judged by the other (what a perfect generator scores); ``copy``: a bootstrap
+    of the training rows; ``independent``: the training columns, each shuffled on its own.
     """
     rng = np.random.default_rng(seed)
     train, holdout = split.train, split.holdout

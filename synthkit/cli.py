@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,20 +157,21 @@ def _demo(options: argparse.Namespace) -> None:
     half = holdout.sample(frac=0.5, random_state=options.seed)
     rest = holdout.drop(half.index)
     copy = train.sample(len(train), replace=True, random_state=options.seed).reset_index(drop=True)
-    lines = []
-    for label, better, score in (
+    lines: list[tuple[Any, ...]] = []
+    scores: list[tuple[str, str, Callable[[pd.DataFrame, pd.DataFrame], float]]] = [
         ("shape error", "lower", lambda t, h: metrics.shape_error(train, t).value),
         ("pair error", "lower", lambda t, h: metrics.pair_error(train, t).value),
         ("detection AUC", "0.5", lambda t, h: metrics.detection_auc(h, t, seed=0)),
         ("TSTR AUC", "higher", lambda t, h: metrics.tstr(t, h, "diagnosis")),
         ("DCR share", "0.5", lambda t, h: metrics.dcr_share(t, train, h, seed=0)),
         ("copies", "lower", lambda t, h: metrics.copy_rate(t, train)),
-    ):
+    ]
+    for label, better, score in scores:
         values = [score(t, h) for t, h in ((synthetic, holdout), (half, rest), (copy, holdout))]
         lines.append((label, better, *values))
     print(f"{'score':<15}{'best':>8}{'synthetic':>11}{'fresh rows':>12}{'copied rows':>13}")
-    for label, better, *values in lines:
-        print(f"{label:<15}{better:>8}{values[0]:>11.3f}{values[1]:>12.3f}{values[2]:>13.3f}")
+    for name, goal, *values in lines:
+        print(f"{name:<15}{goal:>8}{values[0]:>11.3f}{values[1]:>12.3f}{values[2]:>13.3f}")
     print("'fresh rows' are real rows nobody trained on (half of the holdout, so small and noisy); 'copied rows' are")
     print("training rows drawn again: a good table is like the first and unlike the second in DCR share and copies.")
     folder = Path(options.out)

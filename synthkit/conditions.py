@@ -158,9 +158,8 @@ def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
                 raise TypeError
             number = float(value)
             if not np.isfinite(number) or (kind.integer and number != round(number)):
-                raise ConditionError(
-                    f"argument 'where': column {name!r} cannot be {value!r}; it holds {'whole' if kind.integer else 'finite'} numbers."
-                )
+                noun = "whole" if kind.integer else "finite"
+                raise ConditionError(f"argument 'where': column {name!r} cannot be {value!r}; it holds {noun} numbers.")
             values = np.array([int(value)]) if kind.integer else np.array([number])
         else:
             values = np.empty(1, dtype=object)
@@ -223,7 +222,8 @@ def _inside(encoder: TableEncoder, series: pd.Series, name: Hashable) -> None:
 def _domain(encoder: TableEncoder, name: Hashable) -> str:
     kind = encoder.schema_.columns[name]
     if isinstance(kind, Categorical):
-        return f"it has {len(encoder.transformers_[name].parts and encoder.transformers_[name].categories)} categories (see schema_)."  # type: ignore[attr-defined]
+        size = encoder.transformers_[name].parts[0].size
+        return f"it knows {size} categories, each of enough rows; declare others in the schema."
     return "declare wider bounds in the schema to allow it."
 
 

@@ -52,7 +52,7 @@ def spec_of(series: pd.Series) -> dict[str, Any]:
         return {"kind": "arrow", "name": str(dtype.pyarrow_dtype)}
     if isinstance(dtype, pd.StringDtype):
         return {"kind": "string", "storage": dtype.storage, "missing": "NA" if dtype.na_value is pd.NA else "nan"}
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         return _object_spec(series)
     return {"kind": "plain", "name": str(dtype)}
 

@@ -50,6 +50,11 @@ def infer_column(series: pd.Series, override: ColumnType | str | None = None) ->
                 f"the types are {', '.join(COLUMN_TYPES)}."
             )
         override = COLUMN_TYPES[override]()
+    if override is not None and not isinstance(override, ColumnType):
+        raise SchemaError(
+            f"Schema.infer: column {series.name!r} needs a ColumnType or its name as an override, "
+            f"not a {type(override).__name__}."
+        )
     values, null = _values(series)
     if override is None:
         learnt = _recognise(series, values, null)
@@ -153,16 +158,14 @@ def _distinct(filled: NDArray[Any], name: Any) -> NDArray[Any]:
 def _one_family(filled: NDArray[Any], uniques: NDArray[Any], name: Any) -> str:
     """ "text", "numbers", "booleans" or "dates"; a SchemaError if it is none of them, or several."""
     kinds = {_family(v) for v in uniques}
-    if kinds == {"booleans"} and len({type(v) for v in filled}) > 1:
-        kinds.add("numbers")  # True and 1 are equal, so that the distinct values hide one of them
-    if kinds == {"numbers"} and any(isinstance(v, (bool, np.bool_)) for v in filled):
-        kinds.add("booleans")
+    if kinds <= {"booleans", "numbers"}:  # True and 1 are equal, so that the distinct values may hide one of them
+        kinds = {_family(t(0)) for t in set(map(type, filled))}
     if len(kinds) > 1:
         found = " and ".join(sorted(kinds))
         raise SchemaError(f"column {name!r} mixes {found}; convert it to one type (for example with astype(str)).")
     if kinds == {"other objects"}:
         raise SchemaError(
-            f"column {name!r} holds objects that are no numbers, text or dates; convert them, for example with astype(str)."
+            f"column {name!r} holds objects that are no numbers, text or dates; convert them with astype(str)."
         )
     return kinds.pop()
 
@@ -275,8 +278,8 @@ def validate_column(series: pd.Series, kind: ColumnType) -> None:
     if isinstance(kind, Numeric) and (kind.low is not None or kind.high is not None):
         _within(_numbers(filled, np.zeros(len(filled), dtype=bool), series.name), kind.low, kind.high, series.name)
     elif isinstance(kind, Datetime) and (kind.low is not None or kind.high is not None):
-        ends = (None if end is None else _stamp(end) for end in (kind.low, kind.high))
-        _within(canonical(series, kind)[0][~null], *ends, series.name)
+        low, high = (None if end is None else _stamp(end) for end in (kind.low, kind.high))
+        _within(canonical(series, kind)[0][~null], low, high, series.name)
     elif isinstance(kind, Boolean) and found != "b" and not np.isin(filled.astype(float), (0.0, 1.0)).all():
         raise _misfit(series.name, kind)
     elif isinstance(kind, Categorical) and kind.categories is not None:
@@ -391,6 +394,6 @@ def _default_spec(kind: ColumnType) -> dict[str, Any]:
         return {"kind": "plain", "name": "timedelta64[ns]"}
     if isinstance(kind, Categorical) and kind.categories:
         spec = spec_of(pd.Series(list(kind.categories)))
-        plain = spec["kind"] == "plain" and np.dtype(spec["name"]).kind in "iub" if spec["kind"] == "plain" else False
-        return {"kind": "object", "missing": "nan"} if plain and kind.nullable else spec
+        no_nulls = spec.get("name") in ("int64", "bool")
+        return {"kind": "object", "missing": "nan"} if no_nulls and kind.nullable else spec
     return spec_of(pd.Series(["a"]))  # text as this pandas keeps it

@@ -43,11 +43,12 @@ class Interval(Constraint):
         kind = numbers.Integral if self.type is int else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind):
             return False
+        number: Any = value
         left = self.closed in ("both", "left")
         right = self.closed in ("both", "right")
-        if self.low is not None and not (value >= self.low if left else value > self.low):
+        if self.low is not None and not (number >= self.low if left else number > self.low):
             return False
-        return self.high is None or bool(value <= self.high if right else value < self.high)
+        return self.high is None or bool(number <= self.high if right else number < self.high)
 
     def __str__(self) -> str:
         noun = "an integer" if self.type is int else "a number"

@@ -41,10 +41,24 @@ class ColumnType:
     dtype: dict[str, Any] | None = dataclasses.field(default=None, repr=False)
     sdtype: ClassVar[str] = "unknown"
 
+    def __post_init__(self) -> None:
+        low, high = getattr(self, "low", None), getattr(self, "high", None)
+        if low is not None and high is not None and not low <= high:
+            raise SchemaError(f"{type(self).__name__}: argument 'low' must not exceed 'high'.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric(ColumnType):
-    """A number. ``integer``, the bounds and the number of decimals are learnt where they are None."""
+    """A number.
+
+    Attributes:
+        integer: whether every value is whole (a float column may be); decimals: how many digits follow the point
+            (None after learning: as many as a float holds). Both are learnt where they are None.
+        low, high: bounds, inclusive; declared ones are public, and checked. None: learnt by the encoder.
+
+    Raises:
+        SchemaError: ``low`` exceeds ``high``, or ``decimals`` is not in 0 to 15.
+    """
 
     integer: bool | None = None
     low: float | None = None
@@ -52,14 +66,35 @@ class Numeric(ColumnType):
     decimals: int | None = None
     sdtype: ClassVar[str] = "numerical"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.decimals is not None and not 0 <= self.decimals <= 15:
+            raise SchemaError(f"Numeric: argument 'decimals' must be in 0 to 15, got {self.decimals!r}.")
+        if self.integer and self.decimals:
+            raise SchemaError("Numeric: argument 'decimals' must be 0 or None where 'integer' is True.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Categorical(ColumnType):
-    """One of a set of values. Declared ``categories`` are public: they are kept even if rare."""
+    """One of a set of values. Declared ``categories`` are public: they are kept even if rare, and no others allowed.
+
+    Raises:
+        SchemaError: ``categories`` is empty, holds a value twice or a null.
+    """
 
     categories: tuple[Any, ...] | None = None
     ordered: bool = False
     sdtype: ClassVar[str] = "categorical"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.categories is None:
+            return
+        object.__setattr__(self, "categories", tuple(self.categories))  # a list is welcome
+        if not self.categories or len(set(self.categories)) < len(self.categories):
+            raise SchemaError("Categorical: argument 'categories' must hold one value or more, each once.")
+        if any(c is None or c is pd.NA or c != c for c in self.categories):
+            raise SchemaError("Categorical: argument 'categories' must hold no null; use nullable=True.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +106,7 @@ class Boolean(ColumnType):
 
 @dataclass(frozen=True, kw_only=True)
 class Datetime(ColumnType):
-    """A moment, with bounds as timestamps."""
+    """A moment. ``low`` and ``high`` are declared bounds, as timestamps (UTC where they have no zone)."""
 
     low: Any = None
     high: Any = None
@@ -94,7 +129,7 @@ class Text(ColumnType):
 
 @dataclass(frozen=True, kw_only=True)
 class Identifier(ColumnType):
-    """A unique key, generated afresh: by ``pattern`` (characters, ``[A-Z]``, ``\\d``, ``{n}``), or as its shape is learnt."""
+    """A unique key, generated afresh: by ``pattern`` (characters, ``[A-Z]``, ``\\d``, ``{n}``), or as learnt."""
 
     pattern: str | None = None
     sdtype: ClassVar[str] = "id"
@@ -149,12 +184,15 @@ class Schema:
     weight: Hashable | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", dict(self.columns))  # ours: the caller's may change later
         for role in ("entity", "weight"):
             name = getattr(self, role)
             if name is not None and name not in self.columns:
                 raise SchemaError(
                     f"Schema: argument {role!r} names column {name!r}, which is not there; {_known(self.columns)}"
                 )
+        if self.entity is not None and self.entity == self.weight:
+            raise SchemaError(f"Schema: column {self.entity!r} cannot be both 'entity' and 'weight'.")
         for name, kind in self.columns.items():
             if not isinstance(kind, ColumnType):
                 raise SchemaError(
@@ -183,9 +221,12 @@ class Schema:
         from synthkit.inference import infer_column
 
         check_table(table, "Schema.infer")
-        chosen = {**(overrides or {}), **more}
+        chosen: dict[Hashable, ColumnType | str] = {**(overrides or {})}
+        chosen.update(more)
         _no_strangers(chosen, table.columns, "Schema.infer")
-        columns = {name: infer_column(table[name], chosen.get(name)) for name in table.columns}
+        columns: dict[Hashable, ColumnType] = {
+            name: infer_column(table[name], chosen.get(name)) for name in table.columns
+        }
         return cls(columns, entity, weight)
 
     def validate(self, table: pd.DataFrame, *, partial: bool = False) -> None:
@@ -194,6 +235,9 @@ class Schema:
         Args:
             partial: columns may be missing (conditions).
 
+        Whether null cells may occur is not judged here: what they mean is up to the caller (see
+        ``TableEncoder.encode``).
+
         Raises:
             SchemaError: names the first column at fault and the remedy.
         """
@@ -201,7 +245,8 @@ class Schema:
 
         check_table(table, "Schema.validate", rows=False)
         _no_strangers(table.columns, self.columns, "Schema.validate")
-        missing = [name for name in self.columns if name not in table.columns]
+        there = set(table.columns)
+        missing = [name for name in self.columns if name not in there]
         if missing and not partial:
             raise SchemaError(
                 f"Schema.validate: column {missing[0]!r} is missing from the table; {_known(table.columns)}"
@@ -240,16 +285,18 @@ class Schema:
             SchemaError: an unknown type or attribute.
         """
         columns: dict[Hashable, ColumnType] = {}
-        for entry in value["columns"]:
-            rest = {k: io.from_json(v) for k, v in entry.items() if k not in ("name", "type")}
-            try:
+        try:
+            for entry in value["columns"]:
+                rest = {k: io.from_json(v) for k, v in entry.items() if k not in ("name", "type")}
                 columns[io.from_json(entry["name"])] = COLUMN_TYPES[entry["type"]](**rest)
-            except (KeyError, TypeError) as error:
-                raise SchemaError("Schema.from_dict: a column has an unknown type or attribute.") from error
-        return cls(columns, io.from_json(value.get("entity")), io.from_json(value.get("weight")))
+            return cls(columns, io.from_json(value.get("entity")), io.from_json(value.get("weight")))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SchemaError(
+                "Schema.from_dict: a column has an unknown type or attribute, or lacks its name."
+            ) from error
 
     def to_sdmetrics(self) -> dict[str, Any]:
-        """The metadata dictionary that sdmetrics takes for one table."""
+        """The metadata dictionary that sdmetrics takes for one table: ``{"columns": {name: {"sdtype": …}}}``."""
         columns: dict[Hashable, dict[str, Any]] = {}
         for name, kind in self.columns.items():
             sdtype = "id" if name == self.entity else kind.sdtype
@@ -277,8 +324,9 @@ def check_table(table: Any, where: str, *, rows: bool = True) -> None:
 
 def _no_strangers(given: Iterable[Hashable], known: Iterable[Hashable], where: str) -> None:
     known = list(known)
+    there = set(known)
     for name in given:
-        if name not in known:
+        if name not in there:
             raise SchemaError(f"{where}: there is no column {name!r}; {_known(known)}")
 
 

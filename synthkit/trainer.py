@@ -287,7 +287,7 @@ class Trainer:
 
     def _assign(self, values: list[Tensor]) -> None:
         with torch.no_grad():
-            torch._foreach_copy_(self._params, values)
+            torch._foreach_copy_(list[Tensor](self._params), values)
 
     def _keep_best(self) -> None:
         self._assign(self._best if self._best is not None else self._ema)

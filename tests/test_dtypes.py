@@ -171,7 +171,7 @@ def test_nan_inside_masked_and_arrow_floats_is_null() -> None:
 
 def test_dates_outside_nanoseconds_are_refused() -> None:
     series = pd.Series(np.array(["9999-12-31", "2020-01-01"], dtype="datetime64[s]"), name="until")
-    with pytest.raises(SchemaError, match="'until'.*1678") as caught:
+    with pytest.raises(SchemaError, match=r"'until'.*1678") as caught:
         canonical(series, infer_column(series))
     assert "9999" not in str(caught.value)
 

@@ -23,9 +23,15 @@ ARRAYS = {"a": np.arange(6, dtype=np.int32).reshape(2, 3), "b.c": np.array([np.n
 PARTS = ("synthkit.json", "content.json", "arrays.safetensors")
 
 keys = st.one_of(
-    st.text(max_size=5), st.integers(), st.none(), st.booleans(), st.floats(allow_nan=False), st.dates(), st.datetimes(),
+    st.text(max_size=5),
+    st.integers(),
+    st.none(),
+    st.booleans(),
+    st.floats(allow_nan=False),
+    st.dates(),
+    st.datetimes(),
     st.tuples(st.text(max_size=2), st.integers()),
-)  # fmt: skip
+)
 values = st.recursive(
     keys, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)), max_leaves=8
 )

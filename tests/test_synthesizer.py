@@ -199,7 +199,7 @@ def test_weights_of_two_equal_duplicated_rows():
     weighted = TabularSynthesizer("independent", weight="w", random_state=0).fit(table).sample(4000, seed=0)
     plain = TabularSynthesizer("independent", random_state=0).fit(doubled).sample(4000, seed=0)
     assert (weighted["g"] == plain["g"]).mean() > 0.99
-    assert weighted["w"].nunique() == 1
+    assert len(set(weighted["w"])) == 1
 
 
 def test_entities_stay_whole_and_keys_are_fresh(normals):

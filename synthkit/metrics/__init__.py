@@ -1,7 +1,8 @@
 """Metrics: judge any two tables. Plain functions of DataFrames; nothing here knows of a model.
 
-Each takes ``kinds``, a mapping of column names to ``"numeric"``, ``"categorical"`` or ``"datetime"`` that also says which
-columns count (:func:`kinds_of` makes one), and a ``seed`` where it subsamples; the global random state stays as it is.
+Each takes ``kinds``, a mapping of column names to ``"numeric"``, ``"categorical"`` or ``"datetime"`` that also
+says which columns count (:func:`kinds_of` makes one), and a ``seed`` where it subsamples; the global
+random state stays as it is.
 """
 
 from synthkit.metrics.fidelity import detection_auc, pair_error, shape_error

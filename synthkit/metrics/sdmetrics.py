@@ -95,11 +95,11 @@ def quality_report(
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """The two global generators that SDMetrics may use, seeded inside and restored after."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         random.seed(seed)
         yield
     finally:
-        np.random.set_state(numpy_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)

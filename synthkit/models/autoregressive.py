@@ -83,6 +83,12 @@ class Autoregressive(ModelSpec):
 class AutoregressiveModel(Model):
     """The nets of all nodes, batched. Shapes: B rows, N nodes, D input features in all, H hidden units."""
 
+    base: Tensor
+    owner: Tensor
+    keep: Tensor
+    table: Tensor
+    edges: Tensor
+
     def __init__(self, spec: Autoregressive, layout: Layout) -> None:
         super().__init__()
         self.spec, self.layout = spec, layout
@@ -205,7 +211,8 @@ class AutoregressiveModel(Model):
         return F.dropout(h, self.spec.dropout, self.training)
 
     def _head(self, k: int) -> Tensor:
-        return self.head[k] + self.head_smooth[k] @ getattr(self, f"basis{k}") if self.spec.smooth else self.head[k]
+        free: Tensor = self.head[k]
+        return free + self.head_smooth[k] @ self.get_buffer(f"basis{k}") if self.spec.smooth else free
 
     def _order(self) -> Tensor:
         """``(N, N)`` bool: may net j (row) read node i (column)? The table's order, or some columns first."""

@@ -45,6 +45,7 @@ class GaussianCopulaModel(Model):
     """Cumulative marginals per node and one correlation matrix."""
 
     tags: ClassVar[ModelTags] = ModelTags(has_log_prob=False, trains=False)
+    correlation: Tensor
 
     def __init__(self, spec: GaussianCopula, layout: Layout) -> None:
         super().__init__()

@@ -355,7 +355,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             ) from error
         out = cls(model=spec, device=device)
         out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
-        out.choice_, out.n_steps_, out.history_, out.seed_ = value["choice"], int(value["n_steps"]), [], None
+        out.choice_, out.n_steps_, out.history_ = value["choice"], int(value["n_steps"]), []
         return out
 
     # ---------------------------------------------------------------- helpers

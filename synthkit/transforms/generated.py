@@ -17,7 +17,32 @@ __all__ = ["ConstantTransformer", "EmptyTransformer", "IdentifierTransformer", "
 
 _CLASSES = {"d": "0123456789", "U": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "l": "abcdefghijklmnopqrstuvwxyz"}
 _WORDS = np.array(
-    ["amber", "basin", "cedar", "delta", "ember", "field", "grove", "haven", "inlet", "jetty", "knoll", "lunar", "maple", "north", "ocean", "plain", "quiet", "ridge", "stone", "tidal", "urban", "vista", "water", "zonal"],
+    [
+        "amber",
+        "basin",
+        "cedar",
+        "delta",
+        "ember",
+        "field",
+        "grove",
+        "haven",
+        "inlet",
+        "jetty",
+        "knoll",
+        "lunar",
+        "maple",
+        "north",
+        "ocean",
+        "plain",
+        "quiet",
+        "ridge",
+        "stone",
+        "tidal",
+        "urban",
+        "vista",
+        "water",
+        "zonal",
+    ],
     dtype=object,
 )
 

@@ -95,7 +95,7 @@ class QuantileLaw:
     def uniform(cls, low: float, high: float, *, step: float = 0.0, cells: int = 128) -> QuantileLaw:
         """A law that knows nothing but its bounds: uniform between them (for declared schemas without data)."""
         if step > 0 and (high - low) / step < cells:
-            lo = hi = low + step * np.arange(int(round((high - low) / step)) + 1)
+            lo = hi = low + step * np.arange(round((high - low) / step) + 1)
             kind = np.full(len(lo), _ATOM)
         else:
             edges = np.linspace(low, high, cells + 1)
