@@ -40,7 +40,7 @@ def spec_of(series: pd.Series) -> dict[str, Any]:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         categories = dtype.categories
-        inner = spec_of(pd.Series(categories))
+        inner = spec_of(pd.Series(categories, name=series.name))
         return {"kind": "category", "categories": list(categories), "ordered": bool(dtype.ordered), "inner": inner}
     if isinstance(dtype, pd.IntervalDtype):
         return {"kind": "interval"}

@@ -33,7 +33,7 @@ _KEY_NAME = re.compile(r"(?i:(^|[_\W])(id|key|nr|uuid|guid|index|rowid)$|^unname
 _MIN_KEYS = 20  # fewer distinct values tell a key from an ordinary number too badly
 _MAX_LEVELS = 0.5  # more distinct strings than this share of the rows are text, not categories
 _MAX_DECIMALS = 12
-_NUMERIC_OBJECTS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal")
+_NUMERIC_OBJECTS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty")
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
 
 
@@ -92,10 +92,10 @@ def _numbers(values: NDArray[Any], null: NDArray[np.bool_], name: Any) -> NDArra
         return values
     if values.dtype.kind not in "bO":
         raise TypeError("not numbers")
-    filled = np.where(null, 0, values)
-    if filled.dtype.kind == "O" and pd.api.types.infer_dtype(filled) not in _NUMERIC_OBJECTS:
+    found = "boolean" if values.dtype.kind == "b" else pd.api.types.infer_dtype(values[~null])
+    if found not in _NUMERIC_OBJECTS:
         raise TypeError("not numbers")
-    whole = filled.dtype.kind == "b" or pd.api.types.infer_dtype(filled) == "integer"
+    filled, whole = np.where(null, 0, values), found in ("boolean", "integer")
     try:
         if whole:
             return filled.astype(np.int64)
@@ -339,9 +339,7 @@ def canonical(series: pd.Series, kind: ColumnType) -> tuple[NDArray[Any], NDArra
         if isinstance(kind, Numeric):
             return _numbers(values, null, series.name), null
         if isinstance(kind, Boolean):
-            if values.dtype.kind not in "bifO":
-                raise TypeError("not booleans")
-            return np.where(null, False, values).astype(bool), null
+            return (values if values.dtype.kind == "b" else _numbers(values, null, series.name).astype(bool)), null
         if isinstance(kind, (Datetime, Duration)):
             if values.dtype.kind == "O":
                 values = _times(values, null, kind)

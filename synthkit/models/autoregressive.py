@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed, draw_codes
-from synthkit.models.nets import buckets, code_features, cosines, nodes_of
+from synthkit.models.nets import buckets, code_features, nodes_of, places
 from synthkit.params import Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
@@ -47,6 +47,7 @@ class Autoregressive(ModelSpec):
     depth: int = param(2, Interval(int, 1, 8), "hidden layers of each net")
     features: int = param(24, Interval(int, 4, 512), "input features of a field with many codes")
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
+    spikiness: float = param(20.0, Interval(float, 0, None), "times its mass: how much an ordered code may differ from its neighbours")
     subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
     dropout: float = param(0.25, Interval(float, 0, 0.9), "dropout of hidden units")
     natural: float = param(0.6, Interval(float, 0, 1), "share of training steps in the table's own order")
@@ -107,7 +108,7 @@ class AutoregressiveModel(Model):
         self.register_buffer("table", torch.zeros(self.n_tokens, spec.features))
         self.register_buffer("edges", torch.zeros(self.n_tokens + n))  # cumulative mass at the borders of each code
         self.fine = [i for i, node in enumerate(nodes) if node.offset is not None]
-        # Offsets of nodes whose features hold cosines are read at full resolution.
+        # Offsets of nodes whose features hold their place are read at full resolution.
         self.exact = [i for i in self.fine if nodes[i].ordered and self.tokens[i] + 1 > spec.features]
         self._index()
         self._parameters_of_nets(total, n, h)
@@ -140,6 +141,7 @@ class AutoregressiveModel(Model):
                 bias[r, 0, : self.tokens[i]] = 0.0
             self.head_bias.append(nn.Parameter(bias))
             self.register_buffer(f"basis{k}", torch.zeros(len(bucket), spec.smooth, size))
+            self.register_buffer(f"own{k}", torch.ones(len(bucket), 1, size))
         if self.fine:
             m = len(self.fine)
             self.fine_code = nn.Parameter(torch.randn(m, spec.features, h) * 0.02)
@@ -163,10 +165,14 @@ class AutoregressiveModel(Model):
             start = int(self.base[i]) + i
             self.edges[start : start + node.size + 1] = edge
             middle = (edge[1:] + edge[:-1]) / 2
+            # A code of few rows leans on its neighbours; a spike stands by itself.
+            own = (mass.float() * self.spec.spikiness).clamp(0.05, 1.0) if node.ordered else torch.ones(node.size)
             first = int(self.base[i])
-            self.table[first : first + self.tokens[i] + 1] = code_features(node, middle, self.spec.features, generator)
+            features = code_features(node, middle, own, self.spec.features, generator)
+            self.table[first : first + self.tokens[i] + 1] = features
             if node.ordered and self.spec.smooth:
-                getattr(self, f"basis{k}")[r, :, : node.size] = cosines(middle, self.spec.smooth).T
+                self.get_buffer(f"basis{k}")[r, :, : node.size] = places(middle, self.spec.smooth).T
+                self.get_buffer(f"own{k}")[r, 0, : node.size] = own
 
     # ---------------------------------------------------------------- reading and features
     def _read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
@@ -199,7 +205,7 @@ class AutoregressiveModel(Model):
         half = self.spec.features // 2
         code = tokens.clamp(max=self.nodes[i].size - 1) + int(self.base[i]) + i
         low, high = self.edges[code], self.edges[code + 1]
-        fine = cosines(low + offsets.clamp(min=0) * (high - low), half)
+        fine = places(low + offsets.clamp(min=0) * (high - low), half)
         return torch.cat([torch.where((offsets >= 0)[:, None], fine, x[:, :half]), x[:, half:]], 1)
 
     # ---------------------------------------------------------------- the nets
@@ -211,7 +217,7 @@ class AutoregressiveModel(Model):
         return F.dropout(h, self.spec.dropout, self.training)
 
     def _head(self, k: int) -> Tensor:
-        free: Tensor = self.head[k]
+        free: Tensor = self.head[k] * self.get_buffer(f"own{k}")
         return free + self.head_smooth[k] @ self.get_buffer(f"basis{k}") if self.spec.smooth else free
 
     def _order(self) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthkit.layout import Layout
 
-__all__ = ["Node", "buckets", "code_features", "cosines", "nodes_of"]
+__all__ = ["Node", "buckets", "code_features", "nodes_of", "places"]
 
 
 @dataclass(frozen=True)
@@ -52,22 +52,27 @@ def nodes_of(layout: Layout) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def cosines(u: Tensor, n: int) -> Tensor:
-    """A smooth basis on [0, 1]: cos(pi k u) / sqrt(k) for k = 1..n. Shapes ``(*,)`` -> ``(*, n)``.
+def places(u: Tensor, n: int) -> Tensor:
+    """A smooth basis of a number's place ``u`` in its law, in [0, 1]. Shapes ``(*,)`` -> ``(*, n)``.
 
-    >>> cosines(torch.zeros(3), 4).shape
+    The normal score and its square come first, so that linear and Gaussian dependence is found from few rows, out into
+    the tails; then cos(pi k u) / sqrt(k).
+
+    >>> places(torch.full((3,), 0.5), 4).shape
     torch.Size([3, 4])
     """
-    k = torch.arange(1, n + 1, device=u.device, dtype=u.dtype)
-    return torch.cos(math.pi * u[..., None] * k) / k.sqrt()
+    z = torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4))
+    k = torch.arange(1, max(n - 2, 0) + 1, device=u.device, dtype=u.dtype)
+    score = torch.stack([z, (z * z - 1) / math.sqrt(2)], -1)[..., :n]
+    return torch.cat([score, torch.cos(math.pi * u[..., None] * k) / k.sqrt()], -1)
 
 
-def code_features(node: Node, middle: Tensor, width: int, generator: torch.Generator) -> Tensor:
+def code_features(node: Node, middle: Tensor, own: Tensor, width: int, generator: torch.Generator) -> Tensor:
     """Fixed input features of a node's tokens, ``(tokens + 1, width)``; the last token is "has a value, unknown which".
 
-    Few codes: one-hot. Many unordered codes: random directions. Ordered codes: half cosines of the code's place in the
-    law, half random directions, so that spikes stand out. Fixed features leave every net independent of the others,
-    and each can stop training at its own best moment.
+    Few codes: one-hot. Many unordered codes: random directions. Ordered codes: half smooth functions of the code's place
+    in the law, half random directions of length ``own`` ``(size,)``, so that spikes stand out. Fixed features leave
+    every net independent of the others, and each can stop training at its own best moment.
     """
     rows = node.tokens + 1
     if rows <= width:
@@ -78,7 +83,8 @@ def code_features(node: Node, middle: Tensor, width: int, generator: torch.Gener
     if node.ordered:
         half = width // 2
         features[:, :half] = 0
-        features[: node.size, :half] = cosines(middle, half)
+        features[: node.size, :half] = places(middle, half)
+        features[: node.size, half:] *= own[:, None]
     return features
 
 
