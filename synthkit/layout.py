@@ -166,6 +166,7 @@ class Encoded:
         return Encoded(self.num[index], self.cat[index], self.num_known[index], self.cat_known[index])
 
     def to(self, device: torch.device | str) -> Encoded:
+        """The same rows on another device."""
         return Encoded(*(t.to(device) for t in (self.num, self.cat, self.num_known, self.cat_known)))
 
     def hide(self, num_mask: Tensor, cat_mask: Tensor) -> Encoded:
@@ -185,6 +186,7 @@ class Encoded:
 
     @staticmethod
     def concat(parts: Sequence[Encoded]) -> Encoded:
+        """The rows of all parts, one below the other."""
         return Encoded(
             torch.cat([p.num for p in parts]),
             torch.cat([p.cat for p in parts]),
@@ -213,4 +215,5 @@ class Allowed:
         return cls(weights, torch.zeros_like(weights), torch.ones_like(weights))
 
     def to(self, device: torch.device | str) -> Allowed:
+        """The same set on another device."""
         return Allowed(self.weights.to(device), self.low.to(device), self.high.to(device))

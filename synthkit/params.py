@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,12 @@ from synthkit.errors import ParamError
 __all__ = ["AnyOf", "Constraint", "InstanceOf", "Interval", "OneOf", "Optional", "Params", "check", "param"]
 
 
-class Constraint:
+class Constraint(ABC):
     """An allowed set: ``ok(value)``, and a description for the message and the docs."""
 
+    @abstractmethod
     def ok(self, value: Any) -> bool:
-        raise AssertionError("a constraint must say what it allows")
+        """Is the value allowed?"""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class ProgressBar:
             self._bar.set_postfix(valid=f"{progress.valid_loss:.3f}", best=f"{progress.best:.3f}")
 
     def close(self) -> None:
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

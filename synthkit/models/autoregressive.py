@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed, draw_codes
-from synthkit.models.nets import buckets, code_features, nodes_of, places
+from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
 from synthkit.params import Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
@@ -47,7 +47,7 @@ class Autoregressive(ModelSpec):
     depth: int = param(2, Interval(int, 1, 8), "hidden layers of each net")
     features: int = param(24, Interval(int, 4, 512), "input features of a field with many codes")
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
-    spikiness: float = param(20.0, Interval(float, 0, None), "times its mass: how much an ordered code may differ from its neighbours")
+    spikiness: float = param(20.0, Interval(float, 0, None), "times its mass: how far a code may leave its neighbours")
     subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
     dropout: float = param(0.25, Interval(float, 0, 0.9), "dropout of hidden units")
     natural: float = param(0.6, Interval(float, 0, 1), "share of training steps in the table's own order")
@@ -213,8 +213,8 @@ class AutoregressiveModel(Model):
         """From the first layer's sums ``(n, B, H)`` to the last hidden layer; ``pick`` says which nodes."""
         h = F.relu(h)
         for weight, bias in zip(self.middle, self.middle_bias, strict=True):
-            h = h + F.relu(torch.baddbmm(bias[pick], F.dropout(h, self.spec.dropout, self.training), weight[pick]))
-        return F.dropout(h, self.spec.dropout, self.training)
+            h = h + F.relu(torch.baddbmm(bias[pick], dropout(h, self.spec.dropout, self.training), weight[pick]))
+        return dropout(h, self.spec.dropout, self.training)
 
     def _head(self, k: int) -> Tensor:
         free: Tensor = self.head[k] * self.get_buffer(f"own{k}")

@@ -147,6 +147,7 @@ class ModelSpec(Params, ABC):
         return Recipe(steps=0)
 
     def to_json(self) -> dict[str, Any]:
+        """Name and hyper-parameters, as a model file keeps them."""
         return {"name": self.name, "params": self.get_params()}
 
 

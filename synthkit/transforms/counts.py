@@ -32,6 +32,7 @@ class NumberCounts:
         self._pairs: tuple[Floats, NDArray[np.int64]] | None = None
 
     def update(self, values: Any, *, entity: Any = None, weight: Any = None) -> None:
+        """Count one more piece: ``(rows,)`` values, and each row's entity number and weight."""
         values = np.asarray(values, np.float64) + 0.0  # -0.0 becomes 0.0
         distinct, inverse = np.unique(values, return_inverse=True)
         rows = np.bincount(inverse, minlength=len(distinct)).astype(float)
@@ -40,6 +41,7 @@ class NumberCounts:
         self._add(distinct, rows, mass, pairs)
 
     def merge(self, other: NumberCounts) -> None:
+        """Add what another piece counted."""
         self._add(other.values, other.rows, other.mass, other._pairs)
 
     def _add(self, values: Floats, rows: Floats, mass: Floats, pairs: Any) -> None:
@@ -83,6 +85,7 @@ class ObjectCounts:
         self._pairs: pd.DataFrame | None = None
 
     def update(self, values: Any, *, entity: Any = None, weight: Any = None) -> None:
+        """Count one more piece: ``(rows,)`` values, and each row's entity number and weight."""
         codes, uniques = pd.factorize(values)
         table = pd.DataFrame({"v": _objects(uniques), "rows": np.bincount(codes, minlength=len(uniques)).astype(float)})
         table["mass"] = table["rows"] if weight is None else np.bincount(codes, weights=weight, minlength=len(uniques))
@@ -90,6 +93,7 @@ class ObjectCounts:
         self._add(table, pairs)
 
     def merge(self, other: ObjectCounts) -> None:
+        """Add what another piece counted."""
         self._add(other._table, other._pairs)
 
     def _add(self, table: pd.DataFrame, pairs: pd.DataFrame | None) -> None:

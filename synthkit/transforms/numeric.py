@@ -30,6 +30,7 @@ class LawCodec:
         return (code, Part(self.prefix + "offset", 0, (code.name, wide))) if wide else (code,)
 
     def encode(self, x: Array) -> dict[str, tuple[Array, Array]]:
+        """``(rows,)`` numbers to each part's entries, and where they apply."""
         code, offset = self.law.encode(x)
         everywhere = np.ones(len(x), dtype=bool)
         out = {self.prefix + "code": (code, everywhere)}
@@ -38,10 +39,12 @@ class LawCodec:
         return out
 
     def decode(self, entries: dict[str, Array], rows: int) -> Array:
+        """Entries back to ``(rows,)`` numbers; an offset that is not given is the middle of its cell."""
         offset = entries.get(self.prefix + "offset")
         return self.law.decode(entries[self.prefix + "code"], np.full(rows, 0.5) if offset is None else offset)
 
     def ranges(self, low: float, high: float) -> list[Range]:
+        """What an interval allows of the code."""
         return [Range(self.prefix + "code", *self.law.inside(low, high))]
 
     def listed(self, x: Array) -> list[Range]:
