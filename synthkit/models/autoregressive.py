@@ -21,15 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded, Layout
-from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed, draw_codes
+from synthkit.models.ancestral import Ancestral
+from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed
 from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
 from synthkit.params import Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
-
-_BLOCK = 2048  # rows completed at once: their first layer stays in cache
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -85,6 +83,8 @@ class AutoregressiveModel(Model):
     """The nets of all nodes, batched. Shapes: B rows, N nodes, D input features in all, H hidden units."""
 
     base: Tensor
+    first_edge: Tensor
+    sizes: Tensor
     owner: Tensor
     keep: Tensor
     table: Tensor
@@ -97,11 +97,16 @@ class AutoregressiveModel(Model):
         self.n_nodes = n = len(nodes)
         h = spec.width
         self.tokens = [node.tokens for node in nodes]
-        base = np.concatenate([[0], np.cumsum([t + 1 for t in self.tokens])]).astype(int)
-        widths = [min(t + 1, spec.features) for t in self.tokens]
+        base = np.concatenate([[0], np.cumsum(self.tokens)]).astype(int)
+        widths = [min(t, spec.features) for t in self.tokens]
         self.slices = np.concatenate([[0], np.cumsum(widths)]).astype(int)
         total, self.n_tokens = int(self.slices[-1]), int(base[-1])
-        self.register_buffer("base", torch.as_tensor(base[:-1]), persistent=False)
+        for name, value in (
+            ("base", base[:-1]),
+            ("first_edge", base[:-1] + np.arange(n)),
+            ("sizes", [x.size for x in nodes]),
+        ):
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.long), persistent=False)
         self.register_buffer("owner", torch.as_tensor(np.repeat(np.arange(n), widths)), persistent=False)
         keep = np.concatenate([np.arange(w) + i * spec.features for i, w in enumerate(widths)] or [np.empty(0, int)])
         self.register_buffer("keep", torch.as_tensor(keep), persistent=False)
@@ -109,7 +114,7 @@ class AutoregressiveModel(Model):
         self.register_buffer("edges", torch.zeros(self.n_tokens + n))  # cumulative mass at the borders of each code
         self.fine = [i for i, node in enumerate(nodes) if node.offset is not None]
         # Offsets of nodes whose features hold their place are read at full resolution.
-        self.exact = [i for i in self.fine if nodes[i].ordered and self.tokens[i] + 1 > spec.features]
+        self.exact = [i for i in self.fine if nodes[i].ordered and self.tokens[i] > spec.features]
         self._index()
         self._parameters_of_nets(total, n, h)
 
@@ -151,7 +156,7 @@ class AutoregressiveModel(Model):
     @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
         """Closed-form start: marginal laws in the heads' biases, places of codes in the fixed features."""
-        tokens, known, _ = self._read(data)
+        tokens, known, _ = self.read(data)
         generator = torch.Generator().manual_seed(0)
         w = torch.ones(len(data)) if weight is None else weight.cpu().float() / float(weight.mean())
         for i, node in enumerate(self.nodes):
@@ -169,54 +174,59 @@ class AutoregressiveModel(Model):
             own = (mass.float() * self.spec.spikiness).clamp(0.05, 1.0) if node.ordered else torch.ones(node.size)
             first = int(self.base[i])
             features = code_features(node, middle, own, self.spec.features, generator)
-            self.table[first : first + self.tokens[i] + 1] = features
+            self.table[first : first + self.tokens[i]] = features
             if node.ordered and self.spec.smooth:
                 self.get_buffer(f"basis{k}")[r, :, : node.size] = places(middle, self.spec.smooth).T
                 self.get_buffer(f"own{k}")[r, 0, : node.size] = own
 
     # ---------------------------------------------------------------- reading and features
-    def _read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens ``(B, N)``, which nodes say anything ``(B, N)``, and offsets ``(B, n_fine)`` (-1 where unknown)."""
+    def read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens ``(B, N)``, where they are known ``(B, N)``, and offsets ``(B, n_fine)`` (-1 where unknown)."""
         tokens = data.cat[:, self.code_slot].long()
         known = data.cat_known[:, self.code_slot].clone()
         for i in self.nullable:
-            is_known = data.cat_known[:, self.null_slot[i]]
-            is_null = is_known & (data.cat[:, self.null_slot[i]] == 1)
-            present = is_known & ~is_null & ~known[:, i]
-            tokens[:, i] = torch.where(is_null, self.nodes[i].size, torch.where(present, self.tokens[i], tokens[:, i]))
-            known[:, i] |= is_null | present
+            slot = self.null_slot[i]
+            is_null = data.cat_known[:, slot] & (data.cat[:, slot] == 1)
+            tokens[:, i] = torch.where(is_null, self.nodes[i].size, tokens[:, i])
+            known[:, i] |= is_null
         offsets = torch.where(data.num_known[:, self.offset_slot], data.num[:, self.offset_slot], -1.0)
         return tokens, known, offsets
 
-    def _features(self, tokens: Tensor, known: Tensor, offsets: Tensor) -> Tensor:
-        """Input features ``(B, D)``; a node that says nothing is all zeros."""
+    def present(self, data: Encoded, known: Tensor) -> Tensor:
+        """``(B, N)``: nodes of which only this is known, that they are not null."""
+        present = torch.zeros_like(known)
+        for i in self.nullable:
+            slot = self.null_slot[i]
+            present[:, i] = data.cat_known[:, slot] & (data.cat[:, slot] == 0) & ~known[:, i]
+        return present
+
+    def features(self, tokens: Tensor, known: Tensor, offsets: Tensor) -> Tensor:
+        """Input features ``(B, N, F)``; an unknown node is all zeros."""
         x = self.table[tokens + self.base]
-        for q, i in enumerate(self.fine):
-            if i in self._exact_set:
-                x[:, i] = self._exact_features(i, tokens[:, i], offsets[:, q], x[:, i])
-        return (x * known[..., None]).flatten(1)[:, self.keep]
+        if self.exact:
+            which = [self.fine.index(i) for i in self.exact]
+            x[:, self.exact] = self.exact_features(self.exact, tokens[:, self.exact], offsets[:, which])
+        return x * known[..., None]
 
-    @property
-    def _exact_set(self) -> frozenset[int]:
-        return frozenset(self.exact)
-
-    def _exact_features(self, i: int, tokens: Tensor, offsets: Tensor, x: Tensor) -> Tensor:
-        """A number's features at its own place in the law rather than at its cell's middle."""
+    def exact_features(self, nodes: list[int], tokens: Tensor, offsets: Tensor) -> Tensor:
+        """Features ``(B, n, F)`` of numbers at their own place in the law rather than at their cell's middle."""
         half = self.spec.features // 2
-        code = tokens.clamp(max=self.nodes[i].size - 1) + int(self.base[i]) + i
+        x = self.table[tokens + self.base[nodes]]
+        code = torch.minimum(tokens, self.sizes[nodes] - 1) + self.first_edge[nodes]
         low, high = self.edges[code], self.edges[code + 1]
         fine = places(low + offsets.clamp(min=0) * (high - low), half)
-        return torch.cat([torch.where((offsets >= 0)[:, None], fine, x[:, :half]), x[:, half:]], 1)
+        return torch.cat([torch.where((offsets >= 0)[..., None], fine, x[..., :half]), x[..., half:]], -1)
 
     # ---------------------------------------------------------------- the nets
-    def _upper(self, h: Tensor, pick: slice) -> Tensor:
+    def upper(self, h: Tensor, pick: slice) -> Tensor:
         """From the first layer's sums ``(n, B, H)`` to the last hidden layer; ``pick`` says which nodes."""
         h = F.relu(h)
         for weight, bias in zip(self.middle, self.middle_bias, strict=True):
             h = h + F.relu(torch.baddbmm(bias[pick], dropout(h, self.spec.dropout, self.training), weight[pick]))
         return dropout(h, self.spec.dropout, self.training)
 
-    def _head(self, k: int) -> Tensor:
+    def head_weights(self, k: int) -> Tensor:
+        """``(nodes of bucket k, H, size)``: free directions, and smooth ones that neighbouring codes share."""
         free: Tensor = self.head[k] * self.get_buffer(f"own{k}")
         return free + self.head_smooth[k] @ self.get_buffer(f"basis{k}") if self.spec.smooth else free
 
@@ -231,32 +241,22 @@ class AutoregressiveModel(Model):
             position = torch.argsort(torch.argsort(late * n + torch.arange(n)))
         return self._reads(position)
 
-    def _hidden(self, partial: Encoded, target: Encoded, reads: Tensor | None) -> Tensor:
-        """Last hidden layer ``(N, B, H)``: each net reads what is known and the target's earlier hidden nodes."""
-        tokens, known, offsets = self._read(target)
-        x = self._features(tokens, known, offsets)
-        allow = (self._order() if reads is None else reads)[:, self.owner].T  # (D, N)
-        first = (self.first * allow[..., None]).flatten(1)
-        if bool(partial.cat_known.any()):
-            p_tokens, p_known, p_offsets = self._read(partial)
-            given = self._features(p_tokens, p_known, p_offsets)
-            full = self._full(partial)[:, self.owner]
-            h = (x * ~full) @ first + given @ self.first.flatten(1)
-            # "Has a value" is all that a half-known node may tell its elders; the value itself comes in its turn.
-            half = (p_known & ~self._full(partial))[:, self.owner]
-            h = h - (given * half) @ first
+    def _hidden(self, x: Tensor, given: Tensor, reads: Tensor) -> Tensor:
+        """Last hidden layer ``(N, B, H)``.
+
+        Args:
+            x: ``(B, D)`` features of the target; given: ``(B, N)``, nodes that every net may read.
+            reads: ``(N, N)``, what net j (row) may read besides.
+        """
+        first = (self.first * reads[:, self.owner].T[..., None]).flatten(1)
+        if bool(given.any()):
+            wide = given[:, self.owner]
+            others = ~torch.eye(self.n_nodes, dtype=torch.bool, device=x.device)[:, self.owner].T
+            h = (x * ~wide) @ first + (x * wide) @ (self.first * others[..., None]).flatten(1)
         else:
             h = x @ first
-        h = h.view(len(tokens), self.n_nodes, -1).transpose(0, 1) + self.first_bias[:, None]
-        return self._upper(h, slice(None))
-
-    def _full(self, partial: Encoded) -> Tensor:
-        """``(B, N)``: the node's code is known, or known to be null."""
-        full = partial.cat_known[:, self.code_slot].clone()
-        for i in self.nullable:
-            slot = self.null_slot[i]
-            full[:, i] |= partial.cat_known[:, slot] & (partial.cat[:, slot] == 1)
-        return full
+        h = h.view(len(x), self.n_nodes, -1).transpose(0, 1) + self.first_bias[:, None]
+        return self.upper(h, slice(None))
 
     # ---------------------------------------------------------------- loss
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
@@ -297,20 +297,22 @@ class AutoregressiveModel(Model):
 
     def _losses(self, partial: Encoded, target: Encoded, reads: Tensor | None = None) -> Tensor:
         """``(N, B)`` loss of each node."""
-        h = self._hidden(partial, target, reads)
-        tokens, known, offsets = self._read(target)
-        done, half = self._full(partial), self._read(partial)[1]
-        counts = (known & (tokens < torch.tensor(self.tokens, device=tokens.device)) & ~done).T
+        tokens, known, offsets = self.read(target)
+        done = self.read(partial)[1]
+        there = self.present(partial, done)
+        x = self.features(tokens, known, offsets).flatten(1)[:, self.keep]
+        h = self._hidden(x, done, self._order() if reads is None else reads)
+        counts = (known & ~done).T
         out = torch.zeros(h.shape[:2], device=h.device)
         for k, bucket in enumerate(self.buckets):
-            logits = torch.baddbmm(self.head_bias[k], h[bucket], self._head(k))
-            if bool(half.any()):
-                logits = self._forbid_null(logits, bucket, half & ~done)
+            logits = torch.baddbmm(self.head_bias[k], h[bucket], self.head_weights(k))
+            if bool(there.any()):
+                logits = self._forbid_null(logits, bucket, there)
             goal = tokens[:, bucket].T.clamp(max=logits.shape[2] - 1)
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
             out = out.index_add(0, torch.tensor(bucket, device=h.device), torch.where(counts[bucket], loss, 0.0))
         if self.fine:
-            logits = self._fine_logits(h[self.fine], tokens[:, self.fine].T)
+            logits = self.fine_logits(h[self.fine], tokens[:, self.fine].T)
             hidden = (offsets >= 0) & ~partial.num_known[:, self.offset_slot]
             goal = (offsets.T.clamp(0, 1) * self.spec.subcells).long().clamp(max=self.spec.subcells - 1)
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
@@ -326,214 +328,13 @@ class AutoregressiveModel(Model):
                 mask[r, :, self.nodes[i].size] = present[:, i]
         return logits.masked_fill(mask, -1e9)
 
-    def _fine_logits(self, h: Tensor, tokens: Tensor, which: slice = slice(None)) -> Tensor:
+    def fine_logits(self, h: Tensor, tokens: Tensor, which: slice = slice(None)) -> Tensor:
         """Logits of the offset's sub-cell ``(n_fine, B, subcells)``, given the code that was drawn."""
         base = self.base[self.fine][which]
         code = self.table[tokens + base[:, None]]
         g = F.relu(h + torch.bmm(code, self.fine_code[which]))
         return torch.baddbmm(self.fine_bias[which], g, self.fine_head[which])
 
-    # ---------------------------------------------------------------- drawing
     @torch.no_grad()
     def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
-        rules = check_allowed(allowed, self.layout)
-        heads = [self._head(k) for k in range(len(self.buckets))]
-        order = sorted(range(self.n_nodes), key=lambda i: (self.nodes[i].field not in rules, i))
-        tables = self._tables(len(partial))
-        parts = [
-            self._complete_block(partial.take(slice(a, a + _BLOCK)), rules, order, heads, tables)
-            for a in range(0, max(len(partial), 1), _BLOCK)
-        ]
-        return Encoded.concat(parts)
-
-    def _tables(self, rows: int) -> list[Tensor | None]:
-        """What each token of a node adds to the first layer, where a look-up beats a product."""
-        tables: list[Tensor | None] = []
-        for i in range(self.n_nodes):
-            few = self.tokens[i] + 1 <= max(rows // 2, 1) and i not in self._exact_set
-            a, b = int(self.slices[i]), int(self.slices[i + 1])
-            first = int(self.base[i])
-            rows_of = self.table[first : first + self.tokens[i] + 1, : b - a]
-            tables.append(rows_of @ self.first[a:b].flatten(1) if few else None)
-        return tables
-
-    def _complete_block(
-        self,
-        partial: Encoded,
-        rules: Mapping[int, Allowed],
-        order: list[int],
-        heads: list[Tensor],
-        tables: list[Tensor | None],
-    ) -> Encoded:
-        tokens, known, offsets = self._read(partial)
-        full = self._full(partial)
-        rows, n, h = len(tokens), self.n_nodes, self.spec.width
-        sums = self.first_bias.repeat(rows, 1, 1)
-        if bool(known.any()):
-            sums += (self._features(tokens, known, offsets) @ self.first.flatten(1)).view(rows, n, h)
-        out = _Draft(partial)
-        for at, i in enumerate(order):
-            todo = ~full[:, i] & self._open(out, i)
-            fine = self.fine.index(i) if i in self.fine else None
-            if bool(todo.all()):
-                pick: Tensor | slice = slice(None)
-            elif bool(todo.any()):
-                pick = todo.nonzero().squeeze(1)
-            else:
-                pick = torch.empty(0, dtype=torch.long, device=sums.device)
-            top = self._upper(sums[pick, i][None], slice(i, i + 1))[0]
-            before = (
-                tokens[pick, i].clone(),
-                known[pick, i].clone(),
-                (offsets[pick, fine].clone() if fine is not None else None),
-            )
-            # A uniform number for every row, drawn or not: what one row draws never shifts another's numbers.
-            uniform = torch.rand(rows, device=sums.device)[pick]
-            drawn = self._draw(i, top, heads, before[1], rules.get(self.nodes[i].field), uniform)
-            tokens[pick, i] = drawn
-            known[pick, i] = True
-            self._write(out, i, pick, drawn)
-            if fine is not None:
-                self._draw_offsets(out, i, fine, sums, tokens, offsets, rules.get(self.nodes[i].field))
-            later = order[at + 1 :]
-            if later and len(top):
-                self._add(sums, i, pick, later, at, order, tokens, offsets, before, tables)
-        return out.encoded()
-
-    def _open(self, out: _Draft, i: int) -> Tensor:
-        """Rows where node i applies, given what is drawn of its column (its own null flag apart)."""
-        node = self.nodes[i]
-        given = self.layout.fields[node.field].given
-        rows = out.cat.shape[0]
-        if given is None or given[0] == node.null:
-            return torch.ones(rows, dtype=torch.bool, device=out.cat.device)
-        slot = self.layout.slot[given[0]]
-        inside = torch.isin(out.cat[:, slot].long(), torch.tensor(given[1], device=out.cat.device))
-        return out.cat_known[:, slot] & inside
-
-    def _draw(
-        self, i: int, top: Tensor, heads: list[Tensor], present: Tensor, rule: Allowed | None, uniform: Tensor
-    ) -> Tensor:
-        k, r = self.place[i]
-        logits = (top @ heads[k][r] + self.head_bias[k][r])[:, : self.tokens[i]]
-        size = self.nodes[i].size
-        if self.nodes[i].null is not None:
-            forbid = torch.ones_like(present) if rule is not None else present
-            logits[:, size:] = logits[:, size:].masked_fill(forbid[:, None], -torch.inf)
-        if rule is not None:
-            logits[:, :size] = logits[:, :size] + rule.weights.to(logits).log()
-            if not bool(torch.isfinite(logits).any(1).all()):
-                raise ConditionError(
-                    f"Model.complete: argument 'allowed' leaves nothing for field {self.nodes[i].field}."
-                )
-        return draw_codes(logits, uniform)
-
-    def _write(self, out: _Draft, i: int, pick: Tensor | slice, drawn: Tensor) -> None:
-        node = self.nodes[i]
-        if node.null is None:
-            out.put_code(self.code_slot[i], pick, drawn)
-            return
-        null = drawn == node.size
-        out.put_code(self.null_slot[i], pick, null.long())
-        out.put_code(self.code_slot[i], pick, torch.where(null, 0, drawn), ~null)
-
-    def _draw_offsets(
-        self, out: _Draft, i: int, q: int, sums: Tensor, tokens: Tensor, offsets: Tensor, rule: Allowed | None
-    ) -> None:
-        """Offsets of node i in the rows where one applies and none is known."""
-        node, slot = self.nodes[i], self.offset_slot[q]
-        given = self.layout.fields[node.offset].given  # type: ignore[index]
-        table = torch.zeros(self.tokens[i] + 1, dtype=torch.bool, device=sums.device)
-        table[list(given[1]) if given else slice(0, node.size)] = True
-        rows = (
-            (table[tokens[:, i]] & out.cat_known[:, self.code_slot[i]] & ~out.num_known[:, slot]).nonzero().squeeze(1)
-        )
-        uniform = torch.rand(2, len(tokens), device=sums.device)[:, rows]
-        if not len(rows):
-            return
-        code = tokens[rows, i]
-        top = self._upper(sums[rows, i][None], slice(i, i + 1))
-        logits = self._fine_logits(top, code[None], slice(q, q + 1))[0]
-        s = self.spec.subcells
-        left = torch.arange(s, device=sums.device) / s
-        low, high = left.expand(len(rows), s), (left + 1 / s).expand(len(rows), s)
-        if rule is not None:
-            low = torch.maximum(low, rule.low.to(low)[code][:, None])
-            high = torch.minimum(high, rule.high.to(high)[code][:, None])
-            room = (high - low).clamp(min=0) * s
-            stuck = ~(room > 0).any(1)  # an interval of no width: keep its sub-cell
-            room[stuck] = ((low - high)[stuck] <= 0).float() + 1e-6
-            logits = logits + room.log()
-        sub = draw_codes(logits, uniform[0])[:, None]
-        a, b = low.gather(1, sub).squeeze(1), high.gather(1, sub).squeeze(1)
-        value = (a + uniform[1] * (b - a)).clamp(0, 1)
-        out.put_number(slot, rows, value)
-        offsets[rows, q] = value
-
-    def _add(
-        self,
-        sums: Tensor,
-        i: int,
-        pick: Tensor | slice,
-        later: list[int],
-        at: int,
-        order: list[int],
-        tokens: Tensor,
-        offsets: Tensor,
-        before: tuple[Tensor, Tensor, Tensor | None],
-        tables: list[Tensor | None],
-    ) -> None:
-        """Add what was just drawn of node i to the first layer of the nets that come later."""
-        straight = order == list(range(self.n_nodes))
-        cols: slice | list[int] = slice(i + 1, self.n_nodes) if straight else later
-        rows, h = len(tokens[pick, i]), self.spec.width
-        table = tables[i]
-        if table is not None:
-            shaped = table.view(-1, self.n_nodes, h)[:, cols]
-            add = shaped[tokens[pick, i]]
-            old = shaped[before[0]] * before[1][:, None, None] if bool(before[1].any()) else None
-        else:
-            weight = self.first[int(self.slices[i]) : int(self.slices[i + 1]), cols].flatten(1)
-            q = self.fine.index(i) if i in self.fine else None
-            new = self._one_features(i, tokens[pick, i], None if q is None else offsets[pick, q])
-            add = (new @ weight).view(rows, -1, h)
-            old = None
-            if bool(before[1].any()):
-                old = ((self._one_features(i, before[0], before[2]) * before[1][:, None]) @ weight).view(rows, -1, h)
-        if old is not None:
-            add = add - old
-        if isinstance(pick, slice) and isinstance(cols, slice):
-            sums[:, cols] += add
-        elif isinstance(pick, slice):
-            sums[:, cols] = sums[:, cols] + add
-        elif isinstance(cols, slice):
-            sums[pick, cols] = sums[pick, cols] + add
-        else:
-            sums[pick[:, None], torch.tensor(cols)] += add
-
-    def _one_features(self, i: int, tokens: Tensor, offsets: Tensor | None) -> Tensor:
-        x = self.table[tokens + int(self.base[i])]
-        if offsets is not None and i in self._exact_set:
-            x = self._exact_features(i, tokens, offsets, x)
-        return x[:, : int(self.slices[i + 1] - self.slices[i])]
-
-
-class _Draft:
-    """An ``Encoded`` being filled in."""
-
-    def __init__(self, partial: Encoded) -> None:
-        self.num, self.cat = partial.num.clone(), partial.cat.clone()
-        self.num_known, self.cat_known = partial.num_known.clone(), partial.cat_known.clone()
-
-    def put_code(self, slot: int, pick: Tensor | slice, value: Tensor, where: Tensor | None = None) -> None:
-        """Write codes where none is known (and ``where`` holds)."""
-        free = ~self.cat_known[pick, slot] if where is None else ~self.cat_known[pick, slot] & where
-        self.cat[pick, slot] = torch.where(free, value.to(self.cat.dtype), self.cat[pick, slot])
-        self.cat_known[pick, slot] |= free
-
-    def put_number(self, slot: int, rows: Tensor, value: Tensor) -> None:
-        self.num[rows, slot] = value.to(self.num.dtype)
-        self.num_known[rows, slot] = True
-
-    def encoded(self) -> Encoded:
-        return Encoded(self.num, self.cat, self.num_known, self.cat_known)
+        return Ancestral(self, partial, check_allowed(allowed, self.layout)).draw()

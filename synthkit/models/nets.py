@@ -68,13 +68,13 @@ def places(u: Tensor, n: int) -> Tensor:
 
 
 def code_features(node: Node, middle: Tensor, own: Tensor, width: int, generator: torch.Generator) -> Tensor:
-    """Fixed input features of a node's tokens, ``(tokens + 1, width)``; the last token is "has a value, unknown which".
+    """Fixed input features of a node's tokens, ``(tokens, width)``.
 
     Few codes: one-hot. Many unordered codes: random directions. Ordered codes: half smooth functions of the code's
     place in the law, half random directions of length ``own`` ``(size,)``, so that spikes stand out. Fixed features
     leave every net independent of the others, and each can stop training at its own best moment.
     """
-    rows = node.tokens + 1
+    rows = node.tokens
     if rows <= width:
         features = torch.zeros(rows, width)
         features[:, :rows] = torch.eye(rows) * 1.5

@@ -1,0 +1,240 @@
+"""Drawing from the nets of the autoregressive model: node after node, each from what is known by then.
+
+A node's first layer sums one row per known node. Where a call draws many rows, these rows are looked up in a table of
+all tokens (one fused gather and sum); numbers that are read at full resolution, and small calls, go through a product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synthkit.errors import ConditionError
+from synthkit.layout import Allowed, Encoded
+from synthkit.models.base import draw_codes
+
+if TYPE_CHECKING:
+    from synthkit.models.autoregressive import AutoregressiveModel
+
+__all__ = ["Ancestral"]
+
+_BLOCK = 4096  # rows drawn at once: their activations stay in cache
+_TABLE = 1 << 25  # entries of the look-up table at most
+
+
+class Ancestral:
+    """One call of ``complete``: what all its blocks of rows share.
+
+    The order is: nodes with a condition (a rule, or "not null"), then the rest in the table's order, so that every
+    condition is met by construction and the later nodes follow it.
+    """
+
+    def __init__(self, model: AutoregressiveModel, partial: Encoded, rules: Mapping[int, Allowed]) -> None:
+        self.model, self.partial, self.rules = model, partial, rules
+        self.heads = [model.head_weights(k) for k in range(len(model.buckets))]
+        there = model.present(partial, model.read(partial)[1]).any(0).tolist()
+        free = [model.nodes[i].field not in rules and not there[i] for i in range(model.n_nodes)]
+        self.order = sorted(range(model.n_nodes), key=lambda i: (free[i], i))
+        self._plan(len(partial))
+
+    def _plan(self, rows: int) -> None:
+        """Which nodes are looked up, and the table: ``(N, tokens + 1, H)``, whose last row is zero."""
+        model = self.model
+        n, h = model.n_nodes, model.spec.width
+        looked = [i for i in range(n) if i not in model.exact and model.tokens[i] <= rows // 4]
+        if n * sum(model.tokens[i] for i in looked) * h > _TABLE:
+            looked = []
+        self.looked, self.direct = looked, [i for i in range(n) if i not in looked]
+        starts = np.concatenate([[0], np.cumsum([model.tokens[i] for i in looked])]).astype(int)
+        self.start, self.zero = {i: int(a) for i, a in zip(looked, starts, strict=False)}, int(starts[-1])
+        device = model.first.device
+        self.table = torch.zeros(n, self.zero + 1, h, device=device) if looked else None
+        for i in looked:
+            a, b = int(model.slices[i]), int(model.slices[i + 1])
+            rows_of = model.table[int(model.base[i]) : int(model.base[i]) + model.tokens[i], : b - a]
+            at = slice(self.start[i], self.start[i] + model.tokens[i])
+            self.table[:, at] = (rows_of @ model.first[a:b].flatten(1)).view(-1, n, h).transpose(0, 1)  # type: ignore[index]
+        weight = torch.zeros(len(self.direct), model.spec.features, n, h, device=device)
+        for q, i in enumerate(self.direct):
+            a, b = int(model.slices[i]), int(model.slices[i + 1])
+            weight[q, : b - a] = model.first[a:b]
+        self.weight = weight.permute(2, 0, 1, 3).contiguous()  # (N, direct, F, H)
+
+    def draw(self) -> Encoded:
+        """Every applicable entry known, the given ones unchanged bit for bit."""
+        starts = range(0, max(len(self.partial), 1), _BLOCK)
+        return Encoded.concat([_Block(self, self.partial.take(slice(a, a + _BLOCK))).draw() for a in starts])
+
+
+class _Block:
+    """Some rows being completed."""
+
+    def __init__(self, plan: Ancestral, partial: Encoded) -> None:
+        self.plan, self.model = plan, plan.model
+        self.num, self.cat = partial.num.clone(), partial.cat.clone()
+        self.num_known, self.cat_known = partial.num_known.clone(), partial.cat_known.clone()
+        self.tokens, self.known, self.offsets = self.model.read(partial)
+        self.present = self.model.present(partial, self.known)
+        self.rows, self.device = len(self.tokens), self.tokens.device
+        self._read_given()
+
+    def _read_given(self) -> None:
+        plan, model = self.plan, self.model
+        self.index = torch.full((self.rows, len(plan.looked)), plan.zero, device=self.device)
+        self.x = torch.zeros(self.rows, len(plan.direct), model.spec.features, device=self.device)
+        given = self.known.any(0).tolist()
+        # Columns that say something so far; all others need no reading.
+        self.read_looked: list[int] = []
+        self.read_direct: list[int] = []
+        for i in range(model.n_nodes):
+            if given[i]:
+                self._publish(i)
+
+    def draw(self) -> Encoded:
+        for i in self.plan.order:
+            applies = self._applies(i)
+            q = self.model.fine.index(i) if i in self.model.fine else None
+            self._draw_node(i, q, ~self.known[:, i] & applies)
+            self._publish(i)
+        return Encoded(self.num, self.cat, self.num_known, self.cat_known)
+
+    # ---------------------------------------------------------------- one node
+    def _applies(self, i: int) -> Tensor:
+        """Rows where node i applies, given what is drawn of its column (its own null flag apart)."""
+        node, layout = self.model.nodes[i], self.model.layout
+        given = layout.fields[node.field].given
+        if given is None or given[0] == node.null:
+            return torch.ones(self.rows, dtype=torch.bool, device=self.device)
+        slot = layout.slot[given[0]]
+        inside = torch.isin(self.cat[:, slot].long(), torch.tensor(given[1], device=self.device))
+        return self.cat_known[:, slot] & inside
+
+    def _draw_node(self, i: int, q: int | None, todo: Tensor) -> None:
+        """Draw the code of node i in the rows ``todo``, and its offset wherever one applies and is unknown."""
+        model, rule = self.model, self.plan.rules.get(self.model.nodes[i].field)
+        # A uniform number for every row, drawn or not: what one row draws never shifts another's numbers.
+        uniform = torch.rand(1 if q is None else 3, self.rows, device=self.device)
+        need = todo
+        if q is not None:
+            need = todo | (self.cat_known[:, model.code_slot[i]] & ~self.num_known[:, model.offset_slot[q]])
+        rows = _rows(need)
+        if not isinstance(rows, slice) and not len(rows):
+            return
+        top = model.upper(self._first(i, rows)[None], slice(i, i + 1))[0]
+        pick, own = (rows, top) if need is todo else (_rows(todo), top[todo[rows]])
+        if len(own):
+            drawn = self._codes(i, own, self.present[pick, i], rule, uniform[0, pick])
+            self.tokens[pick, i], self.known[pick, i] = drawn, True
+            self._write(i, pick, drawn)
+        if q is not None:
+            self._draw_offsets(i, q, rows, top, uniform[1:, rows], rule)
+
+    def _first(self, i: int, rows: Tensor | slice) -> Tensor:
+        """Sums of node i's first layer, ``(rows, H)``, over all nodes known so far."""
+        plan, model = self.plan, self.model
+        n = len(self.tokens[rows, 0])
+        h = model.first_bias[i].expand(n, -1)
+        looked = [k for k in self.read_looked if plan.looked[k] != i]
+        if looked and plan.table is not None:
+            h = h + F.embedding_bag(self.index[rows][:, looked], plan.table[i], mode="sum")
+        direct = [k for k in self.read_direct if plan.direct[k] != i]
+        if direct:
+            pick: slice | list[int] = slice(0, len(direct)) if direct == list(range(len(direct))) else direct
+            h = torch.addmm(h, self.x[rows][:, pick].flatten(1), plan.weight[i, pick].flatten(0, 1))
+        return h
+
+    def _publish(self, i: int) -> None:
+        """Let the nodes that come read what is known of node i."""
+        plan, model = self.plan, self.model
+        known, tokens = self.known[:, i], self.tokens[:, i]
+        if i in plan.start:
+            k = plan.looked.index(i)
+            self.index[:, k] = torch.where(known, tokens + plan.start[i], plan.zero)
+            if k not in self.read_looked:
+                self.read_looked.append(k)
+            return
+        k = plan.direct.index(i)
+        if i in model.exact:
+            features = model.exact_features([i], tokens[:, None], self.offsets[:, [model.fine.index(i)]])[:, 0]
+        else:
+            features = model.table[tokens + int(model.base[i])]
+        width = int(model.slices[i + 1] - model.slices[i])
+        self.x[:, k, :width] = features[:, :width] * known[:, None]
+        if k not in self.read_direct:
+            self.read_direct.append(k)
+
+    def _codes(self, i: int, top: Tensor, present: Tensor, rule: Allowed | None, uniform: Tensor) -> Tensor:
+        k, r = self.model.place[i]
+        size = self.model.nodes[i].size
+        logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.tokens[i]]
+        if self.model.nodes[i].null is not None:
+            if rule is not None:
+                logits[:, size:] = -torch.inf
+            elif bool(present.any()):
+                logits[:, size:] = logits[:, size:].masked_fill(present[:, None], -torch.inf)
+        if rule is not None:
+            logits[:, :size] = logits[:, :size] + rule.weights.to(logits).log()
+            if not bool(torch.isfinite(logits).any(1).all()):
+                raise ConditionError(
+                    f"Model.complete: argument 'allowed' leaves nothing for field {self.model.nodes[i].field}."
+                )
+        return draw_codes(logits, uniform)
+
+    # ---------------------------------------------------------------- offsets
+    def _draw_offsets(
+        self, i: int, q: int, rows: Tensor | slice, top: Tensor, uniform: Tensor, rule: Allowed | None
+    ) -> None:
+        """Offsets of node i in those of ``rows`` where one applies and none is known; ``uniform``: ``(2, rows)``."""
+        model = self.model
+        slot = model.offset_slot[q]
+        given = model.layout.fields[model.nodes[i].offset].given  # type: ignore[index]
+        wide = torch.zeros(model.tokens[i], dtype=torch.bool, device=self.device)
+        wide[list(given[1]) if given else slice(0, model.nodes[i].size)] = True
+        code = self.tokens[rows, i]
+        todo = wide[code] & self.cat_known[rows, model.code_slot[i]] & ~self.num_known[rows, slot]
+        chosen = todo.nonzero().squeeze(1)
+        if not len(chosen):
+            return
+        at = chosen if isinstance(rows, slice) else rows[chosen]
+        low, high, logits = self._sub_cells(q, code[chosen], top[chosen], rule)
+        sub = draw_codes(logits, uniform[0, chosen])[:, None]
+        a, b = low.gather(1, sub).squeeze(1), high.gather(1, sub).squeeze(1)
+        value = (a + uniform[1, chosen] * (b - a)).clamp(0, 1)
+        self.num[at, slot], self.num_known[at, slot] = value.to(self.num.dtype), True
+        self.offsets[at, q] = value
+
+    def _sub_cells(self, q: int, code: Tensor, top: Tensor, rule: Allowed | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Both ends of every sub-cell and its log-weight, each ``(rows, subcells)``."""
+        s = self.model.spec.subcells
+        logits = self.model.fine_logits(top[None], code[None], slice(q, q + 1))[0]
+        left = torch.arange(s, device=self.device) / s
+        low, high = left.expand(len(code), s), (left + 1 / s).expand(len(code), s)
+        if rule is not None:
+            low = torch.maximum(low, rule.low.to(low)[code][:, None])
+            high = torch.minimum(high, rule.high.to(high)[code][:, None])
+            room = (high - low).clamp(min=0) * s
+            stuck = ~(room > 0).any(1)  # an interval of no width: keep its sub-cell
+            room[stuck] = ((low - high)[stuck] <= 0).float() + 1e-6
+            logits = logits + room.log()
+        return low, high, logits
+
+    def _write(self, i: int, pick: Tensor | slice, drawn: Tensor) -> None:
+        model = self.model
+        node, slot, null_slot = model.nodes[i], model.code_slot[i], model.null_slot[i]
+        if node.null is None:
+            self.cat[pick, slot], self.cat_known[pick, slot] = drawn.to(self.cat.dtype), True
+            return
+        null = drawn == node.size
+        self.cat[pick, null_slot], self.cat_known[pick, null_slot] = null.to(self.cat.dtype), True
+        self.cat[pick, slot] = torch.where(null, 0, drawn).to(self.cat.dtype)
+        self.cat_known[pick, slot] = ~null
+
+
+def _rows(mask: Tensor) -> Tensor | slice:
+    """The rows of a mask; a slice where they are all."""
+    return slice(None) if bool(mask.all()) else mask.nonzero().squeeze(1)
