@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ancestral"]
 
-_BLOCK = 4096  # rows drawn at once: their activations stay in cache
+_BLOCK = 8192  # rows drawn at once: their activations stay in cache
 _TABLE = 1 << 25  # entries of the look-up table at most
 
 
@@ -56,7 +56,7 @@ class Ancestral:
         self.table = torch.zeros(n, self.zero + 1, h, device=device) if looked else None
         for i in looked:
             a, b = int(model.slices[i]), int(model.slices[i + 1])
-            rows_of = model.table[int(model.base[i]) : int(model.base[i]) + model.tokens[i], : b - a]
+            rows_of = model.codes_of(i)[:, : b - a]
             at = slice(self.start[i], self.start[i] + model.tokens[i])
             self.table[:, at] = (rows_of @ model.first[a:b].flatten(1)).view(-1, n, h).transpose(0, 1)  # type: ignore[index]
         weight = torch.zeros(len(self.direct), model.spec.features, n, h, device=device)
@@ -64,6 +64,7 @@ class Ancestral:
             a, b = int(model.slices[i]), int(model.slices[i + 1])
             weight[q, : b - a] = model.first[a:b]
         self.weight = weight.permute(2, 0, 1, 3).contiguous()  # (N, direct, F, H)
+        self.fine_code = [model.codes_of(i) @ model.fine_code[q] for q, i in enumerate(model.fine)]
 
     def draw(self) -> Encoded:
         """Every applicable entry known, the given ones unchanged bit for bit."""
@@ -139,13 +140,12 @@ class _Block:
         plan, model = self.plan, self.model
         n = len(self.tokens[rows, 0])
         h = model.first_bias[i].expand(n, -1)
-        looked = [k for k in self.read_looked if plan.looked[k] != i]
-        if looked and plan.table is not None:
-            h = h + F.embedding_bag(self.index[rows][:, looked], plan.table[i], mode="sum")
-        direct = [k for k in self.read_direct if plan.direct[k] != i]
-        if direct:
-            pick: slice | list[int] = slice(0, len(direct)) if direct == list(range(len(direct))) else direct
-            h = torch.addmm(h, self.x[rows][:, pick].flatten(1), plan.weight[i, pick].flatten(0, 1))
+        looked = _prefix([k for k in self.read_looked if plan.looked[k] != i])
+        if looked is not None and plan.table is not None:
+            h = h + F.embedding_bag(self.index[rows][:, looked].contiguous(), plan.table[i], mode="sum")
+        direct = _prefix([k for k in self.read_direct if plan.direct[k] != i])
+        if direct is not None:
+            h = torch.addmm(h, self.x[rows][:, direct].flatten(1), plan.weight[i, direct].flatten(0, 1))
         return h
 
     def _publish(self, i: int) -> None:
@@ -210,8 +210,9 @@ class _Block:
 
     def _sub_cells(self, q: int, code: Tensor, top: Tensor, rule: Allowed | None) -> tuple[Tensor, Tensor, Tensor]:
         """Both ends of every sub-cell and its log-weight, each ``(rows, subcells)``."""
-        s = self.model.spec.subcells
-        logits = self.model.fine_logits(top[None], code[None], slice(q, q + 1))[0]
+        model, s = self.model, self.model.spec.subcells
+        g = F.relu(top + self.plan.fine_code[q][code])
+        logits = torch.addmm(model.fine_bias[q], g, model.fine_head[q])
         left = torch.arange(s, device=self.device) / s
         low, high = left.expand(len(code), s), (left + 1 / s).expand(len(code), s)
         if rule is not None:
@@ -233,6 +234,13 @@ class _Block:
         self.cat[pick, null_slot], self.cat_known[pick, null_slot] = null.to(self.cat.dtype), True
         self.cat[pick, slot] = torch.where(null, 0, drawn).to(self.cat.dtype)
         self.cat_known[pick, slot] = ~null
+
+
+def _prefix(positions: list[int]) -> list[int] | slice | None:
+    """The same positions, as a slice if they are the first ones: a view needs no copy. None if there are none."""
+    if sorted(positions) == list(range(len(positions))):
+        return slice(0, len(positions)) if positions else None
+    return positions
 
 
 def _rows(mask: Tensor) -> Tensor | slice:

@@ -208,6 +208,11 @@ class AutoregressiveModel(Model):
             x[:, self.exact] = self.exact_features(self.exact, tokens[:, self.exact], offsets[:, which])
         return x * known[..., None]
 
+    def codes_of(self, i: int) -> Tensor:
+        """Fixed features of node i's tokens, ``(tokens, F)``."""
+        first = int(self.base[i])
+        return self.table[first : first + self.tokens[i]]
+
     def exact_features(self, nodes: list[int], tokens: Tensor, offsets: Tensor) -> Tensor:
         """Features ``(B, n, F)`` of numbers at their own place in the law rather than at their cell's middle."""
         half = self.spec.features // 2
@@ -312,7 +317,7 @@ class AutoregressiveModel(Model):
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
             out = out.index_add(0, torch.tensor(bucket, device=h.device), torch.where(counts[bucket], loss, 0.0))
         if self.fine:
-            logits = self.fine_logits(h[self.fine], tokens[:, self.fine].T)
+            logits = self._fine_logits(h[self.fine], tokens[:, self.fine].T)
             hidden = (offsets >= 0) & ~partial.num_known[:, self.offset_slot]
             goal = (offsets.T.clamp(0, 1) * self.spec.subcells).long().clamp(max=self.spec.subcells - 1)
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
@@ -328,12 +333,10 @@ class AutoregressiveModel(Model):
                 mask[r, :, self.nodes[i].size] = present[:, i]
         return logits.masked_fill(mask, -1e9)
 
-    def fine_logits(self, h: Tensor, tokens: Tensor, which: slice = slice(None)) -> Tensor:
+    def _fine_logits(self, h: Tensor, tokens: Tensor) -> Tensor:
         """Logits of the offset's sub-cell ``(n_fine, B, subcells)``, given the code that was drawn."""
-        base = self.base[self.fine][which]
-        code = self.table[tokens + base[:, None]]
-        g = F.relu(h + torch.bmm(code, self.fine_code[which]))
-        return torch.baddbmm(self.fine_bias[which], g, self.fine_head[which])
+        code = self.table[tokens + self.base[self.fine][:, None]]
+        return torch.baddbmm(self.fine_bias, F.relu(h + torch.bmm(code, self.fine_code)), self.fine_head)
 
     @torch.no_grad()
     def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
