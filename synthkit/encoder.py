@@ -207,7 +207,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         name = self.schema_.weight
         if name is None:
             return None
-        weight = table[name].to_numpy(dtype=float, na_value=np.nan)
+        weight = np.array(table[name].to_numpy(dtype=float, na_value=np.nan))  # a copy: pandas 3 hands out read-only views
         if not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
             raise SchemaError(f"column {name!r}: weights must be finite, >= 0, and not all 0.")
         return weight
