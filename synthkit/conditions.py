@@ -46,9 +46,13 @@ def between(low: Any = None, high: Any = None) -> Between:
     Between(low=30, high=60)
 
     Raises:
-        ConditionError: ``low`` is above ``high``.
+        ConditionError: ``low`` is above ``high``, or they do not compare.
     """
-    if low is not None and high is not None and low > high:
+    try:
+        reverse = low is not None and high is not None and bool(low > high)
+    except (TypeError, ValueError) as error:  # a number and a text, a date with a zone and one without, arrays
+        raise ConditionError(f"between: arguments 'low' ({low!r}) and 'high' ({high!r}) do not compare.") from error
+    if reverse:
         raise ConditionError(f"between: argument 'low' ({low!r}) is above 'high' ({high!r}).")
     return Between(low, high)
 

@@ -1,29 +1,31 @@
 """The ``synthkit`` command: demo, fit, sample, impute, info. The same results as the API with the same seed.
 
-Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 2 bad arguments or input, 130 interrupted.
+Results go to stdout; progress, warnings and errors to stderr, an error in one line. Exit codes: 0 done, 2 bad arguments
+or input, 130 interrupted (a fit that had begun is then saved with its best weights so far).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
+import synthkit
+from synthkit.cli.files import check_output, read_schema, read_table, write_table
 from synthkit.conditions import between, isnull, notnull
-from synthkit.errors import ConditionError, ParamError, SynthkitError
+from synthkit.errors import ConditionError, ParamError, SynthkitError, SynthkitWarning
 from synthkit.models import MODELS
-from synthkit.schema import Boolean, ColumnType, Datetime, Duration, Numeric, Schema
+from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, Numeric, Schema
 from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = ["main", "parse_where", "read_table", "write_table"]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,19 +34,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
+    options.said = []  # warnings so far
+
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        options.said.append(str(message))
+        _say("warning: ", message)
+
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what libraries tell their programmers
+            warnings.simplefilter("always", SynthkitWarning)
+            warnings.showwarning = say
+            options.run(options)
     except KeyboardInterrupt:
-        print("synthkit: interrupted", file=sys.stderr)
+        _say("", "interrupted")
         return 130
     except (SynthkitError, OSError) as error:
-        print(f"synthkit: error: {error}", file=sys.stderr)
+        _say("error: ", error)
         return 2
     return 0
 
 
+def _say(kind: str, message: object) -> None:
+    print(f"synthkit: {kind}{' '.join(str(message).splitlines())}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An error is one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        _say("error: ", f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="synthkit", description="Synthetic tables that are like the real ones.")
+    parser = _Parser(prog="synthkit", description="Synthetic tables that are like the real ones.")
+    parser.add_argument("--version", action="version", version=f"synthkit {synthkit.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="fit, sample and score a medical table that scikit-learn ships")
@@ -69,7 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="draw synthetic rows")
     sample.add_argument("model")
     sample.add_argument("-n", type=int, required=True, help="rows")
-    sample.add_argument("--where", action="append", default=[], help="'age=30..60', 'sex=F,M', 'x=null', 'x=notnull'")
+    sample.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="'age=30..60', 'age=60..', 'sex=F,M', 'job=\"a, b\"', 'x=null', 'x=notnull'; repeat it for more columns",
+    )
     _output(sample)
     sample.set_defaults(run=_sample)
 
@@ -96,7 +127,8 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 # -------------------------------------------------------------------- commands
 def _fit(options: argparse.Namespace) -> None:
-    schema = Schema.from_dict(json.loads(Path(options.schema).read_text())) if options.schema else None
+    check_output(options.out)
+    schema = read_schema(options.schema) if options.schema else None
     synthesizer = TabularSynthesizer(
         options.model,
         schema=schema,
@@ -107,13 +139,16 @@ def _fit(options: argparse.Namespace) -> None:
         random_state=options.seed,
         progress=None if options.quiet else True,
     )
-    synthesizer.fit(read_table(options.data))
+    synthesizer.fit(read_table(options.data, schema))
     synthesizer.save(options.out)
     print(synthesizer.choice_)
     print(f"{synthesizer.n_steps_} steps; the model is in {options.out}")
+    if any("interrupted" in text for text in options.said):
+        raise KeyboardInterrupt
 
 
 def _sample(options: argparse.Namespace) -> None:
+    check_output(options.out, table=True)
     synthesizer = TabularSynthesizer.load(options.model)
     where = parse_where(options.where, synthesizer.schema_) or None
     table = synthesizer.sample(options.n, where=where, seed=options.seed)
@@ -122,11 +157,13 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _impute(options: argparse.Namespace) -> None:
+    check_output(options.out, table=True)
     synthesizer = TabularSynthesizer.load(options.model)
-    table = read_table(options.data)
+    table = read_table(options.data, synthesizer.schema_)
     filled = synthesizer.impute(table, mode=options.mode, seed=options.seed)
     write_table(filled, options.out, formulas=options.allow_formulas)
-    print(f"{int(table.isna().sum().sum())} cells were filled; the table is in {options.out}")
+    count = int(table.isna().sum().sum() - filled.isna().sum().sum())
+    print(f"{count} cells were filled; the table is in {options.out}")
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -143,8 +180,10 @@ def _demo(options: argparse.Namespace) -> None:
     from sklearn.datasets import load_breast_cancer
     from sklearn.model_selection import train_test_split
 
-    from synthkit import metrics
-
+    if not 0 <= options.seed < 2**32:
+        raise ParamError(f"demo: argument '--seed' must be an integer from 0 to 4294967295, got {options.seed}.")
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
     bunch = load_breast_cancer(as_frame=True)
     table = bunch.data.assign(diagnosis=np.where(bunch.target == 1, "benign", "malignant"))
     train, holdout = train_test_split(table, test_size=0.25, random_state=options.seed, stratify=table["diagnosis"])
@@ -154,10 +193,18 @@ def _demo(options: argparse.Namespace) -> None:
     )
     synthesizer = TabularSynthesizer(random_state=options.seed, max_seconds=options.seconds, progress=True).fit(train)
     synthetic = synthesizer.sample(len(train), seed=options.seed)
-    half = holdout.sample(frac=0.5, random_state=options.seed)
+    _print_scores(synthetic, train, holdout, options.seed)
+    write_table(synthetic, folder / "synthetic.csv")
+    synthesizer.save(folder / "model.synthkit")
+    print(f"{synthesizer.choice_}\nwritten: {folder / 'synthetic.csv'}, {folder / 'model.synthkit'}")
+
+
+def _print_scores(synthetic: pd.DataFrame, train: pd.DataFrame, holdout: pd.DataFrame, seed: int) -> None:
+    from synthkit import metrics
+
+    half = holdout.sample(frac=0.5, random_state=seed)
     rest = holdout.drop(half.index)
-    copy = train.sample(len(train), replace=True, random_state=options.seed).reset_index(drop=True)
-    lines: list[tuple[Any, ...]] = []
+    copy = train.sample(len(train), replace=True, random_state=seed).reset_index(drop=True)
     scores: list[tuple[str, str, Callable[[pd.DataFrame, pd.DataFrame], float]]] = [
         ("shape error", "lower", lambda t, h: metrics.shape_error(train, t).value),
         ("pair error", "lower", lambda t, h: metrics.pair_error(train, t).value),
@@ -166,95 +213,42 @@ def _demo(options: argparse.Namespace) -> None:
         ("DCR share", "0.5", lambda t, h: metrics.dcr_share(t, train, h, seed=0)),
         ("copies", "lower", lambda t, h: metrics.copy_rate(t, train)),
     ]
-    for label, better, score in scores:
-        values = [score(t, h) for t, h in ((synthetic, holdout), (half, rest), (copy, holdout))]
-        lines.append((label, better, *values))
     print(f"{'score':<15}{'best':>8}{'synthetic':>11}{'fresh rows':>12}{'copied rows':>13}")
-    for name, goal, *values in lines:
+    for name, goal, score in scores:
+        values = [score(t, h) for t, h in ((synthetic, holdout), (half, rest), (copy, holdout))]
         print(f"{name:<15}{goal:>8}{values[0]:>11.3f}{values[1]:>12.3f}{values[2]:>13.3f}")
     print("'fresh rows' are real rows nobody trained on (half of the holdout, so small and noisy); 'copied rows' are")
     print("training rows drawn again: a good table is like the first and unlike the second in DCR share and copies.")
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_table(synthetic, folder / "synthetic.csv")
-    synthesizer.save(folder / "model.synthkit")
-    print(f"{synthesizer.choice_}\nwritten: {folder / 'synthetic.csv'}, {folder / 'model.synthkit'}")
-
-
-# -------------------------------------------------------------------- files
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A table from .csv, .csv.gz or .parquet.
-
-    Raises:
-        ParamError: no such file, another kind of file, or unreadable content.
-    """
-    name = str(path).lower()
-    try:
-        if name.endswith((".csv", ".csv.gz")):
-            return pd.read_csv(path)
-        if name.endswith(".parquet"):
-            return pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise ParamError(f"there is no file {str(path)!r}.") from error
-    except ImportError as error:
-        raise ParamError("Parquet files need pyarrow; install synthkit[parquet].") from error
-    except (ValueError, OSError) as error:
-        raise ParamError(f"the file {str(path)!r} cannot be read as a table.") from error
-    raise ParamError(f"{str(path)!r}: the name must end in .csv, .csv.gz or .parquet.")
-
-
-def write_table(table: pd.DataFrame, path: str | Path, *, formulas: bool = False) -> None:
-    """Write .csv, .csv.gz or .parquet.
-
-    In CSV, text that a spreadsheet would run as a formula gets a leading quote, unless ``formulas``.
-    """
-    name = str(path).lower()
-    if name.endswith(".parquet"):
-        try:
-            table.to_parquet(path, index=False)
-        except ImportError as error:
-            raise ParamError("Parquet files need pyarrow; install synthkit[parquet].") from error
-    elif name.endswith((".csv", ".csv.gz")):
-        (table if formulas else _guarded(table)).to_csv(path, index=False)
-    else:
-        raise ParamError(f"{str(path)!r}: the name must end in .csv, .csv.gz or .parquet.")
-
-
-def _guard(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _guarded(table: pd.DataFrame) -> pd.DataFrame:
-    out = table.copy()
-    for name in out.columns:
-        if not pd.api.types.is_numeric_dtype(out[name].dtype) and getattr(out[name].dtype, "kind", "O") not in "mM":
-            out[name] = out[name].astype(object).map(_guard)
-    return out.rename(columns=_guard)
 
 
 # -------------------------------------------------------------------- conditions
 def parse_where(texts: Sequence[str], schema: Schema) -> dict[Any, Any]:
     """Conditions in words: ``column=value``, ``column=a,b``, ``column=low..high``, ``column=null``, ``column=notnull``.
 
-    >>> schema = Schema({"age": Numeric(integer=True)})
-    >>> parse_where(["age=30..60"], schema)
-    {'age': Between(low=30, high=60)}
+    A value with a comma, or the text "null" itself, stands in double quotes.
+
+    >>> from synthkit.schema import Text
+    >>> schema = Schema({"age": Numeric(integer=True), "job": Text()})
+    >>> parse_where(["age=30..60", 'job="clerk, senior",cook'], schema)
+    {'age': Between(low=30, high=60), 'job': ['clerk, senior', 'cook']}
 
     Raises:
-        ConditionError: no '=', an unknown column, or a value that the column cannot have.
+        ConditionError: no '=', an unknown column, one column twice, or a value that the column cannot have.
     """
     where: dict[Any, Any] = {}
     names = {str(name): name for name in schema.columns}
     for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
+        if "=" not in text:
             raise ConditionError(f"argument '--where': {text!r} needs the form column=value.")
-        if key.strip() not in names:
-            raise ConditionError(
-                f"argument '--where': there is no column {key.strip()!r}; the columns are {', '.join(names)}."
-            )
-        name = names[key.strip()]
-        where[name] = _rule(value.strip(), schema.columns[name], key.strip())
+        cuts = [i for i, sign in enumerate(text) if sign == "="]
+        # a name may hold a "=" itself: the longest that is known counts
+        cut = max((i for i in cuts if text[:i].strip() in names), default=cuts[0])
+        key, value = text[:cut].strip(), text[cut + 1 :].strip()
+        if key not in names:
+            raise ConditionError(f"argument '--where': there is no column {key!r}; the columns are {', '.join(names)}.")
+        if names[key] in where:
+            raise ConditionError(f"argument '--where': column {key!r} is named twice; give one condition per column.")
+        where[names[key]] = _rule(value, schema.columns[names[key]], key)
     return where
 
 
@@ -265,8 +259,12 @@ def _rule(text: str, kind: ColumnType, name: str) -> Any:
         return notnull()
     if ".." in text and isinstance(kind, (Numeric, Datetime, Duration)):
         low, _, high = text.partition("..")
-        return between(*(_value(end, kind, name) if end else None for end in (low, high)))
-    values = [_value(v.strip(), kind, name) for v in text.split(",")]
+        return between(*(_value(end.strip(), kind, name) if end.strip() else None for end in (low, high)))
+    try:
+        cells = next(csv.reader([text], skipinitialspace=True)) or [""]
+    except csv.Error as error:
+        raise ConditionError(f"argument '--where': the values of column {name!r} hold a line break.") from error
+    values = [_value(cell.strip(), kind, name) for cell in cells]
     return values[0] if len(values) == 1 else values
 
 
@@ -284,4 +282,7 @@ def _value(text: str, kind: ColumnType, name: str) -> Any:
         raise ConditionError(
             f"argument '--where': column {name!r} ({type(kind).__name__}) cannot be {text!r}."
         ) from error
-    return text
+    # a category or a constant that is no text is named by its text
+    levels = (kind.value,) if isinstance(kind, Constant) else getattr(kind, "categories", None)
+    levels = levels or (kind.dtype or {}).get("categories") or ()
+    return {str(level): level for level in levels}.get(text, text)
