@@ -19,11 +19,14 @@ from synthkit.layout import Encoded, Field, Layout
 from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Identifier, Numeric, Schema, check_table
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
+from synthkit.transforms.links import EqualCounts
+from synthkit.transforms.numeric import NumericTransformer
 
 __all__ = ["TableEncoder"]
 
 T = TypeVar("T")
 _MISSING = ("state", "free", "fill")
+_MANY = 24  # codes: a number with fewer is learnt cell by cell, copies and all
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -84,15 +87,19 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if schema.entity is not None:
             entity = pd.util.hash_array(table[schema.entity].astype(str).to_numpy(object)).astype(np.int64)
         weight = self.weights(table)
+        numbers: list[NDArray[np.float64]] = []
         for name, t in self.transformers_.items():
             values, null = canonical(table[name], schema.columns[name])
             keep = ~null
+            if type(t) is NumericTransformer:
+                numbers.append(np.where(null, np.nan, values.astype(np.float64)))
             self._nulls[name] += int(null.sum())
             t.update(
                 values[keep],
                 entity=None if entity is None else entity[keep],
                 weight=None if weight is None else weight[keep],
             )
+        self._equal.update(np.column_stack(numbers or [np.empty((len(table), 0))]), self._steps())
         self._rows += len(table)
         if weight is not None:
             self._weight_sum += float(weight.sum())
@@ -123,6 +130,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             kind = Identifier(dtype=kind.dtype, nullable=False) if name == schema.entity else kind
             if name != schema.weight:
                 self.transformers_[name] = TRANSFORMERS[type(kind)](kind)
+        self._numeric = [name for name, t in self.transformers_.items() if type(t) is NumericTransformer]
+        self._equal = EqualCounts(len(self._numeric))
         self._nulls = dict.fromkeys(self.transformers_, 0)
         self._rows, self._weight_sum = 0, 0.0
 
@@ -133,6 +142,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for name, t in self.transformers_.items():
             t.merge(other.transformers_[name])
             self._nulls[name] += other._nulls[name]
+        self._equal.merge(other._equal)
         self._rows += other._rows
         self._weight_sum += other._weight_sum
         return self
@@ -152,8 +162,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for name in self.transformers_
         }
         self.mean_weight_ = self._weight_sum / self._rows if self._weight_sum else 1.0
+        self.links_ = self._equal.links(rows=4 * protection.min_count)
         self._lay_out()
         return self
+
+    def _steps(self) -> NDArray[np.float64]:
+        return np.array([self.transformers_[name].step for name in self._numeric])  # type: ignore[attr-defined]
 
     @classmethod
     def from_schema(cls, schema: Schema) -> TableEncoder:
@@ -191,7 +205,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 at[part.name] = len(fields)
                 fields.append(Field(position[name], part.name, part.size, given, part.ordered))
             self._place[name] = at
-        self.layout_ = Layout(tuple(fields))
+        laws, at = {}, {}
+        for k, name in enumerate(self._numeric):
+            law = getattr(self.transformers_[name], "law", None)
+            if law is not None and law.n_cells >= _MANY and not self.transformers_[name].base:  # type: ignore[attr-defined]
+                at[k] = self._place[name]["code"]
+                laws[at[k]] = law
+        links = tuple((at[j], at[i], rate) for j, i, rate in self.links_ if j in at and i in at)
+        self.layout_ = Layout(tuple(fields), laws, links)
 
     def _all_null(self, name: Hashable) -> bool:
         return self.transformers_[name].type.__name__ == "Empty"
@@ -364,7 +385,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             json, own = t.to_state()
             columns.append({"state": json, "nullable": self.nullable_[name]})
             arrays.update({f"encoder/{k}/{key}": value for key, value in own.items()})
-        return {"schema": self.schema_.to_dict(), "columns": columns, "mean_weight": self.mean_weight_}, arrays
+        value = {"schema": self.schema_.to_dict(), "columns": columns, "mean_weight": self.mean_weight_}
+        return {**value, "links": [list(link) for link in self.links_]}, arrays
 
     @classmethod
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> TableEncoder:
@@ -372,6 +394,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         encoder.schema_ = Schema.from_dict(json["schema"])
         encoder._prepare()
         encoder.nullable_, encoder.mean_weight_ = {}, float(json["mean_weight"])
+        encoder.links_ = [(int(j), int(i), float(rate)) for j, i, rate in json["links"]]
         for k, (name, t) in enumerate(encoder.transformers_.items()):
             prefix = f"encoder/{k}/"
             own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}

@@ -7,8 +7,8 @@ condition that a model has completed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from synthkit.errors import SchemaError
+from synthkit.transforms.quantile import QuantileLaw
 
 __all__ = ["Allowed", "Encoded", "Field", "Layout"]
 
@@ -45,12 +46,19 @@ class Field:
 class Layout:
     """The fields of a table, column by column; the fields of a column are adjacent and ordered null, code, offset.
 
+    Attributes:
+        laws: the numbers behind a coded field and its offset, by field, where the column is one number.
+        links: ``(target, source, rate)``: in this share of the rows the number of the coded field ``target`` is that of
+            ``source``, to the last digit. Both have laws.
+
     >>> layout = Layout((Field(0, "null", 2), Field(0, "code", 9, (0, (0,))), Field(1, "code", 4)))
     >>> layout.n_num, layout.n_cat, layout.groups
     (0, 3, ((0, 1), (2,)))
     """
 
     fields: tuple[Field, ...]
+    laws: Mapping[int, QuantileLaw] = field(default_factory=dict, compare=False, repr=False)
+    links: tuple[tuple[int, int, float], ...] = ()
 
     def __post_init__(self) -> None:
         for i, field in enumerate(self.fields):

@@ -81,6 +81,8 @@ class _Block:
         self.num_known, self.cat_known = partial.num_known.clone(), partial.cat_known.clone()
         self.tokens, self.known, self.offsets = self.model.read(partial)
         self.present = self.model.present(partial, self.known)
+        # Numbers that later nodes may copy.
+        self.numbers = torch.full(self.tokens.shape, torch.nan, dtype=torch.float64, device=self.tokens.device) if self.model.pointers else None
         self.rows, self.device = len(self.tokens), self.tokens.device
         self._read_given()
 
@@ -129,7 +131,10 @@ class _Block:
         top = model.upper(self._first(i, rows)[None], slice(i, i + 1))[0]
         pick, own = (rows, top) if need is todo else (_rows(todo), top[todo[rows]])
         if len(own):
-            drawn = self._codes(i, own, self.present[pick, i], rule, uniform[0, pick])
+            if i in model.pointers.sources:
+                drawn = self._codes_or_copies(i, q, own, pick, rule, uniform[0, pick])
+            else:
+                drawn = self._codes(i, own, self.present[pick, i], rule, uniform[0, pick])
             self.tokens[pick, i], self.known[pick, i] = drawn, True
             self._write(i, pick, drawn)
         if q is not None:
@@ -152,6 +157,8 @@ class _Block:
         """Let the nodes that come read what is known of node i."""
         plan, model = self.plan, self.model
         known, tokens = self.known[:, i], self.tokens[:, i]
+        if self.numbers is not None and i in model.pointers.row:
+            self._publish_number(i)
         if i in plan.start:
             k = plan.looked.index(i)
             self.index[:, k] = torch.where(known, tokens + plan.start[i], plan.zero)
@@ -168,15 +175,57 @@ class _Block:
         if k not in self.read_direct:
             self.read_direct.append(k)
 
-    def _codes(self, i: int, top: Tensor, present: Tensor, rule: Allowed | None, uniform: Tensor) -> Tensor:
+    def _publish_number(self, i: int) -> None:
+        model = self.model
+        filled = self.known[:, i] & (self.tokens[:, i] < model.nodes[i].size)
+        code = torch.where(filled, self.tokens[:, i], 0)
+        offset = self.offsets[:, model.fine.index(i)] if i in model.fine else torch.full_like(code, -1.0)
+        self.numbers[:, i] = torch.where(filled, model.pointers.number(i, code, offset), torch.nan)  # type: ignore[index]
+
+    def _codes_or_copies(
+        self, i: int, q: int | None, top: Tensor, pick: Tensor | slice, rule: Allowed | None, uniform: Tensor
+    ) -> Tensor:
+        """Codes of a linked node; where the draw is a copy, the source's number is entered at its own place."""
+        model = self.model
+        code, offset, open_ = model.pointers.open(i, self.numbers[pick], rule)  # type: ignore[index]
+        drawn = self._codes(i, top, self.present[pick, i], rule, uniform, open_)
+        copy = (drawn - model.tokens[i]).clamp(min=0)[:, None]
+        copied = drawn >= model.tokens[i]
+        drawn = torch.where(copied, code.gather(1, copy).squeeze(1), drawn)
+        if q is None or not bool(copied.any()):
+            return drawn
+        given = model.layout.fields[model.nodes[i].offset].given  # type: ignore[index]
+        wide = torch.ones(model.tokens[i], dtype=torch.bool, device=self.device)
+        if given:
+            wide[:] = False
+            wide[list(given[1])] = True
+        slot = model.offset_slot[q]
+        new = copied & wide[drawn] & ~self.num_known[pick, slot]
+        value = offset.gather(1, copy).squeeze(1).to(self.num.dtype)
+        self.num[pick, slot] = torch.where(new, value, self.num[pick, slot])
+        self.num_known[pick, slot] |= new
+        self.offsets[pick, q] = torch.where(new, value, self.offsets[pick, q])
+        return drawn
+
+    def _codes(
+        self,
+        i: int,
+        top: Tensor,
+        present: Tensor,
+        rule: Allowed | None,
+        uniform: Tensor,
+        open_: Tensor | None = None,
+    ) -> Tensor:
         k, r = self.model.place[i]
-        size = self.model.nodes[i].size
-        logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.tokens[i]]
+        size, tokens = self.model.nodes[i].size, self.model.tokens[i]
+        logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.outputs[i]]
         if self.model.nodes[i].null is not None:
             if rule is not None:
-                logits[:, size:] = -torch.inf
+                logits[:, size:tokens] = -torch.inf
             elif bool(present.any()):
-                logits[:, size:] = logits[:, size:].masked_fill(present[:, None], -torch.inf)
+                logits[:, size:tokens] = logits[:, size:tokens].masked_fill(present[:, None], -torch.inf)
+        if open_ is not None:
+            logits[:, tokens:] = logits[:, tokens:].masked_fill(~open_, -torch.inf)
         if rule is not None:
             logits[:, :size] = logits[:, :size] + rule.weights.to(logits).log()
             if not bool(torch.isfinite(logits).any(1).all()):

@@ -25,6 +25,7 @@ from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.ancestral import Ancestral
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed
 from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
+from synthkit.models.pointers import Pointers
 from synthkit.params import Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
@@ -87,7 +88,6 @@ class AutoregressiveModel(Model):
     sizes: Tensor
     owner: Tensor
     keep: Tensor
-    table: Tensor
     edges: Tensor
 
     def __init__(self, spec: Autoregressive, layout: Layout) -> None:
@@ -97,6 +97,9 @@ class AutoregressiveModel(Model):
         self.n_nodes = n = len(nodes)
         h = spec.width
         self.tokens = [node.tokens for node in nodes]
+        self.pointers = Pointers(layout, nodes)
+        # What a net may answer: a code, null, or "as in that column".
+        self.outputs = [t + len(self.pointers.sources.get(i, [])) for i, t in enumerate(self.tokens)]
         base = np.concatenate([[0], np.cumsum(self.tokens)]).astype(int)
         widths = [min(t, spec.features) for t in self.tokens]
         self.slices = np.concatenate([[0], np.cumsum(widths)]).astype(int)
@@ -110,7 +113,7 @@ class AutoregressiveModel(Model):
         self.register_buffer("owner", torch.as_tensor(np.repeat(np.arange(n), widths)), persistent=False)
         keep = np.concatenate([np.arange(w) + i * spec.features for i, w in enumerate(widths)] or [np.empty(0, int)])
         self.register_buffer("keep", torch.as_tensor(keep), persistent=False)
-        self.register_buffer("table", torch.zeros(self.n_tokens, spec.features))
+        self.table = nn.Parameter(torch.zeros(self.n_tokens, spec.features))
         self.register_buffer("edges", torch.zeros(self.n_tokens + n))  # cumulative mass at the borders of each code
         self.fine = [i for i, node in enumerate(nodes) if node.offset is not None]
         # Offsets of nodes whose features hold their place are read at full resolution.
@@ -134,16 +137,16 @@ class AutoregressiveModel(Model):
             nn.Parameter(torch.randn(n, h, h) * 0.7 / math.sqrt(h)) for _ in range(spec.depth - 1)
         )
         self.middle_bias = nn.ParameterList(nn.Parameter(torch.zeros(n, 1, h)) for _ in range(spec.depth - 1))
-        self.buckets = buckets(self.tokens)
+        self.buckets = buckets(self.outputs)
         self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
         self.head, self.head_smooth, self.head_bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for k, bucket in enumerate(self.buckets):
-            size = max(self.tokens[i] for i in bucket)
+            size = max(self.outputs[i] for i in bucket)
             self.head.append(nn.Parameter(torch.randn(len(bucket), h, size) * 0.02))
             self.head_smooth.append(nn.Parameter(torch.zeros(len(bucket), h, spec.smooth)))
             bias = torch.full((len(bucket), 1, size), -30.0)
             for r, i in enumerate(bucket):
-                bias[r, 0, : self.tokens[i]] = 0.0
+                bias[r, 0, : self.outputs[i]] = 0.0
             self.head_bias.append(nn.Parameter(bias))
             self.register_buffer(f"basis{k}", torch.zeros(len(bucket), spec.smooth, size))
             self.register_buffer(f"own{k}", torch.ones(len(bucket), 1, size))
@@ -165,6 +168,9 @@ class AutoregressiveModel(Model):
             k, r = self.place[i]
             law = (count + 0.5) / (count.sum() + 0.5 * len(count))
             self.head_bias[k][r, 0, : self.tokens[i]] = law.log().float()
+            if i in self.pointers.sources:
+                rates = torch.tensor(self.pointers.rates[i])
+                self.head_bias[k][r, 0, self.tokens[i] : self.outputs[i]] = rates.log()
             mass = count[: node.size] / count[: node.size].sum().clamp(min=1e-12)
             edge = torch.cat([torch.zeros(1), mass.cumsum(0).float()])
             start = int(self.base[i]) + i
@@ -298,6 +304,8 @@ class AutoregressiveModel(Model):
             return 0, torch.tensor(self.buckets[int(number)])
         if stem.startswith("fine"):
             return 0, torch.tensor(self.fine)
+        if stem == "table":
+            return None
         return (1, None) if stem == "first" else (0, None)
 
     def _losses(self, partial: Encoded, target: Encoded, reads: Tensor | None = None) -> Tensor:
@@ -306,24 +314,57 @@ class AutoregressiveModel(Model):
         done = self.read(partial)[1]
         there = self.present(partial, done)
         x = self.features(tokens, known, offsets).flatten(1)[:, self.keep]
-        h = self._hidden(x, done, self._order() if reads is None else reads)
-        counts = (known & ~done).T
+        reads = self._order() if reads is None else reads
+        h = self._hidden(x, done, reads)
+        counts, goals = (known & ~done).T, tokens.T
+        copied, closed = None, {}
+        if self.pointers:
+            copied, closed, goals = self._copies(tokens, known, offsets, reads, done, goals)
         out = torch.zeros(h.shape[:2], device=h.device)
         for k, bucket in enumerate(self.buckets):
             logits = torch.baddbmm(self.head_bias[k], h[bucket], self.head_weights(k))
             if bool(there.any()):
                 logits = self._forbid_null(logits, bucket, there)
-            goal = tokens[:, bucket].T.clamp(max=logits.shape[2] - 1)
+            if closed:
+                logits = self._close(logits, bucket, closed)
+            goal = goals[bucket].clamp(max=logits.shape[2] - 1)
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
             out = out.index_add(0, torch.tensor(bucket, device=h.device), torch.where(counts[bucket], loss, 0.0))
         if self.fine:
             logits = self._fine_logits(h[self.fine], tokens[:, self.fine].T)
             hidden = (offsets >= 0) & ~partial.num_known[:, self.offset_slot]
+            if copied is not None:
+                hidden = hidden & ~copied[:, self.fine]
             goal = (offsets.T.clamp(0, 1) * self.spec.subcells).long().clamp(max=self.spec.subcells - 1)
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
             loss = torch.where(hidden.T, loss - math.log(self.spec.subcells), 0.0)
             out = out.index_add(0, torch.tensor(self.fine, device=h.device), loss)
         return out
+
+    def _copies(
+        self, tokens: Tensor, known: Tensor, offsets: Tensor, reads: Tensor, done: Tensor, goals: Tensor
+    ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
+        """Rows and nodes ``(B, N)`` explained by a copy, closed sources per linked node, goals ``(N, B)`` with copies."""
+        pointers = self.pointers
+        spread = torch.full(tokens.shape, -1.0, device=tokens.device)
+        spread[:, self.fine] = offsets
+        numbers = pointers.numbers(tokens, spread, known, self.sizes)
+        label, open_ = pointers.explain(numbers, tokens, reads, done)
+        copied, goals = torch.zeros_like(known), goals.clone()
+        closed = {}
+        for t, j in enumerate(pointers.targets):
+            copied[:, j] = label[t] >= 0
+            goals[j] = torch.where(label[t] >= 0, self.tokens[j] + label[t], goals[j])
+            closed[j] = ~open_[t, :, : len(pointers.sources[j])]
+        return copied, closed, goals
+
+    def _close(self, logits: Tensor, bucket: list[int], closed: dict[int, Tensor]) -> Tensor:
+        """A source that the net does not know cannot be copied."""
+        mask = torch.zeros_like(logits, dtype=torch.bool)
+        for r, i in enumerate(bucket):
+            if i in closed:
+                mask[r, :, self.tokens[i] : self.outputs[i]] = closed[i]
+        return logits.masked_fill(mask, -1e9)
 
     def _forbid_null(self, logits: Tensor, bucket: list[int], present: Tensor) -> Tensor:
         """Where a value is known to be there, null has no probability."""

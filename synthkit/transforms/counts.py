@@ -17,8 +17,9 @@ Floats = NDArray[np.float64]
 class NumberCounts:
     """Rows, weights and distinct entities of each number.
 
-    Up to ``CAP`` distinct values everything is exact, whatever the pieces and their order. Beyond, light neighbours
-    are merged into their mean, so that a rank is off by less than 0.001 of the rows.
+    Up to ``CAP`` distinct values everything is exact, whatever the pieces and their order; integers stay integers, as
+    floats hold only 53 bits. Beyond, light neighbours are merged into their mean, so that a rank is off by less than
+    0.001 of the rows. Rows of weight 0 do not count.
 
     Example:
         >>> counts = NumberCounts()
@@ -29,11 +30,17 @@ class NumberCounts:
 
     def __init__(self) -> None:
         self.values, self.rows, self.mass = np.empty(0), np.empty(0), np.empty(0)
-        self._pairs: tuple[Floats, NDArray[np.int64]] | None = None
+        self._pairs: tuple[NDArray[Any], NDArray[np.int64]] | None = None
+        self._crowded = False  # beyond the cap: merged values stand for many rows, and pairs are no longer kept
 
     def update(self, values: Any, *, entity: Any = None, weight: Any = None) -> None:
         """Count one more piece: ``(rows,)`` values, and each row's entity number and weight."""
-        values = np.asarray(values, np.float64) + 0.0  # -0.0 becomes 0.0
+        values = np.asarray(values)
+        values = values.astype(np.int64) if values.dtype.kind in "iub" else values.astype(np.float64) + 0.0  # no -0.0
+        if weight is not None:
+            keep = np.asarray(weight) > 0
+            values, weight = values[keep], np.asarray(weight)[keep]
+            entity = None if entity is None else np.asarray(entity)[keep]
         distinct, inverse = np.unique(values, return_inverse=True)
         rows = np.bincount(inverse, minlength=len(distinct)).astype(float)
         mass = rows if weight is None else np.bincount(inverse, weights=weight, minlength=len(distinct))
@@ -42,16 +49,20 @@ class NumberCounts:
 
     def merge(self, other: NumberCounts) -> None:
         """Add what another piece counted."""
+        self._crowded |= other._crowded
         self._add(other.values, other.rows, other.mass, other._pairs)
 
-    def _add(self, values: Floats, rows: Floats, mass: Floats, pairs: Any) -> None:
-        everything, inverse = np.unique(np.concatenate([self.values, values]), return_inverse=True)
+    def _add(self, values: NDArray[Any], rows: Floats, mass: Floats, pairs: Any) -> None:
+        both = [v for v in (self.values, values) if len(v)] or [values]  # no values must not turn integers into floats
+        everything, inverse = np.unique(np.concatenate(both), return_inverse=True)
         size = len(everything)
         self.rows = np.bincount(inverse, weights=np.concatenate([self.rows, rows]), minlength=size)
         self.mass = np.bincount(inverse, weights=np.concatenate([self.mass, mass]), minlength=size)
         self.values = everything
-        if pairs is not None:
-            old = self._pairs or (np.empty(0), np.empty(0, np.int64))
+        if self._crowded:
+            self._pairs = None
+        elif pairs is not None:
+            old = self._pairs or (pairs[0][:0], pairs[1][:0])
             frame = pd.DataFrame({"v": np.concatenate([old[0], pairs[0]]), "e": np.concatenate([old[1], pairs[1]])})
             frame = frame.drop_duplicates()
             self._pairs = frame["v"].to_numpy(), frame["e"].to_numpy()
@@ -64,9 +75,15 @@ class NumberCounts:
         bucket = np.floor((np.cumsum(self.rows) - self.rows / 2) / limit)
         key = np.cumsum(np.concatenate([[0], ((bucket[1:] != bucket[:-1]) | heavy[1:] | heavy[:-1]).astype(int)]))
         rows, mass = np.bincount(key, weights=self.rows), np.bincount(key, weights=self.mass)
-        self.values = np.bincount(key, weights=self.rows * self.values) / rows
+        if self.values.dtype.kind == "i":
+            # Distances from the least value are exact in 64 unsigned bits, whatever the signs.
+            start = self.values[:1].view(np.uint64)
+            mean = np.bincount(key, weights=self.rows * (self.values.view(np.uint64) - start)) / rows
+            self.values = (np.round(mean).astype(np.uint64) + start).view(np.int64)
+        else:
+            self.values = np.bincount(key, weights=self.rows * self.values) / rows
         self.rows, self.mass = rows, mass
-        self._pairs = None  # beyond the cap, merged values stand for many rows anyway
+        self._pairs, self._crowded = None, True
 
     @property
     def support(self) -> Floats:
@@ -75,6 +92,18 @@ class NumberCounts:
             return self.rows
         at = np.searchsorted(self.values, self._pairs[0])
         return np.bincount(at, minlength=len(self.values)).astype(float)
+
+    @property
+    def voice(self) -> Floats:
+        """Like ``support``, with each entity's voice shared out over its distinct values.
+
+        The sum over any set of values is at most the number of distinct entities behind the set.
+        """
+        if self._pairs is None:
+            return self.rows
+        at = np.searchsorted(self.values, self._pairs[0])
+        owner = np.unique(self._pairs[1], return_inverse=True)[1]
+        return np.bincount(at, weights=1 / np.bincount(owner)[owner], minlength=len(self.values))
 
 
 class ObjectCounts:

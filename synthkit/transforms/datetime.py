@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from synthkit.protect import Protection
 from synthkit.schema import Datetime, Duration, Numeric
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
 from synthkit.transforms.counts import NumberCounts
-from synthkit.transforms.numeric import LawCodec, NumericTransformer
+from synthkit.transforms.numeric import LawCodec, NumericTransformer, warn_of_few
 from synthkit.transforms.quantile import QuantileLaw
 
 __all__ = ["DatetimeTransformer", "DurationTransformer"]
 
 _DAY = 86_400_000_000_000
+_CLOCK = (3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1)  # hours to nanoseconds
 _MONDAY = 3  # 1970-01-01 was a Thursday
 
 
@@ -33,6 +35,7 @@ class DatetimeTransformer(ColumnTransformer):
     """
 
     type = Datetime
+    kind: Datetime
 
     def __init__(self, kind: Datetime) -> None:
         super().__init__(kind)
@@ -53,37 +56,68 @@ class DatetimeTransformer(ColumnTransformer):
         self._grid = int(np.gcd(self._grid, other._grid))
 
     def finish(self, protection: Protection) -> None:
-        days = self._days
         k = protection.min_count
-        if not len(days.values):
-            days.update(np.array([0.0]))
-            self._times.update(np.array([0.0]))
-        kept = days.support >= k
-        whole = days.values.astype(np.int64)
-        few = len(whole) <= 256 and days.mass[kept].sum() >= 0.99 * days.mass.sum()
-        if (_months(whole).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) == whole).all() and len(
-            whole
-        ) > 3:
-            self.mode, unit = "month", _months(whole)
-        elif few or whole[-1] - whole[0] < 56:
-            self.mode, unit = "day", whole
+        if self._days.voice.sum() < k or not len(self._days.values):
+            if len(self._days.values):
+                warn_of_few("date", k)
+            self.mode, self.constant_time = "day", 0
+            low, high = self._bounds()
+            first = (0 if high is None else high) if low is None else low
+            last = first if high is None else high
+            self._use(QuantileLaw.uniform(float(first // _DAY), float(last // _DAY), step=1.0), None)
         else:
-            self.mode, unit = "week", (whole + _MONDAY) // 7
-        counts = NumberCounts()
-        counts.update(np.repeat(unit, 1), weight=days.mass)
-        support = np.bincount(np.searchsorted(counts.values, unit), weights=days.support)
-        law = QuantileLaw.fit(counts.values, counts.mass, support=support, step=1.0, min_count=k)
-        time_law, self.constant_time = None, 0
-        times = self._times
+            self._use(self._law_of_days(k), self._law_of_times(k))
+        self._days, self._times = NumberCounts(), NumberCounts()
+
+    def _law_of_days(self, k: int) -> QuantileLaw:
+        """Choose the mode, and fit the law of days, weeks or months."""
+        days = self._days
+        whole = days.values.astype(np.int64)
+        few = len(whole) <= 256 and days.mass[days.support >= k].sum() >= 0.99 * days.mass.sum()
+        firsts = _months(whole).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+        if (firsts == whole).all() and len(whole) > 3:
+            self.mode = "month"
+        else:
+            self.mode = "day" if few or whole[-1] - whole[0] < 56 else "week"
+        unit = self._unit(whole)
+        values, where = np.unique(unit, return_inverse=True)
+        mass, voice = np.bincount(where, weights=days.mass), np.bincount(where, weights=days.voice)
+        # A week's days may be one entity's: only the shared-out voices add up.
+        support = voice if self.mode == "week" else days.support
+        bounds = [None if ns is None else float(self._unit(np.array([ns // _DAY]))[0]) for ns in self._bounds()]
+        return QuantileLaw.fit(
+            values, mass, support=support, voice=voice, step=1.0, low=bounds[0], high=bounds[1], min_count=k
+        )
+
+    def _law_of_times(self, k: int) -> QuantileLaw | None:
+        """The law of the time of day; None if it is always the same."""
+        times, self.constant_time = self._times, 0
         if len(times.values) == 1:
             self.constant_time = int(times.values[0])
-        else:
-            step = float(max(self._grid, 1))
-            time_law = QuantileLaw.fit(
-                times.values, times.mass, support=times.support, step=step, low=0.0, high=_DAY - step, min_count=k
-            )
-        self._use(law, time_law)
-        self._days, self._times = NumberCounts(), NumberCounts()
+            return None
+        grid = self._grid
+        if times.voice[times.values != 0].sum() < k:  # too few beside midnight: their divisor is not to be stored
+            grid = next(unit for unit in _CLOCK if grid % unit == 0)
+        return QuantileLaw.fit(
+            times.values,
+            times.mass,
+            support=times.support,
+            voice=times.voice,
+            step=float(grid),
+            low=0.0,
+            high=float(_DAY - grid),
+            min_count=k,
+        )
+
+    def _unit(self, day: Array) -> Array:
+        """The week or month of a day, or the day itself, as the mode says."""
+        if self.mode == "week":
+            return np.asarray((day + _MONDAY) // 7)
+        return _months(day) if self.mode == "month" else day
+
+    def _bounds(self) -> tuple[int | None, int | None]:
+        """Declared bounds in nanoseconds (UTC)."""
+        return _nanoseconds(self.kind.low), _nanoseconds(self.kind.high)
 
     def _use(self, law: QuantileLaw, time_law: QuantileLaw | None) -> None:
         self._codec = LawCodec(law)
@@ -97,11 +131,9 @@ class DatetimeTransformer(ColumnTransformer):
     def encode(self, values: Array) -> dict[str, tuple[Array, Array]]:
         day = values // _DAY
         everywhere = np.ones(len(values), dtype=bool)
+        out = self._codec.encode(self._unit(day))
         if self.mode == "week":
-            week = (day + _MONDAY) // 7
-            out = {**self._codec.encode(week), "weekday": ((day + _MONDAY) % 7, everywhere)}
-        else:
-            out = self._codec.encode(_months(day) if self.mode == "month" else day)
+            out["weekday"] = ((day + _MONDAY) % 7, everywhere)
         if self._clock:
             out.update(self._clock.encode(values - day * _DAY))
         return out
@@ -115,20 +147,22 @@ class DatetimeTransformer(ColumnTransformer):
         else:
             day = unit
         time = np.round(self._clock.decode(entries, rows)).astype(np.int64) if self._clock else self.constant_time
-        return np.asarray(day * _DAY + time, np.int64)
+        low, high = self._bounds()
+        moment = np.asarray(day * _DAY + time, np.int64)
+        return moment if low is None and high is None else np.clip(moment, low, high)
 
     def ranges(self, low: Any, high: Any) -> list[Range]:
         def unit(ns: Any) -> float:
-            day = np.array([ns // _DAY])
-            value = (day + _MONDAY) // 7 if self.mode == "week" else _months(day) if self.mode == "month" else day
-            return float(value[0])
+            return float(self._unit(np.array([ns // _DAY]))[0])
 
         return self._codec.ranges(-np.inf if low is None else unit(low), np.inf if high is None else unit(high))
 
     def listed(self, values: Array) -> list[Range]:
-        day = values // _DAY
-        unit = (day + _MONDAY) // 7 if self.mode == "week" else _months(day) if self.mode == "month" else day
-        return self._codec.listed(unit)
+        return self._codec.listed(self._unit(values // _DAY))
+
+    def contains(self, values: Array) -> Array:
+        unit, law = self._unit(values // _DAY), self._codec.law
+        return np.asarray((unit >= np.round(law.lo[0])) & (unit <= np.round(law.hi[-1])))
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         json, arrays = self._codec.law.to_state()
@@ -147,6 +181,13 @@ class DatetimeTransformer(ColumnTransformer):
 
         clock = None if json["clock"] is None else QuantileLaw.from_state(json["clock"], pick("clock."))
         self._use(QuantileLaw.from_state(json["law"], pick("law.")), clock)
+
+
+def _nanoseconds(bound: Any) -> int | None:
+    if bound is None:
+        return None
+    stamp = pd.Timestamp(bound)
+    return int((stamp if stamp.tz is None else stamp.tz_convert("UTC")).as_unit("ns").value)
 
 
 class DurationTransformer(NumericTransformer):

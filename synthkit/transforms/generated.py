@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -16,6 +17,7 @@ from synthkit.transforms.base import Array, ColumnTransformer
 __all__ = ["ConstantTransformer", "EmptyTransformer", "IdentifierTransformer", "TextTransformer"]
 
 _CLASSES = {"d": "0123456789", "U": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "l": "abcdefghijklmnopqrstuvwxyz"}
+_ENOUGH = 20  # distinct keys that must share a character before it is kept
 _WORDS = np.array(
     [
         "amber",
@@ -134,20 +136,38 @@ class IdentifierTransformer(_Unlearnt):
         super().__init__(kind)
         self._shape: list[str] | None = parse_pattern(kind.pattern) if kind.pattern else None
         self._integer, self._digits = False, 0
+        self._letters: list[set[str]] = []  # characters seen in each place
+        self._keys: set[str] = set()  # some distinct keys, only to tell that there are _ENOUGH
 
     def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
         if not len(values):
             return
-        self._integer = values.dtype.kind in "if"
-        if self._integer:
+        if values.dtype.kind in "if":
+            self._integer = True
             self._digits = max(self._digits, len(str(int(np.abs(values).max()))))
         elif not self.kind.pattern:
-            self._shape = _shape_of([str(v) for v in values], self._shape)
+            keys = {str(v) for v in values}
+            longest = max(map(len, keys))
+            self._add([{k[j] for k in keys if len(k) > j} for j in range(longest)], keys)
+
+    def _add(self, letters: list[set[str]], keys: set[str]) -> None:
+        self._letters += [set() for _ in range(len(letters) - len(self._letters))]
+        for mine, new in zip(self._letters, letters, strict=False):
+            mine |= new
+        for key in keys:
+            if len(self._keys) >= _ENOUGH:
+                break
+            self._keys.add(key)
 
     def merge(self, other: IdentifierTransformer) -> None:
         self._integer, self._digits = self._integer or other._integer, max(self._digits, other._digits)
-        if other._shape is not None and not self.kind.pattern:
-            self._shape = _shape_of([], other._shape) if self._shape is None else _join(self._shape, other._shape)
+        self._add(other._letters, other._keys)
+
+    def finish(self, protection: Protection) -> None:
+        if self._letters:
+            fixed = len(self._keys) >= _ENOUGH
+            self._shape = [_place(letters, fixed) for letters in self._letters]
+        self._letters, self._keys = [], set()
 
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         if self._integer and self._shape is None:
@@ -157,7 +177,7 @@ class IdentifierTransformer(_Unlearnt):
             start = low + int(rng.integers(0, max(9 * low - rows, 1)))
             return np.arange(start, start + rows, dtype=np.int64)
         shape = self._shape or ["d"] * 8
-        room = float(np.prod([len(_alphabet(c)) for c in shape]))
+        room = math.prod(float(len(_alphabet(c))) for c in shape)  # floats: long keys have more than 2**63
         while room < 4 * rows:
             shape = [*shape, "d"]
             room *= 10
@@ -211,28 +231,11 @@ def _alphabet(kind: str) -> str:
 
 
 def _class(c: str) -> str:
-    return "d" if c.isdigit() else "U" if c.isupper() else "l" if c.islower() else "=" + c
+    return "d" if c.isdigit() else "U" if c.isupper() else "l"
 
 
-def _shape_of(keys: list[str], shape: list[str] | None) -> list[str]:
-    longest = max((len(k) for k in keys), default=0)
-    found: list[str] = []
-    for j in range(longest):
-        letters = {k[j] for k in keys if len(k) > j}
-        found.append(
-            "=" + letters.pop()
-            if len(letters) == 1 and len(keys) >= 20
-            else "".join(sorted({_class(c) for c in letters if c.isalnum()})) or "=" + sorted(letters)[0]
-        )
-    return found if shape is None else _join(shape, found)
-
-
-def _join(a: list[str], b: list[str]) -> list[str]:
-    out = []
-    for x, y in zip(a, b, strict=False):
-        if x == y:
-            out.append(x)
-            continue
-        kinds = {_class(k[1:]) if k.startswith("=") else k for k in (x, y)}
-        out.append("".join(sorted({c for k in kinds if not k.startswith("=") for c in k})) or "d")
-    return out + (a if len(a) > len(b) else b)[len(out) :]
+def _place(letters: set[str], fixed: bool) -> str:
+    """What stands in one place of a key: a literal where every one of many keys has it, else classes."""
+    if fixed and len(letters) == 1:
+        return "=" + next(iter(letters))
+    return "".join(sorted({_class(c) for c in letters if c.isalnum()})) or "=" + min(letters)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from synthkit.errors import SynthkitWarning
 from synthkit.protect import Protection
 from synthkit.schema import Numeric
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
 from synthkit.transforms.counts import NumberCounts
 from synthkit.transforms.quantile import QuantileLaw
 
-__all__ = ["LawCodec", "NumericTransformer"]
+__all__ = ["LawCodec", "NumericTransformer", "warn_of_few"]
+
+_LARGEST = 1e300  # larger numbers count as this: sums and differences must stay finite
 
 
 class LawCodec:
@@ -68,52 +72,79 @@ class NumericTransformer(ColumnTransformer):
         super().__init__(kind)
         self._counts = NumberCounts()
         self._divisor = 0  # greatest common divisor of all integers seen
-        self._base: int | None = None
+        self.base = 0
 
     def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
-        if values.dtype.kind == "i" and len(values):
-            if self._base is None:
-                # Floats hold 53 bits: huge integers are kept relative to a round number near them.
-                middle = int(np.median(values))
-                self._base = (middle >> 40) << 40 if abs(middle) > 2**52 else 0
-            self._divisor = int(np.gcd.reduce(np.append(np.abs(values[:100_000]), self._divisor)))
-            if len(values) > 100_000:
-                self._divisor = int(np.gcd.reduce(np.append(np.abs(values), self._divisor)))
+        values = self._whole(values) if self.kind.integer else values
+        if values.dtype.kind in "iu":
+            for start in range(0, len(values), 100_000):
+                if self._divisor != 1:  # once 1, always 1
+                    piece = values[start : start + 100_000].astype(np.int64)
+                    self._divisor = int(np.gcd.reduce(np.append(piece, self._divisor)))
+        elif len(values):
+            self._divisor = 1
         self._counts.update(self._relative(values), entity=entity, weight=weight)
+
+    def _whole(self, values: Array) -> Array:
+        """Whole floats as integers, so that a column of both is counted on one grid."""
+        exact = values.dtype.kind == "f" and bool((np.abs(values) < 2**53).all() and (values == np.round(values)).all())
+        return values.astype(np.int64) if exact else values
 
     def merge(self, other: NumericTransformer) -> None:
         self._counts.merge(other._counts)
         self._divisor = int(np.gcd(self._divisor, other._divisor))
-        self._base = other._base if self._base is None else self._base
 
     def _relative(self, values: Array) -> Array:
-        return (values - self._base if self._base else values).astype(np.float64)
+        if values.dtype.kind == "f":
+            return np.clip(values, -_LARGEST, _LARGEST) - self.base
+        return values - self.base
 
     def finish(self, protection: Protection) -> None:
-        counts, kind = self._counts, self.kind
-        if not len(counts.values):
-            self._use(
-                QuantileLaw.uniform(kind.low or 0.0, kind.high if kind.high is not None else 1.0, step=self._step())
-            )
+        counts, kind, k = self._counts, self.kind, protection.min_count
+        few = counts.voice.sum() < k
+        if few or not len(counts.values):
+            if len(counts.values):
+                warn_of_few("numeric", k)
+            self._divisor = 1
+            self._use(_blank(kind, self.step))
+            self._counts = NumberCounts()
             return
-        low = kind.low if kind.low is not None else (0.0 if counts.values[0] >= 0 and not self._base else None)
-        high = kind.high if kind.high is not None else (0.0 if counts.values[-1] <= 0 and not self._base else None)
-        self._use(
-            QuantileLaw.fit(
-                counts.values,
-                counts.mass,
-                support=counts.support,
-                step=self._step(),
-                low=low,
-                high=high,
-                min_count=protection.min_count,
-            )
+        if counts.voice[counts.values != 0].sum() < k:
+            self._divisor = 1  # the only number beside zeros divides all numbers: it is not to be stored
+        self.base = self._round_number(counts.values)
+        values = self._relative(counts.values).astype(np.float64)
+        low = kind.low if kind.low is not None else (0.0 if values[0] >= 0 and not self.base else None)
+        high = kind.high if kind.high is not None else (0.0 if values[-1] <= 0 and not self.base else None)
+        law = QuantileLaw.fit(
+            values,
+            counts.mass,
+            support=counts.support,
+            voice=counts.voice,
+            step=self.step,
+            low=None if low is None else low - self.base,
+            high=None if high is None else high - self.base,
+            min_count=k,
         )
+        self._use(law)
         self._counts = NumberCounts()
 
-    def _step(self) -> float:
+    def _round_number(self, values: Array) -> int:
+        """Huge integers are kept relative to a round number near them: floats hold 53 bits."""
+        if values.dtype.kind != "i" or max(-int(values[0]), int(values[-1])) <= 2**52:
+            return 0
+        middle = (int(values[0]) + int(values[-1])) // 2
+        if self._divisor > 2**52:
+            self._divisor = 1  # hardly more than one value: no grid is worth keeping
+        unit = self._divisor * max(2**40 // self._divisor, 16)
+        base = middle // unit * unit
+        # Nothing may leave 64 bits on the way.
+        return base if max(int(values[-1]) - base, base - int(values[0])) < 2**63 else 0
+
+    @property
+    def step(self) -> float:
+        """The grid of the values (1 for integers, 0.01 for cents), as far as it is known; 0: none."""
         if self.kind.integer:
-            return float(self._divisor) if self._divisor > 1 and not self._base else 1.0
+            return float(max(self._divisor, 1))
         return float(10.0**-self.kind.decimals) if self.kind.decimals else 0.0
 
     def _use(self, law: QuantileLaw) -> None:
@@ -125,26 +156,26 @@ class NumericTransformer(ColumnTransformer):
         return self._codec.parts
 
     def encode(self, values: Array) -> dict[str, tuple[Array, Array]]:
-        return self._codec.encode(self._relative(values))
+        return self._codec.encode(self._relative(values).astype(np.float64))
 
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         x = self._codec.decode(entries, rows)
         if not self.kind.integer:
             return x
         whole = np.round(x)
-        if self._base:
-            return whole.astype(np.int64) + self._base
+        if self.base:
+            return whole.astype(np.int64) + self.base
         return whole.astype(np.int64) if np.abs(whole).max(initial=0.0) < 2**62 else whole
 
     def ranges(self, low: Any, high: Any) -> list[Range]:
-        base = self._base or 0
+        base = self.base or 0
         return self._codec.ranges(-np.inf if low is None else low - base, np.inf if high is None else high - base)
 
     def listed(self, values: Array) -> list[Range]:
-        return self._codec.listed(self._relative(values))
+        return self._codec.listed(self._relative(values).astype(np.float64))
 
     def contains(self, values: Array) -> Array:
-        x = self._relative(values)
+        x = self._relative(values).astype(np.float64)
         ok = (x >= self.law.lo[0] - self.law.step / 2) & (x <= self.law.hi[-1] + self.law.step / 2)
         if self.kind.integer:
             ok &= x == np.round(x)
@@ -152,8 +183,24 @@ class NumericTransformer(ColumnTransformer):
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         json, arrays = self.law.to_state()
-        return {**json, "base": self._base, "divisor": self._divisor}, arrays
+        return {**json, "base": self.base, "divisor": self._divisor}, arrays
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self._base, self._divisor = json["base"], json["divisor"]
+        self.base, self._divisor = json["base"], json["divisor"]
         self._use(QuantileLaw.from_state(json, arrays))
+
+
+def _blank(kind: Numeric, step: float) -> QuantileLaw:
+    """The law of a column of which nothing may be told: between its declared bounds, else 0 to 1."""
+    low = kind.low if kind.low is not None else 0.0 if kind.high is None else kind.high - 1.0
+    return QuantileLaw.uniform(low, kind.high if kind.high is not None else low + 1.0, step=step)
+
+
+def warn_of_few(noun: str, min_count: int) -> None:
+    """Say that a column has too few rows to store anything of it."""
+    warnings.warn(
+        f"a {noun} column has fewer than {min_count} filled rows (or entities); nothing of its values is kept. "
+        "Lower Protection(min_count) to keep them.",
+        SynthkitWarning,
+        stacklevel=3,
+    )

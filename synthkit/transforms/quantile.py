@@ -57,6 +57,7 @@ class QuantileLaw:
         counts: Floats,
         *,
         support: Floats | None = None,
+        voice: Floats | None = None,
         step: float = 0.0,
         low: float | None = None,
         high: float | None = None,
@@ -72,6 +73,7 @@ class QuantileLaw:
             values: ``(m,)`` sorted, distinct, finite.
             counts: ``(m,)`` mass of each (rows, or their weights).
             support: ``(m,)`` how many distinct rows or entities stand behind each (default: ``counts``).
+            voice: ``(m,)`` the same, additive over values: what a mean of several may count (default: ``support``).
             step: grid of the values (1 for integers, 0.01 for cents; 0: none).
             low, high: bounds that no decoded value may pass.
             min_count: an atom or a mean needs this many rows.
@@ -83,6 +85,8 @@ class QuantileLaw:
         values = np.asarray(values, np.float64)
         counts = np.asarray(counts, np.float64)
         support = counts if support is None else np.asarray(support, np.float64)
+        if voice is not None:
+            support = np.where(support >= min_count, support, voice)
         pieces = _pieces(values, counts, support, step, low, high, min_count, max_knots)
         lo, hi, mass, kind, tail = pieces
         share = mass / mass.sum()
@@ -378,7 +382,9 @@ def _run_pieces(
     group = np.unique(group, return_inverse=True)[1]
     mass = np.bincount(group, weights=counts)
     mean = np.bincount(group, weights=counts * values) / mass
-    spread = float(np.sqrt(np.average((values - np.average(values, weights=counts)) ** 2, weights=counts)))
+    away = values - np.average(values, weights=counts)
+    reach_of = max(float(np.abs(away).max()), 1e-300)  # squares of huge numbers would overflow
+    spread = reach_of * float(np.sqrt(np.average((away / reach_of) ** 2, weights=counts)))
     if len(mean) > 1:
         reach = (mean[1] - mean[0]) / 2, (mean[-1] - mean[-2]) / 2
     else:
