@@ -119,9 +119,12 @@ def resolve_kinds(tables: Sequence[pd.DataFrame], kinds: Kinds | None) -> Kinds:
     """Check the tables against the kinds (by default those of the first table) and return the kinds.
 
     Raises:
-        SchemaError: a table is empty, has a duplicate column name or lacks a column; or a kind is unknown.
+        SchemaError: a table is no DataFrame, is empty, has a duplicate column name or lacks a column; or a kind is
+            unknown.
     """
     for table in tables:
+        if not isinstance(table, pd.DataFrame):
+            raise SchemaError(f"metrics: a table must be a pandas DataFrame, got a {type(table).__name__}.")
         if not table.columns.is_unique:
             raise SchemaError("metrics: a table has duplicate column names; rename them.")
         if len(table) == 0:

@@ -11,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import r2_score, roc_auc_score
 
 from synthkit.errors import ParamError, SchemaError
-from synthkit.metrics.fidelity import categorical_mask, features
+from synthkit.metrics.fidelity import categorical_mask, features, without_empty
 from synthkit.metrics.tables import Coded, Kinds, code_tables, resolve_kinds
 
 __all__ = ["tstr"]
@@ -33,7 +33,7 @@ def tstr(
 
     Raises:
         ParamError: the target is not among the columns.
-        SchemaError: no row with a target is left.
+        SchemaError: too few rows with a target are left, or ``test`` has one class only.
 
     >>> table = pd.DataFrame({"x": range(200), "y": ["a"] * 100 + ["b"] * 100})
     >>> tstr(table, table, "y")
@@ -49,12 +49,15 @@ def tstr(
     keep_test, keep_train = (np.flatnonzero(~np.isnan(y)) for y in (label_test, label_train))
     if not len(keep_test) or not len(keep_train):
         raise SchemaError(f"tstr: column {target!r} is null in all rows of a table; pass one with a target.")
-    x_train = features(coded_train.take(keep_train).without(target))
-    x_test = features(coded_test.take(keep_test).without(target))
+    x_train, x_test = without_empty(
+        features(coded_train.take(keep_train).without(target)), features(coded_test.take(keep_test).without(target))
+    )
     y_train, y_test = label_train[keep_train], label_test[keep_test]
     mask = categorical_mask(coded_test.without(target))
     if kinds[target] == "categorical":
         return _auc(x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64), mask, seed)
+    if len(y_test) < 2:
+        raise SchemaError("tstr: R squared needs at least 2 rows with a target in the test table.")
     model = HistGradientBoostingRegressor(
         max_iter=200, learning_rate=0.1, early_stopping=False, categorical_features=mask, random_state=seed
     )
