@@ -103,7 +103,7 @@ class NumberCounts:
             return self.rows
         at = np.searchsorted(self.values, self._pairs[0])
         owner = np.unique(self._pairs[1], return_inverse=True)[1]
-        return np.bincount(at, weights=1 / np.bincount(owner)[owner], minlength=len(self.values))
+        return np.bincount(at, weights=1 / np.bincount(owner)[owner], minlength=len(self.values)).astype(float)
 
 
 class ObjectCounts:
