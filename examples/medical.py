@@ -41,9 +41,8 @@ def draw(synthesizer: TabularSynthesizer, train: pd.DataFrame) -> pd.DataFrame:
     rare = synthesizer.sample(200, where=where, seed=1)
     seen = int(((train["diagnosis"] == "malignant") & (train["mean radius"] <= 12)).sum())
     met = rare["diagnosis"].eq("malignant") & rare["mean radius"].le(12)
-    print(
-        f"\nmalignant and of a mean radius up to 12: {seen} of {len(train)} real rows, {met.sum()} of 200 synthetic ones"
-    )
+    print("\nmalignant and of a mean radius up to 12:", end=" ")
+    print(f"{seen} of {len(train)} real rows, {met.sum()} of 200 synthetic ones, such as")
     print(rare[["diagnosis", *columns]].head(3).to_string(index=False))
     return synthetic
 
