@@ -21,6 +21,9 @@ _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
 # pandas' own markers of an empty cell but for "None", which in many tables is a category
 _EMPTY = ["", "#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "-NaN", "n/a", "nan", "-nan", "null"]
+# every digit counts, as a given cell must come back as it was; from pandas 3.1 on that is the default
+_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS < (3, 1) else {}
 _DATE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?"
 _ZONE = r"(Z|[+-]\d\d:?\d\d)"
 _DURATION = r"-?\d+ days( [+-]?\d\d:\d\d:\d\d(\.\d{1,9})?)?"  # as pandas writes it
@@ -57,12 +60,12 @@ def read_table(path: str | Path, schema: Schema | None = None) -> pd.DataFrame:
 
 def _read_csv(path: str | Path, schema: Schema | None) -> pd.DataFrame:
     texts = [] if schema is None else [str(name) for name, kind in schema.columns.items() if _holds_text(kind)]
-    table = pd.read_csv(
+    table: pd.DataFrame = pd.read_csv(
         path,
         keep_default_na=False,
         na_values=_EMPTY,
         low_memory=False,
-        float_precision="round_trip",
+        **_EXACT,
         dtype=dict.fromkeys(texts, str),
     )
     for name in table.columns:
