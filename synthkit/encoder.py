@@ -17,10 +17,12 @@ from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWar
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Field, Layout
 from synthkit.protect import Protection
-from synthkit.schema import ColumnType, Identifier, Numeric, Schema, check_table
+from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
 from synthkit.transforms.links import EqualCounts
 from synthkit.transforms.numeric import NumericTransformer
+from synthkit.transforms.pieces import fit_piece, hide_constants, merge_types
+from synthkit.transforms.quantile import QuantileLaw
 
 __all__ = ["TableEncoder"]
 
@@ -49,6 +51,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         >>> encoder.decode(encoder.encode(table)).equals(table)
         True
     """
+
+    schema_: Schema
+    _equal: EqualCounts
+    _rows: int
+    _weight_sum: float
 
     def __init__(
         self,
@@ -87,6 +94,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if schema.entity is not None:
             entity = pd.util.hash_array(table[schema.entity].astype(str).to_numpy(object)).astype(np.int64)
         weight = self.weights(table)
+        schema = self.schema_ = fit_piece(schema, self.transformers_, table, self.schema if self._rows else schema)
         numbers: list[NDArray[np.float64]] = []
         for name, t in self.transformers_.items():
             values, null = canonical(table[name], schema.columns[name])
@@ -130,15 +138,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             kind = Identifier(dtype=kind.dtype, nullable=False) if name == schema.entity else kind
             if name != schema.weight:
                 self.transformers_[name] = TRANSFORMERS[type(kind)](kind)
-        self._numeric = [name for name, t in self.transformers_.items() if type(t) is NumericTransformer]
+        self._numeric = self._numbers()
         self._equal = EqualCounts(len(self._numeric))
-        self._nulls = dict.fromkeys(self.transformers_, 0)
+        self._nulls: dict[Hashable, int] = dict.fromkeys(self.transformers_, 0)
         self._rows, self._weight_sum = 0, 0.0
 
     def merge(self, other: TableEncoder) -> Self:
         """Add what another encoder of the same schema has counted (before either is finished)."""
         if list(self.transformers_) != list(other.transformers_):
             raise SchemaError("TableEncoder.merge: argument 'other' has other columns.")
+        self.schema_ = merge_types(self.schema_, other.schema_, self.transformers_)
         for name, t in self.transformers_.items():
             t.merge(other.transformers_[name])
             self._nulls[name] += other._nulls[name]
@@ -155,6 +164,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn(
                 "TableEncoder.fit: the table has one row; nothing can be learnt from it.", SynthkitWarning, stacklevel=3
             )
+        self.links_ = self._equal.links(rows=4 * protection.min_count)
+        self.schema_, hidden = hide_constants(self.schema_, self.transformers_, self._nulls, protection.min_count)
+        self.transformers_.update({name: TRANSFORMERS[type(kind)](kind) for name, kind in hidden.items()})
+        self._renumber()
         for t in self.transformers_.values():
             t.finish(protection)
         self.nullable_ = {
@@ -162,9 +175,17 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for name in self.transformers_
         }
         self.mean_weight_ = self._weight_sum / self._rows if self._weight_sum else 1.0
-        self.links_ = self._equal.links(rows=4 * protection.min_count)
         self._lay_out()
         return self
+
+    def _renumber(self) -> None:
+        """Links count the columns that are numbers, and a hidden constant has become one."""
+        before, self._numeric = self._numeric, self._numbers()
+        at = [self._numeric.index(name) for name in before]
+        self.links_ = [(at[j], at[i], rate) for j, i, rate in self.links_]
+
+    def _numbers(self) -> list[Hashable]:
+        return [name for name, t in self.transformers_.items() if type(t) is NumericTransformer]
 
     def _steps(self) -> NDArray[np.float64]:
         return np.array([self.transformers_[name].step for name in self._numeric])  # type: ignore[attr-defined]
@@ -182,6 +203,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for name, kind in schema.columns.items():
             if isinstance(kind, Numeric) and (kind.low is None or kind.high is None):
                 raise SchemaError(f"TableEncoder.from_schema: column {name!r} needs 'low' and 'high'.")
+            if isinstance(kind, Datetime) and (kind.low is None or kind.high is None):
+                raise SchemaError(f"TableEncoder.from_schema: column {name!r} needs 'low' and 'high'.")
+            if isinstance(kind, Duration):
+                raise SchemaError(f"TableEncoder.from_schema: column {name!r} is a Duration, which needs data.")
             if getattr(kind, "categories", ()) is None:
                 raise SchemaError(f"TableEncoder.from_schema: column {name!r} needs 'categories'.")
         encoder._rows = 2
@@ -205,13 +230,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 at[part.name] = len(fields)
                 fields.append(Field(position[name], part.name, part.size, given, part.ordered))
             self._place[name] = at
-        laws, at = {}, {}
+        laws, coded = dict[int, QuantileLaw](), dict[int, int]()
         for k, name in enumerate(self._numeric):
             law = getattr(self.transformers_[name], "law", None)
             if law is not None and law.n_cells >= _MANY and not self.transformers_[name].base:  # type: ignore[attr-defined]
-                at[k] = self._place[name]["code"]
-                laws[at[k]] = law
-        links = tuple((at[j], at[i], rate) for j, i, rate in self.links_ if j in at and i in at)
+                coded[k] = self._place[name]["code"]
+                laws[coded[k]] = law
+        links = tuple((coded[j], coded[i], rate) for j, i, rate in self.links_ if j in coded and i in coded)
         self.layout_ = Layout(tuple(fields), laws, links)
 
     def _all_null(self, name: Hashable) -> bool:
@@ -228,7 +253,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         name = self.schema_.weight
         if name is None:
             return None
-        weight = np.array(table[name].to_numpy(dtype=float, na_value=np.nan))  # a copy: pandas 3 hands out read-only views
+        # A copy: pandas 3 hands out read-only views.
+        weight = np.array(table[name].to_numpy(dtype=float, na_value=np.nan))
         if not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
             raise SchemaError(f"column {name!r}: weights must be finite, >= 0, and not all 0.")
         return weight

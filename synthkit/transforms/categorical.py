@@ -52,10 +52,10 @@ class CategoricalTransformer(ColumnTransformer):
             rank = {c: i for i, c in enumerate(self.kind.dtype["categories"])}
             kept.sort(key=rank.__getitem__)
         if not kept:
-            kept = [OTHER]
+            kept = [_placeholder(self.kind.dtype or {})]
             warnings.warn(
                 f"a categorical column has no value in {protection.min_count} rows or more; all its cells become "
-                f"{OTHER!r}. Declare its categories, or lower Protection(min_count).",
+                f"{kept[0]!r}. Declare its categories, or lower Protection(min_count).",
                 SynthkitWarning,
                 stacklevel=2,
             )
@@ -109,6 +109,18 @@ class CategoricalTransformer(ColumnTransformer):
         values = np.empty(len(kept), dtype=object)
         values[:] = kept
         self._use(values, int(json["mode"]))
+
+
+def _placeholder(spec: dict[str, Any]) -> Any:
+    """What stands for categories that are all too rare: "other", or what a dtype without texts can hold."""
+    if spec.get("kind") == "category" and spec["categories"]:
+        return spec["categories"][0]  # part of the dtype, so that it is public anyway
+    name = spec.get("name", "") if spec.get("kind") in ("plain", "arrow") else ""
+    if name.lower().startswith(("int", "uint", "float", "double")) or spec.get("item") == "int":
+        return 0
+    if name.startswith(("datetime", "timestamp", "date")):
+        return pd.Timestamp(0)
+    return False if name.startswith("bool") else OTHER
 
 
 class BooleanTransformer(ColumnTransformer):

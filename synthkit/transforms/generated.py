@@ -72,6 +72,24 @@ class ConstantTransformer(_Unlearnt):
     type = Constant
     kind: Constant
 
+    def __init__(self, kind: Constant) -> None:
+        super().__init__(kind)
+        self._rows, self._owners = 0, set[int]()
+
+    def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
+        self._rows += len(values)
+        if entity is not None:
+            self._owners |= set(np.unique(entity).tolist())
+
+    def merge(self, other: ConstantTransformer) -> None:
+        self._rows += other._rows
+        self._owners |= other._owners
+
+    @property
+    def support(self) -> int:
+        """Rows, or distinct entities, that have the value."""
+        return len(self._owners) or self._rows
+
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         out = np.empty(rows, dtype=object)
         out[:] = [self.kind.value] * rows
