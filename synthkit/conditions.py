@@ -6,6 +6,7 @@ are too coarse for is settled at the end, inside the cell that was drawn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +49,10 @@ def between(low: Any = None, high: Any = None) -> Between:
     Raises:
         ConditionError: ``low`` is above ``high``, or they do not compare.
     """
+    # texts may stand for dates ("2024-10-1") or durations ("30min"), which only the column's type can compare
+    texts = isinstance(low, str) and isinstance(high, str)
     try:
-        reverse = low is not None and high is not None and bool(low > high)
+        reverse = low is not None and high is not None and not texts and bool(low > high)
     except (TypeError, ValueError) as error:  # a number and a text, a date with a zone and one without, arrays
         raise ConditionError(f"between: arguments 'low' ({low!r}) and 'high' ({high!r}) do not compare.") from error
     if reverse:
@@ -132,7 +135,12 @@ def _single(name: Hashable, rule: Any) -> list[Any] | None:
     if isinstance(rule, (Between, _Null)):
         return None
     if isinstance(rule, (list, tuple, set, frozenset, np.ndarray, pd.Series, pd.Index)):
-        values = list(dict.fromkeys(rule))
+        try:
+            values = list(dict.fromkeys(rule))
+        except TypeError as error:
+            raise ConditionError(
+                f"argument 'where': the list for column {name!r} holds lists or tables; give plain values."
+            ) from error
         if not values:
             raise ConditionError(f"argument 'where': the list for column {name!r} is empty; nothing can meet it.")
         if any(v is None or pd.isna(v) for v in values):
@@ -151,9 +159,10 @@ def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
     try:
         if isinstance(kind, Datetime):
             stamp = pd.Timestamp(value)
-            stamp = stamp.tz_localize("UTC") if stamp.tz is None and _zoned(kind) is None else stamp
-            if stamp.tz is None:
-                stamp = stamp.tz_localize(_zoned(kind))
+            if stamp.tz is None:  # an hour that the clock skips or strikes twice is no moment
+                stamp = stamp.tz_localize(_zoned(kind) or "UTC", ambiguous="NaT", nonexistent="NaT")
+            if pd.isna(stamp):
+                raise ValueError
             values: Any = np.array([stamp.tz_convert("UTC").as_unit("ns").value])
         elif isinstance(kind, Duration):
             values = np.array([pd.Timedelta(value).as_unit("ns").value])
@@ -178,8 +187,19 @@ def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
 
 
 def _zoned(kind: Datetime) -> str | None:
-    name = (kind.dtype or {}).get("name", "")
-    return name.split(", ")[1].rstrip("]") if ", " in name else None
+    spec = kind.dtype or {}
+    name = spec.get("name", "")
+    return name.split(", ")[1].rstrip("]").removeprefix("tz=") if ", " in name else spec.get("zone")
+
+
+def _in_zone(series: pd.Series, kind: Any) -> pd.Series:
+    """Dates with or without a zone, as the column has them: without one they are of the column's, or of UTC."""
+    if not isinstance(kind, Datetime) or not pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return series
+    own, zone = series.dt.tz, _zoned(kind)
+    if own is None and zone is not None:
+        return series.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    return series.dt.tz_convert("UTC").dt.tz_localize(None) if own is not None and zone is None else series
 
 
 def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
@@ -188,6 +208,9 @@ def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
         _known_column(encoder, name)
     if not where.columns.is_unique:
         raise ConditionError("argument 'where' has a column name twice.")
+    where = where.copy(deep=False)
+    for name in where.columns:
+        where[name] = _in_zone(where[name], encoder.schema_.columns[name])
     try:
         partial = encoder.encode(where, "free", partial=True) if where.shape[1] else encoder.layout_.empty(len(where))
         for name in where.columns:
@@ -203,7 +226,7 @@ def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
                 table[name] = given.astype(table[name].dtype)
             elif keep.any():
                 column = table[name].copy()
-                column[keep] = given[keep].astype(table[name].dtype)
+                column.iloc[np.flatnonzero(keep)] = given[keep].astype(column.dtype).array
                 table[name] = column
         return table
 
@@ -284,15 +307,15 @@ def _range_rule(
         if end is None:
             ends.append(None)
         elif isinstance(kind, Numeric):
-            if isinstance(end, (str, bool)) or not np.isreal(end) or np.isnan(end):
-                raise ConditionError(
-                    f"argument 'where': column {name!r} is Numeric, and a range cannot end at {end!r}."
-                )
-            ends.append(end)
+            ends.append(_bound(name, end))
         elif isinstance(kind, Categorical):
             ends.append(end)
         else:
             ends.append(int(canonical(_cell(encoder, name, end), kind)[0][0]))
+    if not isinstance(kind, Categorical) and None not in ends and ends[0] > ends[1]:
+        raise ConditionError(
+            f"argument 'where': the range for column {name!r} is upside down: {rule.low!r} is above {rule.high!r}."
+        )
     ranges = t.ranges(*ends)
     if not ranges:
         raise ConditionError(
@@ -303,14 +326,14 @@ def _range_rule(
         return lambda table: table
     low = -np.inf if ends[0] is None else ends[0]
     high = np.inf if ends[1] is None else ends[1]
-    if isinstance(kind, Numeric) and kind.integer:
-        low, high = np.ceil(low), np.floor(high)
+    if isinstance(kind, Numeric) and kind.integer:  # math's, as numpy's go through floats
+        low, high = (low if math.isinf(low) else math.ceil(low)), (high if math.isinf(high) else math.floor(high))
 
     def clip(table: pd.DataFrame) -> pd.DataFrame:
         now, null = canonical(table[name], kind)
         if now.dtype.kind == "i":
             info = np.iinfo(np.int64)
-            a, b = (info.min if low == -np.inf else int(low)), (info.max if high == np.inf else int(high))
+            a, b = (int(min(max(end, info.min), info.max)) for end in (low, high))
             inside = np.clip(now, a, b)
         else:
             inside = np.clip(now, low, high)
@@ -319,6 +342,19 @@ def _range_rule(
         return table
 
     return clip
+
+
+def _bound(name: Hashable, end: Any) -> float:
+    """The end of a range of numbers; whole ones stay whole, as beyond 2**53 no float holds them."""
+    try:
+        if isinstance(end, (str, bool, np.bool_)) or math.isnan(end):
+            raise TypeError
+        whole = isinstance(end, (int, np.integer)) and abs(int(end)) < 2**63
+        return int(end) if whole else float(end)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConditionError(
+            f"argument 'where': column {name!r} is Numeric, and a range cannot end at {end!r}."
+        ) from error
 
 
 def _allow(encoder: TableEncoder, name: Hashable, ranges: list[Any], allowed: dict[int, Allowed]) -> None:

@@ -259,7 +259,13 @@ def _rule(text: str, kind: ColumnType, name: str) -> Any:
         return notnull()
     if ".." in text and isinstance(kind, (Numeric, Datetime, Duration)):
         low, _, high = text.partition("..")
-        return between(*(_value(end.strip(), kind, name) if end.strip() else None for end in (low, high)))
+        ends = [_value(end.strip(), kind, name) if end.strip() else None for end in (low, high)]
+        try:
+            return between(*ends)
+        except ConditionError as error:
+            raise ConditionError(
+                f"argument '--where': column {name!r}: the ends of {text!r} are upside down or do not compare."
+            ) from error
     try:
         cells = next(csv.reader([text], skipinitialspace=True)) or [""]
     except csv.Error as error:
