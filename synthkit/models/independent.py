@@ -52,6 +52,17 @@ class IndependentModel(Model):
             law = (count + 1e-9) / (count.sum() + 1e-9 * size)
             getattr(self, f"log{i}").copy_(law.log())
 
+    def _with_parents(self, rules: Mapping[int, Allowed]) -> dict[int, Allowed]:
+        """A rule on a field also asks that the field applies: a range of values forbids null."""
+        out = dict(rules)
+        for i in sorted(rules, reverse=True):
+            given = self.layout.fields[i].given
+            if given is not None and given[0] not in out:
+                weights = torch.zeros(self.layout.fields[given[0]].size)
+                weights[list(given[1])] = 1.0
+                out[given[0]] = Allowed.codes(weights)
+        return out
+
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
         out = torch.zeros(len(target), device=target.cat.device)
         for i in self.layout.cat:
@@ -62,7 +73,7 @@ class IndependentModel(Model):
 
     @torch.no_grad()
     def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
-        rules = check_allowed(allowed, self.layout)
+        rules = self._with_parents(check_allowed(allowed, self.layout))
         num, cat = partial.num.clone(), partial.cat.clone()
         num_known, cat_known = partial.num_known.clone(), partial.cat_known.clone()
         for i, field in enumerate(self.layout.fields):
