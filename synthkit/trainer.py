@@ -78,7 +78,8 @@ class Trainer:
         seed: of batches, masks and dropout.
         max_steps, max_seconds: stop there; neither changes what the steps before do.
         progress: called with a :class:`Progress` at each validation; returning True stops the fit.
-        checkpoint: a file written at each validation, from which ``resume`` goes on.
+        checkpoint: a file written at each validation, from which ``resume`` goes on. Where a fit is stopped between
+            two of them, the file does not know of that last validation, which an uninterrupted fit would not have.
     """
 
     recipe: Recipe
@@ -153,6 +154,9 @@ class Trainer:
 
     def _loop(self) -> None:
         start, running = time.monotonic(), 0.0
+        if self._out_of_patience():  # a resumed fit that had come to its end
+            self.stopped_by = "early stopping"
+            return
         planned = self.recipe.steps
         last = planned if self.max_steps is None else min(planned, self.max_steps)
         while self.step < last:
@@ -228,18 +232,24 @@ class Trainer:
     def _report(self, train_loss: float, planned: int, seconds: float) -> bool:
         """Validate the averaged weights, remember the best, tell the callback. True: stop."""
         valid_loss, stop = None, False
+        early = self.step % self.recipe.every != 0 and self.step != planned
+        if early and self.checkpoint is not None:
+            self._save(self.checkpoint)
         if self._valid is not None and len(self._valid):
             valid_loss = self._validate()
-            if self._stale >= self.recipe.patience:
+            if self._out_of_patience():
                 self.stopped_by, stop = "early stopping", True
         best = None if valid_loss is None else self._best_loss
         line = Progress(self.step, planned, train_loss, valid_loss, best, seconds)
         self.history.append(line)
-        if self.checkpoint is not None:
+        if not early and self.checkpoint is not None:
             self._save(self.checkpoint)
         if self.progress is not None and self.progress(line):
             self.stopped_by, stop = "the progress callback", True
         return stop
+
+    def _out_of_patience(self) -> bool:
+        return self._valid is not None and len(self._valid) > 0 and self._stale >= self.recipe.patience
 
     def _validate(self) -> float:
         assert self._valid is not None
