@@ -19,7 +19,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, SchemaError
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Allowed, Encoded
-from synthkit.schema import Categorical, Datetime, Duration, Identifier, Numeric, Text
+from synthkit.schema import Boolean, Categorical, Datetime, Duration, Identifier, Numeric, Text
 
 __all__ = ["Between", "Compiled", "between", "compile_where", "isnull", "notnull"]
 
@@ -103,7 +103,8 @@ def compile_where(encoder: TableEncoder, where: Mapping[Hashable, Any] | pd.Data
         _known_column(encoder, name)
     fixed = {name: _single(name, rule) for name, rule in where.items()}
     singles = {name: rule[0] for name, rule in fixed.items() if rule is not None}
-    one = pd.DataFrame({name: _cell(encoder, name, value) for name, value in singles.items()}, index=[0])
+    one = pd.DataFrame({k: _cell(encoder, *item) for k, item in enumerate(singles.items())}, index=[0])
+    one.columns = pd.Index(list(singles), tupleize_cols=False)  # a name may be a tuple
     compiled = _rows(encoder, one)
     partial = compiled.partial.take(torch.zeros(rows, dtype=torch.long))
     touches: list[Callable[[pd.DataFrame], pd.DataFrame]] = []
@@ -148,7 +149,7 @@ def _single(name: Hashable, rule: Any) -> list[Any] | None:
                 f"argument 'where': the list for column {name!r} holds a null; use isnull() by itself."
             )
         return values if len(values) == 1 else None
-    if rule is None or (np.isscalar(rule) and pd.isna(rule)) or rule is pd.NaT:
+    if rule is None or rule is pd.NaT or rule is pd.NA or (np.isscalar(rule) and pd.isna(rule)):
         raise ConditionError(f"argument 'where': column {name!r} is null; say isnull() or notnull().")
     return [rule]
 
@@ -175,9 +176,14 @@ def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
                 raise ConditionError(f"argument 'where': column {name!r} cannot be {value!r}; it holds {noun} numbers.")
             values = np.array([int(value)]) if kind.integer else np.array([number])
         else:
+            if isinstance(kind, Boolean) and not (isinstance(value, (bool, np.bool_)) or value in (0, 1)):
+                raise TypeError
             values = np.empty(1, dtype=object)
             values[0] = value
-        return from_canonical(values, np.zeros(1, dtype=bool), kind, index=[0], name=name)
+        cell = from_canonical(values, np.zeros(1, dtype=bool), kind, index=[0], name=name)
+        if cell.isna().any():  # no category of the dtype
+            raise TypeError
+        return cell
     except ConditionError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
@@ -328,6 +334,8 @@ def _range_rule(
     high = np.inf if ends[1] is None else ends[1]
     if isinstance(kind, Numeric) and kind.integer:  # math's, as numpy's go through floats
         low, high = (low if math.isinf(low) else math.ceil(low)), (high if math.isinf(high) else math.floor(high))
+        if low > high:
+            raise ConditionError(f"argument 'where': no whole number for column {name!r} lies in that range; widen it.")
 
     def clip(table: pd.DataFrame) -> pd.DataFrame:
         now, null = canonical(table[name], kind)

@@ -139,6 +139,8 @@ def _recognise_objects(series: pd.Series, filled: NDArray[Any], rows: int) -> Co
         return _complete(Numeric(), _numbers(filled, np.zeros(len(filled), dtype=bool), series.name), np.dtype(float))
     if kind == "dates":
         return Datetime()
+    if kind == "durations":
+        return Duration()
     if len(uniques) == rows == len(filled) and rows >= _MIN_KEYS and _looks_like_codes(uniques):
         return Identifier()
     if len(uniques) <= max(20, _MAX_LEVELS * len(filled)):
@@ -156,7 +158,7 @@ def _distinct(filled: NDArray[Any], name: Any) -> NDArray[Any]:
 
 
 def _one_family(filled: NDArray[Any], uniques: NDArray[Any], name: Any) -> str:
-    """ "text", "numbers", "booleans" or "dates"; a SchemaError if it is none of them, or several."""
+    """ "text", "numbers", "booleans", "dates" or "durations"; a SchemaError if it is none of them, or several."""
     kinds = {_family(v) for v in uniques}
     if kinds <= {"booleans", "numbers"}:  # True and 1 are equal, so that the distinct values may hide one of them
         kinds = {_family(t(0)) for t in set(map(type, filled))}
@@ -179,6 +181,8 @@ def _family(value: Any) -> str:
         return "text"
     if isinstance(value, dt.date):
         return "dates"
+    if isinstance(value, (dt.timedelta, np.timedelta64)):
+        return "durations"
     return "other objects"
 
 
@@ -257,7 +261,7 @@ def _exact(numbers: NDArray[Any], decimals: int, precision: type[np.floating[Any
 
 
 _FITS: dict[type[ColumnType], str] = {Numeric: "ifb", Boolean: "bif", Datetime: "M", Duration: "m"}
-_KIND_OF = {"numbers": "f", "booleans": "b", "dates": "M", "text": "O"}
+_KIND_OF = {"numbers": "f", "booleans": "b", "dates": "M", "durations": "m", "text": "O"}
 
 
 def validate_column(series: pd.Series, kind: ColumnType) -> None:

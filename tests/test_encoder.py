@@ -333,3 +333,12 @@ def test_a_column_of_rare_categories_still_has_its_dtype(dtype):
     got = encoder.decode(encoder.encode(table))
     assert got["zip"].dtype == table["zip"].dtype and got["zip"].notna().all()
     assert len(set(got["zip"])) == 1
+
+
+@pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
+def test_objects_that_are_durations():
+    hours = [pd.Timedelta(hours=h) for h in (1, 2, 5)] * 4
+    table = pd.DataFrame({"t": pd.Series([*hours, None], dtype=object)})
+    encoder = TableEncoder(protect=FULL).fit(table)
+    assert type(encoder.schema_.columns["t"]) is Duration
+    pd.testing.assert_frame_equal(encoder.decode(encoder.encode(table)), table)

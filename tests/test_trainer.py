@@ -31,7 +31,7 @@ class Marginals(Model):
 
     def forward(self, partial, target, phase="all"):
         out = torch.zeros(len(target))
-        for i, slot in ((i, self.layout.slot[i]) for i in self.layout.cat):
+        for slot in range(self.layout.n_cat):
             law = self.drop(self.logits[slot])[0].log_softmax(0)
             counts = target.cat_known[:, slot] & ~partial.cat_known[:, slot]
             out = out - torch.where(counts, law[target.cat[:, slot].long()], 0.0)

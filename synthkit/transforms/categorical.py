@@ -91,11 +91,14 @@ class CategoricalTransformer(ColumnTransformer):
     def ranges(self, low: Any, high: Any) -> list[Range]:
         if not self.kind.ordered:
             return []
-        a = 0 if low is None else int(self._index.get_indexer([low])[0])
-        b = len(self.categories) - 1 if high is None else int(self._index.get_indexer([high])[0])
+        # An end may be a category too rare to be kept, or never seen: the dtype knows its place.
+        known = (self.kind.dtype or {}).get("categories") or list(self.categories)
+        order = self.kind.categories or known
+        rank = {category: place for place, category in enumerate(order)}
+        a, b = (0 if low is None else rank.get(low)), (len(order) if high is None else rank.get(high))
         weights = np.zeros(len(self.categories))
-        if a >= 0 and b >= 0:
-            weights[a : b + 1] = 1.0
+        if a is not None and b is not None:
+            weights[:] = [a <= rank.get(category, -1) <= b for category in self.categories]
         return [Range("code", weights, np.zeros_like(weights), np.ones_like(weights))]
 
     def contains(self, values: Array) -> Array:
