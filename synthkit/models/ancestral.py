@@ -84,6 +84,9 @@ class _Block:
         # Numbers that later nodes may copy.
         self.numbers = torch.full(self.tokens.shape, torch.nan, dtype=torch.float64, device=self.tokens.device) if self.model.pointers else None
         self.rows, self.device = len(self.tokens), self.tokens.device
+        # Places in their laws of the numbers known so far, for bands.
+        self.places = torch.zeros(self.tokens.shape, device=self.device)
+        self.numeric = torch.zeros_like(self.known)
         self._read_given()
 
     def _read_given(self) -> None:
@@ -134,7 +137,7 @@ class _Block:
             if i in model.pointers.sources:
                 drawn = self._codes_or_copies(i, q, own, pick, rule, uniform[0, pick])
             else:
-                drawn = self._codes(i, own, self.present[pick, i], rule, uniform[0, pick])
+                drawn = self._codes(i, own, pick, rule, uniform[0, pick])
             self.tokens[pick, i], self.known[pick, i] = drawn, True
             self._write(i, pick, drawn)
         if q is not None:
@@ -157,6 +160,10 @@ class _Block:
         """Let the nodes that come read what is known of node i."""
         plan, model = self.plan, self.model
         known, tokens = self.known[:, i], self.tokens[:, i]
+        if i in model.bands.row:
+            self.numeric[:, i] = known & (tokens < model.nodes[i].size)
+            offsets = self.offsets[:, model.fine.index(i)] if i in model.fine else torch.full_like(tokens, -1).float()
+            self.places[:, i] = model.places(tokens[:, None], offsets[:, None], [i])[:, 0]
         if self.numbers is not None and i in model.pointers.row:
             self._publish_number(i)
         if i in plan.start:
@@ -188,7 +195,7 @@ class _Block:
         """Codes of a linked node; where the draw is a copy, the source's number is entered at its own place."""
         model = self.model
         code, offset, open_ = model.pointers.open(i, self.numbers[pick], rule)  # type: ignore[index]
-        drawn = self._codes(i, top, self.present[pick, i], rule, uniform, open_)
+        drawn = self._codes(i, top, pick, rule, uniform, open_)
         copy = (drawn - model.tokens[i]).clamp(min=0)[:, None]
         copied = drawn >= model.tokens[i]
         drawn = torch.where(copied, code.gather(1, copy).squeeze(1), drawn)
@@ -211,14 +218,17 @@ class _Block:
         self,
         i: int,
         top: Tensor,
-        present: Tensor,
+        pick: Tensor | slice,
         rule: Allowed | None,
         uniform: Tensor,
         open_: Tensor | None = None,
     ) -> Tensor:
         k, r = self.model.place[i]
         size, tokens = self.model.nodes[i].size, self.model.tokens[i]
+        present = self.present[pick, i]
         logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.outputs[i]]
+        if i in self.model.bands.row:
+            logits = self._lean(i, top, pick, logits)
         if self.model.nodes[i].null is not None:
             if rule is not None:
                 logits[:, size:tokens] = -torch.inf
@@ -233,6 +243,17 @@ class _Block:
                     f"Model.complete: argument 'allowed' leaves nothing for field {self.model.nodes[i].field}."
                 )
         return draw_codes(logits, uniform)
+
+    def _lean(self, i: int, top: Tensor, pick: Tensor | slice, logits: Tensor) -> Tensor:
+        """Logits of node i with its band around the places of its sources."""
+        bands, t = self.model.bands, self.model.bands.row[i]
+        sources = bands.source[t]
+        open_ = self.numeric[pick][:, sources].T
+        if not bool(open_.any()):
+            return logits
+        k, r = self.model.place[i]
+        weights = bands.weights(top[None], self.places[pick][:, sources].T[None], open_[None], slice(t, t + 1))[0]
+        return torch.addmm(logits, weights, self.model.get_buffer(f"band{k}")[r][:, : logits.shape[1]])
 
     # ---------------------------------------------------------------- offsets
     def _draw_offsets(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.ancestral import Ancestral
+from synthkit.models.bands import Bands
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed
 from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
@@ -48,6 +49,8 @@ class Autoregressive(ModelSpec):
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
     spikiness: float = param(20.0, Interval(float, 0, None), "times its mass: how far a code may leave its neighbours")
     subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
+    bands: int = param(2, Interval(int, 0, 16), "numbers whose place a number's head leans on directly")
+    harmonics: int = param(64, Interval(int, 1, 512), "of the series that such a band is written in")
     dropout: float = param(0.25, Interval(float, 0, 0.9), "dropout of hidden units")
     natural: float = param(0.6, Interval(float, 0, 1), "share of training steps in the table's own order")
     lr: float = param(2e-3, Interval(float, 0, 1, closed="right"), "peak learning rate of AdamW")
@@ -118,6 +121,7 @@ class AutoregressiveModel(Model):
         self.fine = [i for i, node in enumerate(nodes) if node.offset is not None]
         # Offsets of nodes whose features hold their place are read at full resolution.
         self.exact = [i for i in self.fine if nodes[i].ordered and self.tokens[i] > spec.features]
+        self.bands = Bands(nodes, h, spec.bands, spec.harmonics)
         self._index()
         self._parameters_of_nets(total, n, h)
 
@@ -149,6 +153,7 @@ class AutoregressiveModel(Model):
                 bias[r, 0, : self.outputs[i]] = 0.0
             self.head_bias.append(nn.Parameter(bias))
             self.register_buffer(f"basis{k}", torch.zeros(len(bucket), spec.smooth, size))
+            self.register_buffer(f"band{k}", torch.zeros(len(bucket), 2 * spec.harmonics, size))
             self.register_buffer(f"own{k}", torch.ones(len(bucket), 1, size))
         if self.fine:
             m = len(self.fine)
@@ -159,7 +164,7 @@ class AutoregressiveModel(Model):
     @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
         """Closed-form start: marginal laws in the heads' biases, places of codes in the fixed features."""
-        tokens, known, _ = self.read(data)
+        tokens, known, offsets = self.read(data)
         generator = torch.Generator().manual_seed(0)
         w = torch.ones(len(data)) if weight is None else weight.cpu().float() / float(weight.mean())
         for i, node in enumerate(self.nodes):
@@ -181,9 +186,15 @@ class AutoregressiveModel(Model):
             first = int(self.base[i])
             features = code_features(node, middle, own, self.spec.features, generator)
             self.table[first : first + self.tokens[i]] = features
+            if i in self.bands.row:
+                self.get_buffer(f"band{k}")[r, :, : node.size] = self.bands.basis(middle.to(self.table.device))
             if node.ordered and self.spec.smooth:
                 self.get_buffer(f"basis{k}")[r, :, : node.size] = places(middle, self.spec.smooth).T
                 self.get_buffer(f"own{k}")[r, 0, : node.size] = own
+
+        if self.bands:
+            at = self.places(tokens, self._spread(offsets))
+            self.bands.choose(at, known & (tokens < self.sizes))
 
     # ---------------------------------------------------------------- reading and features
     def read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
@@ -205,6 +216,18 @@ class AutoregressiveModel(Model):
             slot = self.null_slot[i]
             present[:, i] = data.cat_known[:, slot] & (data.cat[:, slot] == 0) & ~known[:, i]
         return present
+
+    def _spread(self, offsets: Tensor) -> Tensor:
+        """Offsets ``(B, N)``, -1 where a node has none, from those of the fine nodes."""
+        spread = torch.full((len(offsets), self.n_nodes), -1.0, device=offsets.device)
+        spread[:, self.fine] = offsets
+        return spread
+
+    def places(self, tokens: Tensor, offsets: Tensor, nodes: list[int] | slice = slice(None)) -> Tensor:
+        """Places ``(B, n)`` in the nodes' laws, in [0, 1]; the middle of the cell where there is no offset."""
+        code = torch.minimum(tokens, self.sizes[nodes] - 1) + self.first_edge[nodes]
+        low, high = self.edges[code], self.edges[code + 1]
+        return low + torch.where(offsets >= 0, offsets, 0.5) * (high - low)
 
     def features(self, tokens: Tensor, known: Tensor, offsets: Tensor) -> Tensor:
         """Input features ``(B, N, F)``; an unknown node is all zeros."""
@@ -306,6 +329,8 @@ class AutoregressiveModel(Model):
             return 0, torch.tensor(self.fine)
         if stem == "table":
             return None
+        if stem == "bands":
+            return 0, torch.tensor(self.bands.targets, dtype=torch.long)
         return (1, None) if stem == "first" else (0, None)
 
     def _losses(self, partial: Encoded, target: Encoded, reads: Tensor | None = None) -> Tensor:
@@ -321,8 +346,14 @@ class AutoregressiveModel(Model):
         if self.pointers:
             copied, closed, goals = self._copies(tokens, known, offsets, reads, done, goals)
         out = torch.zeros(h.shape[:2], device=h.device)
+        bands = self._band_weights(h, tokens, known, offsets, reads, done) if self.bands else None
         for k, bucket in enumerate(self.buckets):
             logits = torch.baddbmm(self.head_bias[k], h[bucket], self.head_weights(k))
+            inside = [r for r, i in enumerate(bucket) if i in self.bands.row]
+            if bands is not None and inside:
+                lean = torch.bmm(bands[[self.bands.row[bucket[r]] for r in inside]], self.get_buffer(f"band{k}")[inside])
+                every = len(inside) == len(bucket)
+                logits = logits + lean if every else logits.index_add(0, torch.tensor(inside, device=h.device), lean)
             if bool(there.any()):
                 logits = self._forbid_null(logits, bucket, there)
             if closed:
@@ -346,9 +377,7 @@ class AutoregressiveModel(Model):
     ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
         """Rows and nodes ``(B, N)`` explained by a copy, closed sources per linked node, goals ``(N, B)`` with copies."""
         pointers = self.pointers
-        spread = torch.full(tokens.shape, -1.0, device=tokens.device)
-        spread[:, self.fine] = offsets
-        numbers = pointers.numbers(tokens, spread, known, self.sizes)
+        numbers = pointers.numbers(tokens, self._spread(offsets), known, self.sizes)
         label, open_ = pointers.explain(numbers, tokens, reads, done)
         copied, goals = torch.zeros_like(known), goals.clone()
         closed = {}
@@ -357,6 +386,15 @@ class AutoregressiveModel(Model):
             goals[j] = torch.where(label[t] >= 0, self.tokens[j] + label[t], goals[j])
             closed[j] = ~open_[t, :, : len(pointers.sources[j])]
         return copied, closed, goals
+
+    def _band_weights(
+        self, h: Tensor, tokens: Tensor, known: Tensor, offsets: Tensor, reads: Tensor, done: Tensor
+    ) -> Tensor:
+        """``(T, B, 2K)`` of :meth:`Bands.weights` for all targets."""
+        bands = self.bands
+        places = self.places(tokens, self._spread(offsets)).T[bands.source]
+        open_ = reads[bands.targets].gather(1, bands.source)[:, :, None] | done.T[bands.source]
+        return bands.weights(h[bands.targets], places, open_ & (known & (tokens < self.sizes)).T[bands.source])
 
     def _close(self, logits: Tensor, bucket: list[int], closed: dict[int, Tensor]) -> Tensor:
         """A source that the net does not know cannot be copied."""
