@@ -149,6 +149,8 @@ class Trainer:
         self._ema = [p.detach().clone() for p in self._params]
         self._best: list[Tensor] | None = None
         self._best_loss, self._stale = math.inf, 0
+        self._turn: int | None = None  # the step from which the rate falls
+        self._flat, self._flat_loss = 0, math.inf
         self._unit_best: Tensor | None = None
         self._order: tuple[int, Tensor] | None = None
 
@@ -158,8 +160,8 @@ class Trainer:
             self.stopped_by = "early stopping"
             return
         planned = self.recipe.steps
-        last = planned if self.max_steps is None else min(planned, self.max_steps)
-        while self.step < last:
+        limit = planned if self.max_steps is None else min(planned, self.max_steps)
+        while self.step < (last := min(limit, self._end())):
             running = self._one_step()
             self.step += 1
             seconds = time.monotonic() - start
@@ -224,9 +226,34 @@ class Trainer:
         return stages[-1]
 
     def _rate(self) -> float:
-        """Warm-up, then half a cosine down to 2 % over the planned steps."""
-        done = self.step / max(self.recipe.steps, 1)
-        return min(1.0, (self.step + 1) / self.recipe.warmup) * (0.51 + 0.49 * math.cos(math.pi * min(done, 1.0)))
+        """Warm-up, level, then half a cosine down to 2 %.
+
+        It falls from the turn on: when validation has become flat, or so that it ends with the planned steps. The
+        fall takes ``recipe.settle`` times the steps before it ("warmup, stable, decay", Hu et al., MiniCPM, 2024).
+        """
+        turn, end = self._turned(), self._end()
+        done = min(max(self.step - turn, 0) / max(end - turn, 1), 1.0)
+        return min(1.0, (self.step + 1) / self.recipe.warmup) * (0.51 + 0.49 * math.cos(math.pi * done))
+
+    def _turned(self) -> int:
+        return self._turn if self._turn is not None else int(self.recipe.steps / (1 + self.recipe.settle))
+
+    def _end(self) -> int:
+        turn = self._turned()
+        return min(self.recipe.steps, turn + max(int(turn * self.recipe.settle), self.recipe.warmup))
+
+    def _watch(self, loss: float) -> None:
+        """Turn where two validations in a row brought no progress to speak of; go on from the best weights."""
+        if self._turn is not None or self.step >= self._turned():
+            return
+        if loss < self._flat_loss - 5e-4 * abs(loss):
+            self._flat, self._flat_loss = 0, loss
+            return
+        self._flat += 1
+        if self._flat >= 2 and self._best is not None:
+            self._turn = self.step
+            self._assign(self._best)
+            self._ema = [p.detach().clone() for p in self._params]
 
     # ---------------------------------------------------------------- validation, best weights
     def _report(self, train_loss: float, planned: int, seconds: float) -> bool:
@@ -237,6 +264,8 @@ class Trainer:
             self._save(self.checkpoint)
         if self._valid is not None and len(self._valid):
             valid_loss = self._validate()
+            if not early:
+                self._watch(valid_loss)
             if self._out_of_patience():
                 self.stopped_by, stop = "early stopping", True
         best = None if valid_loss is None else self._best_loss
@@ -319,6 +348,8 @@ class Trainer:
             "seed": self.seed,
             "best_loss": self._best_loss if math.isfinite(self._best_loss) else None,
             "stale": self._stale,
+            "turn": self._turn,
+            "flat": [self._flat, self._flat_loss if math.isfinite(self._flat_loss) else None],
             "recipe": asdict(self.recipe),
             "history": [asdict(p) for p in self.history],
         }
@@ -339,6 +370,8 @@ class Trainer:
             self._unit_best = torch.as_tensor(arrays["unit_best"])
         self.step, self._stale = int(state["step"]), int(state["stale"])
         self._best_loss = math.inf if state["best_loss"] is None else float(state["best_loss"])
+        self._turn, (self._flat, flat) = state["turn"], state["flat"]
+        self._flat_loss = math.inf if flat is None else float(flat)
         self.history = [Progress(**line) for line in state["history"]]
 
     def _tensors(self, arrays: Mapping[str, Any], prefix: str) -> list[Tensor]:

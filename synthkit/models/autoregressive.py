@@ -78,7 +78,7 @@ class Autoregressive(ModelSpec):
             lr=self.lr,
             weight_decay=self.weight_decay,
             ema=self.ema,
-            every=max(steps // 25, 10),
+            every=int(np.clip(steps // 30, 10, 40)),
             patience=self.patience,
         )
 

@@ -49,9 +49,11 @@ class Bands(nn.Module):
         self.register_buffer("sign", torch.ones(t, s))
         k = torch.arange(1, harmonics + 1) * math.pi
         decay = 1 / (1 + (k * torch.tensor(_WIDTHS)[:, None] / 128) ** 2)
-        even = decay / decay.sum(1, keepdim=True)
         odd = decay * k * torch.tensor(_WIDTHS)[:, None] / 128
-        self.register_buffer("profile", torch.stack([even, odd / odd.sum(1, keepdim=True)]), persistent=False)
+        # Narrow kernels learn more slowly: they have few rows each.
+        height = 0.3 * (torch.tensor(_WIDTHS)[:, None] / max(_WIDTHS)).sqrt()
+        profile = torch.stack([decay / decay.sum(1, keepdim=True), odd / odd.sum(1, keepdim=True)])
+        self.register_buffer("profile", profile * height, persistent=False)
         self.register_buffer("wave", k, persistent=False)
         # A look-up is several times faster than a sine, and as good: the last harmonic turns by 3 degrees a step.
         at = k * torch.linspace(0, 1, _STEPS + 1)[:, None]

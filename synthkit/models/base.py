@@ -63,6 +63,8 @@ class Recipe:
 
     Attributes:
         steps: the length of the learning-rate schedule; training never goes beyond.
+        settle: the rate falls over this share of the steps before it began to fall, which it does as soon as
+            validation is flat.
         every: steps between two validations; patience: validations without a new best before it stops.
         ema: decay of the averaged weights, which are validated and kept.
         decay: weight decay of matrices (tensors of two or more dimensions).
@@ -73,6 +75,7 @@ class Recipe:
     lr: float = 2e-3
     weight_decay: float = 1e-2
     ema: float = 0.998
+    settle: float = 0.5
     every: int = 100
     patience: int = 8
     warmup: int = 50
