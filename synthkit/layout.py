@@ -7,8 +7,9 @@ condition that a model has completed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -57,7 +58,7 @@ class Layout:
     """
 
     fields: tuple[Field, ...]
-    laws: Mapping[int, QuantileLaw] = field(default_factory=dict, compare=False, repr=False)
+    laws: Mapping[int, QuantileLaw] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     links: tuple[tuple[int, int, float], ...] = ()
 
     def __post_init__(self) -> None:

@@ -82,7 +82,11 @@ class _Block:
         self.tokens, self.known, self.offsets = self.model.read(partial)
         self.present = self.model.present(partial, self.known)
         # Numbers that later nodes may copy.
-        self.numbers = torch.full(self.tokens.shape, torch.nan, dtype=torch.float64, device=self.tokens.device) if self.model.pointers else None
+        self.numbers = (
+            torch.full(self.tokens.shape, torch.nan, dtype=torch.float64, device=self.tokens.device)
+            if self.model.pointers
+            else None
+        )
         self.rows, self.device = len(self.tokens), self.tokens.device
         # Places in their laws of the numbers known so far, for bands.
         self.places = torch.zeros(self.tokens.shape, device=self.device)

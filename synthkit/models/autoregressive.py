@@ -25,6 +25,7 @@ from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.ancestral import Ancestral
 from synthkit.models.bands import Bands
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed
+from synthkit.models.forced import Forced, calibrate
 from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
 from synthkit.params import Interval, param
@@ -193,7 +194,7 @@ class AutoregressiveModel(Model):
                 self.get_buffer(f"own{k}")[r, 0, : node.size] = own
 
         if self.bands:
-            at = self.places(tokens, self._spread(offsets))
+            at = self.places(tokens, self.spread(offsets))
             self.bands.choose(at, known & (tokens < self.sizes))
 
     # ---------------------------------------------------------------- reading and features
@@ -217,7 +218,7 @@ class AutoregressiveModel(Model):
             present[:, i] = data.cat_known[:, slot] & (data.cat[:, slot] == 0) & ~known[:, i]
         return present
 
-    def _spread(self, offsets: Tensor) -> Tensor:
+    def spread(self, offsets: Tensor) -> Tensor:
         """Offsets ``(B, N)``, -1 where a node has none, from those of the fine nodes."""
         spread = torch.full((len(offsets), self.n_nodes), -1.0, device=offsets.device)
         spread[:, self.fine] = offsets
@@ -275,23 +276,6 @@ class AutoregressiveModel(Model):
             position = torch.argsort(torch.argsort(late * n + torch.arange(n)))
         return self._reads(position)
 
-    def _hidden(self, x: Tensor, given: Tensor, reads: Tensor) -> Tensor:
-        """Last hidden layer ``(N, B, H)``.
-
-        Args:
-            x: ``(B, D)`` features of the target; given: ``(B, N)``, nodes that every net may read.
-            reads: ``(N, N)``, what net j (row) may read besides.
-        """
-        first = (self.first * reads[:, self.owner].T[..., None]).flatten(1)
-        if bool(given.any()):
-            wide = given[:, self.owner]
-            others = ~torch.eye(self.n_nodes, dtype=torch.bool, device=x.device)[:, self.owner].T
-            h = (x * ~wide) @ first + (x * wide) @ (self.first * others[..., None]).flatten(1)
-        else:
-            h = x @ first
-        h = h.view(len(x), self.n_nodes, -1).transpose(0, 1) + self.first_bias[:, None]
-        return self.upper(h, slice(None))
-
     # ---------------------------------------------------------------- loss
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
         """-log p of what ``target`` knows and ``partial`` does not, ``(rows,)``, in nats.
@@ -335,87 +319,11 @@ class AutoregressiveModel(Model):
 
     def _losses(self, partial: Encoded, target: Encoded, reads: Tensor | None = None) -> Tensor:
         """``(N, B)`` loss of each node."""
-        tokens, known, offsets = self.read(target)
-        done = self.read(partial)[1]
-        there = self.present(partial, done)
-        x = self.features(tokens, known, offsets).flatten(1)[:, self.keep]
-        reads = self._order() if reads is None else reads
-        h = self._hidden(x, done, reads)
-        counts, goals = (known & ~done).T, tokens.T
-        copied, closed = None, {}
-        if self.pointers:
-            copied, closed, goals = self._copies(tokens, known, offsets, reads, done, goals)
-        out = torch.zeros(h.shape[:2], device=h.device)
-        bands = self._band_weights(h, tokens, known, offsets, reads, done) if self.bands else None
-        for k, bucket in enumerate(self.buckets):
-            logits = torch.baddbmm(self.head_bias[k], h[bucket], self.head_weights(k))
-            inside = [r for r, i in enumerate(bucket) if i in self.bands.row]
-            if bands is not None and inside:
-                lean = torch.bmm(bands[[self.bands.row[bucket[r]] for r in inside]], self.get_buffer(f"band{k}")[inside])
-                every = len(inside) == len(bucket)
-                logits = logits + lean if every else logits.index_add(0, torch.tensor(inside, device=h.device), lean)
-            if bool(there.any()):
-                logits = self._forbid_null(logits, bucket, there)
-            if closed:
-                logits = self._close(logits, bucket, closed)
-            goal = goals[bucket].clamp(max=logits.shape[2] - 1)
-            loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
-            out = out.index_add(0, torch.tensor(bucket, device=h.device), torch.where(counts[bucket], loss, 0.0))
-        if self.fine:
-            logits = self._fine_logits(h[self.fine], tokens[:, self.fine].T)
-            hidden = (offsets >= 0) & ~partial.num_known[:, self.offset_slot]
-            if copied is not None:
-                hidden = hidden & ~copied[:, self.fine]
-            goal = (offsets.T.clamp(0, 1) * self.spec.subcells).long().clamp(max=self.spec.subcells - 1)
-            loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
-            loss = torch.where(hidden.T, loss - math.log(self.spec.subcells), 0.0)
-            out = out.index_add(0, torch.tensor(self.fine, device=h.device), loss)
-        return out
+        return Forced(self, partial, target, self._order() if reads is None else reads).losses()
 
-    def _copies(
-        self, tokens: Tensor, known: Tensor, offsets: Tensor, reads: Tensor, done: Tensor, goals: Tensor
-    ) -> tuple[Tensor, dict[int, Tensor], Tensor]:
-        """Rows and nodes ``(B, N)`` explained by a copy, closed sources per linked node, goals ``(N, B)`` with copies."""
-        pointers = self.pointers
-        numbers = pointers.numbers(tokens, self._spread(offsets), known, self.sizes)
-        label, open_ = pointers.explain(numbers, tokens, reads, done)
-        copied, goals = torch.zeros_like(known), goals.clone()
-        closed = {}
-        for t, j in enumerate(pointers.targets):
-            copied[:, j] = label[t] >= 0
-            goals[j] = torch.where(label[t] >= 0, self.tokens[j] + label[t], goals[j])
-            closed[j] = ~open_[t, :, : len(pointers.sources[j])]
-        return copied, closed, goals
-
-    def _band_weights(
-        self, h: Tensor, tokens: Tensor, known: Tensor, offsets: Tensor, reads: Tensor, done: Tensor
-    ) -> Tensor:
-        """``(T, B, 2K)`` of :meth:`Bands.weights` for all targets."""
-        bands = self.bands
-        places = self.places(tokens, self._spread(offsets)).T[bands.source]
-        open_ = reads[bands.targets].gather(1, bands.source)[:, :, None] | done.T[bands.source]
-        return bands.weights(h[bands.targets], places, open_ & (known & (tokens < self.sizes)).T[bands.source])
-
-    def _close(self, logits: Tensor, bucket: list[int], closed: dict[int, Tensor]) -> Tensor:
-        """A source that the net does not know cannot be copied."""
-        mask = torch.zeros_like(logits, dtype=torch.bool)
-        for r, i in enumerate(bucket):
-            if i in closed:
-                mask[r, :, self.tokens[i] : self.outputs[i]] = closed[i]
-        return logits.masked_fill(mask, -1e9)
-
-    def _forbid_null(self, logits: Tensor, bucket: list[int], present: Tensor) -> Tensor:
-        """Where a value is known to be there, null has no probability."""
-        mask = torch.zeros_like(logits, dtype=torch.bool)
-        for r, i in enumerate(bucket):
-            if i in self.nullable:
-                mask[r, :, self.nodes[i].size] = present[:, i]
-        return logits.masked_fill(mask, -1e9)
-
-    def _fine_logits(self, h: Tensor, tokens: Tensor) -> Tensor:
-        """Logits of the offset's sub-cell ``(n_fine, B, subcells)``, given the code that was drawn."""
-        code = self.table[tokens + self.base[self.fine][:, None]]
-        return torch.baddbmm(self.fine_bias, F.relu(h + torch.bmm(code, self.fine_code)), self.fine_head)
+    def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
+        """Calibrate the heads on the training rows, in the table's order."""
+        calibrate(self, data, weight, self._reads(torch.arange(self.n_nodes)))
 
     @torch.no_grad()
     def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:

@@ -118,6 +118,9 @@ class Model(nn.Module, ABC):
             ConditionError: nothing in the model's reach meets ``allowed``.
         """
 
+    def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
+        """A last closed-form touch on the training rows, after the gradient steps; by default there is none."""
+
     def column_losses(self, target: Encoded) -> Tensor | None:
         """``(units,)`` mean validation loss of each part that could stop training by itself; None: no such parts."""
         return None

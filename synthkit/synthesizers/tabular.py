@@ -121,6 +121,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
                 weight=None if weight is None else weight[train],
                 valid_weight=None if weight is None else weight[valid],
             )
+            model.finish(data.take(train), None if weight is None else weight[train])
             steps = trainer.step
             if isinstance(trainer.progress, ProgressBar):
                 trainer.progress.close()

@@ -1,0 +1,153 @@
+"""The loss of the autoregressive model: every node at once, each from what the target says of the nodes before it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synthkit.layout import Encoded
+
+if TYPE_CHECKING:
+    from synthkit.models.autoregressive import AutoregressiveModel
+
+__all__ = ["Forced", "calibrate"]
+
+_ROWS = 2048  # at once, outside training
+_SAMPLE = 32_768  # rows that calibrate the heads
+_ROUNDS = 3
+
+
+class Forced:
+    """One pass over a batch. Shapes: B rows, N nodes, H hidden units.
+
+    Args:
+        partial, target: the entries of ``target`` that ``partial`` does not know are to be explained.
+        reads: ``(N, N)`` bool, what net j (row) may read of the target; what ``partial`` knows, every net reads.
+    """
+
+    def __init__(self, model: AutoregressiveModel, partial: Encoded, target: Encoded, reads: Tensor) -> None:
+        self.model, self.reads = model, reads
+        self.tokens, self.known, self.offsets = model.read(target)
+        self.done = model.read(partial)[1]
+        self.there = model.present(partial, self.done)
+        self.counts, self.goals = (self.known & ~self.done).T, self.tokens.T
+        self.wide = (self.offsets >= 0) & ~partial.num_known[:, model.offset_slot]
+        self.closed: dict[int, Tensor] = {}
+        if model.pointers:
+            self._copy()
+        self.h = self._hidden()
+
+    def _hidden(self) -> Tensor:
+        """Last hidden layer ``(N, B, H)``."""
+        model, given = self.model, self.done
+        x = model.features(self.tokens, self.known, self.offsets).flatten(1)[:, model.keep]
+        first = (model.first * self.reads[:, model.owner].T[..., None]).flatten(1)
+        if bool(given.any()):
+            wide = given[:, model.owner]
+            others = ~torch.eye(model.n_nodes, dtype=torch.bool, device=x.device)[:, model.owner].T
+            h = (x * ~wide) @ first + (x * wide) @ (model.first * others[..., None]).flatten(1)
+        else:
+            h = x @ first
+        h = h.view(len(x), model.n_nodes, model.spec.width).transpose(0, 1) + model.first_bias[:, None]
+        return model.upper(h, slice(None))
+
+    def _copy(self) -> None:
+        """Goals of the rows that a copy explains, and the sources that cannot be copied."""
+        model, pointers = self.model, self.model.pointers
+        numbers = pointers.numbers(self.tokens, model.spread(self.offsets), self.known, model.sizes)
+        label, open_ = pointers.explain(numbers, self.tokens, self.reads, self.done)
+        copied, self.goals = torch.zeros_like(self.known), self.goals.clone()
+        for t, j in enumerate(pointers.targets):
+            copied[:, j] = label[t] >= 0
+            self.goals[j] = torch.where(label[t] >= 0, model.tokens[j] + label[t], self.goals[j])
+            self.closed[j] = ~open_[t, :, : len(pointers.sources[j])]
+        self.wide = self.wide & ~copied[:, model.fine]
+
+    def _bands(self) -> Tensor:
+        """What the bands of all targets multiply their bases with, ``(T, B, 2K)``."""
+        model, bands = self.model, self.model.bands
+        places = model.places(self.tokens, model.spread(self.offsets)).T[bands.source]
+        open_ = self.reads[bands.targets].gather(1, bands.source)[:, :, None] | self.done.T[bands.source]
+        numeric = (self.known & (self.tokens < model.sizes)).T[bands.source]
+        return bands.weights(self.h[bands.targets], places, open_ & numeric)
+
+    def answers(self) -> Iterator[tuple[int, list[int], Tensor, Tensor]]:
+        """Per bucket of nodes: its number, the nodes, their logits ``(n, B, size)`` and goals ``(n, B)``."""
+        model, h = self.model, self.h
+        bands = self._bands() if model.bands else None
+        some_there = bool(self.there.any())
+        for k, bucket in enumerate(model.buckets):
+            logits = torch.baddbmm(model.head_bias[k], h[bucket], model.head_weights(k))
+            inside = [r for r, i in enumerate(bucket) if i in model.bands.row]
+            if bands is not None and inside:
+                rows = [model.bands.row[bucket[r]] for r in inside]
+                lean = torch.bmm(bands[rows], model.get_buffer(f"band{k}")[inside])
+                every = len(inside) == len(bucket)
+                logits = logits + lean if every else logits.index_add(0, torch.tensor(inside, device=h.device), lean)
+            if some_there or any(i in self.closed for i in bucket):
+                logits = logits.masked_fill(self._forbidden(logits, bucket), -1e9)
+            yield k, bucket, logits, self.goals[bucket].clamp(max=logits.shape[2] - 1)
+
+    def _forbidden(self, logits: Tensor, bucket: list[int]) -> Tensor:
+        """Null where a value is known to be there; copies of what the net does not know."""
+        model = self.model
+        mask = torch.zeros_like(logits, dtype=torch.bool)
+        for r, i in enumerate(bucket):
+            if i in model.nullable:
+                mask[r, :, model.nodes[i].size] = self.there[:, i]
+            if i in self.closed:
+                mask[r, :, model.tokens[i] : model.outputs[i]] = self.closed[i]
+        return mask
+
+    def losses(self) -> Tensor:
+        """``(N, B)`` -log p of each node's entries, in nats; offsets relative to the uniform law of their cell."""
+        model, h = self.model, self.h
+        out = torch.zeros(h.shape[:2], device=h.device)
+        for _, bucket, logits, goal in self.answers():
+            loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
+            loss = torch.where(self.counts[bucket], loss, 0.0)
+            out = out.index_add(0, torch.tensor(bucket, device=h.device), loss)
+        if model.fine:
+            logits, parts = self._fine_logits(), model.spec.subcells
+            goal = (self.offsets.T.clamp(0, 1) * parts).long().clamp(max=parts - 1)
+            loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
+            loss = torch.where(self.wide.T, loss - math.log(parts), 0.0)
+            out = out.index_add(0, torch.tensor(model.fine, device=h.device), loss)
+        return out
+
+    def _fine_logits(self) -> Tensor:
+        """Logits of the offset's sub-cell ``(n_fine, B, subcells)``, given the code."""
+        model = self.model
+        code = model.table[self.tokens[:, model.fine].T + model.base[model.fine][:, None]]
+        hidden = F.relu(self.h[model.fine] + torch.bmm(code, model.fine_code))
+        return torch.baddbmm(model.fine_bias, hidden, model.fine_head)
+
+
+@torch.no_grad()
+def calibrate(model: AutoregressiveModel, data: Encoded, weight: Tensor | None, reads: Tensor) -> None:
+    """Shift the heads' biases until each node answers as often, on average, as the rows do.
+
+    Dropout and early stopping leave the average of p(answer | row) off the answer's frequency by some per cent, which
+    every marginal of a synthetic table would show; at the maximum of the likelihood the two agree.
+    """
+    step = max(len(data) // _SAMPLE, 1)
+    for _ in range(_ROUNDS if len(data) else 0):
+        wanted = [torch.zeros_like(bias[:, 0], dtype=torch.float64) for bias in model.head_bias]
+        given = [torch.zeros_like(w) for w in wanted]
+        for start in range(0, len(data), _ROWS * step):
+            at = torch.arange(start, min(start + _ROWS * step, len(data)), step, device=data.cat.device)
+            batch = data.take(at)
+            w = torch.ones(len(at), device=at.device) if weight is None else weight[at]
+            forced = Forced(model, model.layout.empty(len(at), at.device), batch, reads)
+            for k, bucket, logits, goal in forced.answers():
+                rows = (forced.counts[bucket] * w).double()
+                given[k] += (logits.softmax(2).double() * rows[..., None]).sum(1)
+                wanted[k].scatter_add_(1, goal, rows)
+        for bias, want, have in zip(model.head_bias, wanted, given, strict=True):
+            shift = ((want + 0.5) / (have + 0.5)).log().clamp(-1, 1)
+            bias[:, 0] += torch.where(bias[:, 0] > -29, shift, 0.0).to(bias.dtype)
