@@ -20,16 +20,10 @@ def case_of(name: str, device: str) -> ModelCase:
     return CASES.setdefault((name, device), ModelCase(MODELS[name](), device))
 
 
-# The loss of the autoregressive model reshapes with -1, which no rows or no nodes leave open.
-KNOWN_FAULTS = {("no_rows", "autoregressive"), ("no_fields", "autoregressive")}
-
-
 @on_devices
 @pytest.mark.parametrize("name", sorted(MODELS))
 @pytest.mark.parametrize("check", MODEL_CHECKS, ids=lambda c: c.__name__)
-def test_contract(check, name, device, request):
-    if (check.__name__, name) in KNOWN_FAULTS:
-        request.applymarker(pytest.mark.xfail(strict=True, raises=RuntimeError))
+def test_contract(check, name, device):
     check(case_of(name, device))
 
 

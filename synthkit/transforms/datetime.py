@@ -162,7 +162,13 @@ class DatetimeTransformer(ColumnTransformer):
 
     def contains(self, values: Array) -> Array:
         unit, law = self._unit(values // _DAY), self._codec.law
-        return np.asarray((unit >= np.round(law.lo[0])) & (unit <= np.round(law.hi[-1])))
+        low, high = self._bounds()
+        # The law stops short of the extremes that were seen, which are a few rows' own: leave room for them.
+        room = max((law.hi[-1] - law.lo[0]) / 2, 1.0)
+        ok = np.ones(len(values), bool) if low is None else values >= low
+        ok &= unit >= np.round(law.lo[0]) - room if low is None else ok
+        ok &= unit <= np.round(law.hi[-1]) + room if high is None else values <= high
+        return np.asarray(ok)
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         json, arrays = self._codec.law.to_state()

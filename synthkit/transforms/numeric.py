@@ -176,7 +176,16 @@ class NumericTransformer(ColumnTransformer):
 
     def contains(self, values: Array) -> Array:
         x = self._relative(values).astype(np.float64)
-        ok = (x >= self.law.lo[0] - self.law.step / 2) & (x <= self.law.hi[-1] + self.law.step / 2)
+        low, high = self.law.lo[0], self.law.hi[-1]
+        # The law stops short of the extremes that were seen, which are a few rows' own: leave room for them.
+        room = (high - low) / 2
+        positive, negative = low >= 0 and not self.base, high <= 0 and not self.base
+        low, high = low - room, high + room
+        low, high = max(low, 0.0) if positive else low, min(high, 0.0) if negative else high
+        base = self.base or 0
+        low = low if self.kind.low is None else self.kind.low - base
+        high = high if self.kind.high is None else self.kind.high - base
+        ok = (x >= low - self.law.step / 2) & (x <= high + self.law.step / 2)
         if self.kind.integer:
             ok &= x == np.round(x)
         return ok
