@@ -54,7 +54,7 @@ class Autoregressive(ModelSpec):
     harmonics: int = param(64, Interval(int, 1, 512), "of the series that such a band is written in")
     dropout: float = param(0.4, Interval(float, 0, 0.9), "dropout of hidden units")
     natural: float = param(0.6, Interval(float, 0, 1), "share of training steps in the table's own order")
-    lr: float = param(3e-3, Interval(float, 0, 1, closed="right"), "peak learning rate of AdamW")
+    lr: float = param(3e-3, Interval(float, 0, 1, closed="right"), "peak learning rate of AdamW, from 16,000 rows on")
     weight_decay: float = param(1e-2, Interval(float, 0, 10), "decoupled weight decay of matrices")
     batch_size: int = param(512, Interval(int, 1, 1 << 20), "rows per step")
     epochs: float = param(25.0, Interval(float, 0, 1e6), "passes over the rows that the schedule plans")
@@ -76,10 +76,11 @@ class Autoregressive(ModelSpec):
         return Recipe(
             steps=steps,
             batch_size=self.batch_size,
-            lr=self.lr,
+            # Few rows are overfitted within some dozen steps at the full rate, before the heads have become smooth.
+            lr=self.lr * float(np.clip(np.sqrt(rows / 16_000), 0.3, 1.0)),
             weight_decay=self.weight_decay,
             ema=self.ema,
-            every=int(np.clip(steps // 30, 10, 40)),
+            every=int(np.clip(steps // 25, 10, 50)),
             patience=self.patience,
         )
 
@@ -232,7 +233,7 @@ class AutoregressiveModel(Model):
 
     def features(self, tokens: Tensor, known: Tensor, offsets: Tensor) -> Tensor:
         """Input features ``(B, N, F)``; an unknown node is all zeros."""
-        x = self.table[tokens + self.base]
+        x = F.embedding(tokens + self.base, self.table)
         if self.exact:
             which = [self.fine.index(i) for i in self.exact]
             x[:, self.exact] = self.exact_features(self.exact, tokens[:, self.exact], offsets[:, which])
@@ -246,7 +247,7 @@ class AutoregressiveModel(Model):
     def exact_features(self, nodes: list[int], tokens: Tensor, offsets: Tensor) -> Tensor:
         """Features ``(B, n, F)`` of numbers at their own place in the law rather than at their cell's middle."""
         half = self.spec.features // 2
-        x = self.table[tokens + self.base[nodes]]
+        x = F.embedding(tokens + self.base[nodes], self.table)
         code = torch.minimum(tokens, self.sizes[nodes] - 1) + self.first_edge[nodes]
         low, high = self.edges[code], self.edges[code + 1]
         fine = places(low + offsets.clamp(min=0) * (high - low), half)

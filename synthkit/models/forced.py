@@ -74,7 +74,7 @@ class Forced:
         places = model.places(self.tokens, model.spread(self.offsets)).T[bands.source]
         open_ = self.reads[bands.targets].gather(1, bands.source)[:, :, None] | self.done.T[bands.source]
         numeric = (self.known & (self.tokens < model.sizes)).T[bands.source]
-        return bands.weights(self.h[bands.targets], places, open_ & numeric)
+        return bands.weights(_pick(self.h, bands.targets), places, open_ & numeric)
 
     def answers(self) -> Iterator[tuple[int, list[int], Tensor, Tensor]]:
         """Per bucket of nodes: its number, the nodes, their logits ``(n, B, size)`` and goals ``(n, B)``."""
@@ -82,11 +82,11 @@ class Forced:
         bands = self._bands() if model.bands else None
         some_there = bool(self.there.any())
         for k, bucket in enumerate(model.buckets):
-            logits = torch.baddbmm(model.head_bias[k], h[bucket], model.head_weights(k))
+            logits = torch.baddbmm(model.head_bias[k], _pick(h, bucket), model.head_weights(k))
             inside = [r for r, i in enumerate(bucket) if i in model.bands.row]
             if bands is not None and inside:
                 rows = [model.bands.row[bucket[r]] for r in inside]
-                lean = torch.bmm(bands[rows], model.get_buffer(f"band{k}")[inside])
+                lean = torch.bmm(_pick(bands, rows), model.get_buffer(f"band{k}")[inside])
                 every = len(inside) == len(bucket)
                 logits = logits + lean if every else logits.index_add(0, torch.tensor(inside, device=h.device), lean)
             if some_there or any(i in self.closed for i in bucket):
@@ -123,9 +123,16 @@ class Forced:
     def _fine_logits(self) -> Tensor:
         """Logits of the offset's sub-cell ``(n_fine, B, subcells)``, given the code."""
         model = self.model
-        code = model.table[self.tokens[:, model.fine].T + model.base[model.fine][:, None]]
-        hidden = F.relu(self.h[model.fine] + torch.bmm(code, model.fine_code))
+        code = F.embedding(self.tokens[:, model.fine].T + model.base[model.fine][:, None], model.table)
+        hidden = F.relu(_pick(self.h, model.fine) + torch.bmm(code, model.fine_code))
         return torch.baddbmm(model.fine_bias, hidden, model.fine_head)
+
+
+def _pick(x: Tensor, nodes: list[int]) -> Tensor:
+    """``x[nodes]``, with a backward pass that is several times faster; a view where the nodes are adjacent."""
+    if nodes == list(range(nodes[0], nodes[0] + len(nodes))):
+        return x[nodes[0] : nodes[0] + len(nodes)]
+    return x.index_select(0, torch.tensor(nodes, device=x.device))
 
 
 @torch.no_grad()
