@@ -287,10 +287,12 @@ def learns_law(case: ModelCase) -> None:
 def conditions_filter(case: ModelCase) -> None:
     """Conditioning is filtering: completions given an entry are the unconditional draws that have it."""
     if case.lawful.tags.conditional:
-        _against(case, case.frequency(case.law.layout.empty(40_000)))
+        # A learnt model draws the two sides by different nets, each of which may miss a little.
+        near = 1.5 * _NEAR if case.lawful.tags.trains else _NEAR
+        _against(case, case.frequency(case.law.layout.empty(40_000)), near)
 
 
-def _against(case: ModelCase, probability: Tensor) -> None:
+def _against(case: ModelCase, probability: Tensor, near: float = _NEAR) -> None:
     """Completions of every single known cell of the tiny law, against a brute-force sum over its states."""
     law = DiscreteLaw(case.law.layout, case.law.states, probability)
     for slots, values in (((0,), (0,)), ((0,), (2,)), ((3,), (1,)), ((1,), (1,)), ((1, 2), (0, 1)), ((0, 3), (2, 0))):
@@ -298,7 +300,7 @@ def _against(case: ModelCase, probability: Tensor) -> None:
         for slot, value in zip(slots, values, strict=True):
             partial.cat[:, slot], partial.cat_known[:, slot] = value, True
         off = (law.given(partial.take(slice(0, 1)))[0] - case.frequency(partial)).abs().sum() / 2
-        assert off < _NEAR, f"given codes {values} in {slots}, draws are {float(off):.3f} off the conditional law"
+        assert off < near, f"given codes {values} in {slots}, draws are {float(off):.3f} off the conditional law"
 
 
 def allowed_weights(case: ModelCase) -> None:
