@@ -147,7 +147,7 @@ def test_decimals_that_come_with_a_later_piece():
 def test_what_an_empty_cell_means():
     table = tiny_table()
     encoder = TableEncoder().fit(table)
-    gap, at = table["n"].isna().to_numpy(), encoder._place["n"]
+    gap, at = table["n"].isna().to_numpy().copy(), encoder._place["n"]
     null, code = (encoder.layout_.slot[at[part]] for part in ("null", "code"))
     for missing, flag_known, flag in (("state", True, 1), ("free", False, 0), ("fill", True, 0)):
         data = encoder.encode(table, missing)

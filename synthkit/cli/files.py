@@ -60,14 +60,16 @@ def read_table(path: str | Path, schema: Schema | None = None) -> pd.DataFrame:
 
 def _read_csv(path: str | Path, schema: Schema | None) -> pd.DataFrame:
     texts = [] if schema is None else [str(name) for name, kind in schema.columns.items() if _holds_text(kind)]
-    table: pd.DataFrame = pd.read_csv(
-        path,
-        keep_default_na=False,
-        na_values=_EMPTY,
-        low_memory=False,
-        **_EXACT,
-        dtype=dict.fromkeys(texts, str),
-    )
+    with open(path, "rb") as file:  # ours, so that Ctrl-C while reading leaves it closed
+        table: pd.DataFrame = pd.read_csv(
+            file,
+            compression="gzip" if str(path).lower().endswith(".gz") else None,
+            keep_default_na=False,
+            na_values=_EMPTY,
+            low_memory=False,
+            **_EXACT,
+            dtype=dict.fromkeys(texts, str),
+        )
     for name in table.columns:
         if name not in texts and pd.api.types.infer_dtype(table[name]) == "string":
             table[name] = _typed(table[name])
