@@ -253,9 +253,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         name = self.schema_.weight
         if name is None:
             return None
-        # A copy: pandas 3 hands out read-only views.
         if not pd.api.types.is_numeric_dtype(table[name].dtype) or pd.api.types.is_bool_dtype(table[name].dtype):
             raise SchemaError(f"column {name!r}: weights must be numbers; convert it, or name another weight column.")
+        # A copy: pandas 3 hands out read-only views.
         weight = np.array(table[name].to_numpy(dtype=float, na_value=np.nan))
         if not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
             raise SchemaError(f"column {name!r}: weights must be finite, >= 0, and not all 0.")

@@ -10,6 +10,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
+    """Two threads on two busy cores wait for each other longer than these small fits take."""
     torch.set_num_threads(1)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from benchmarks.datasets import load, read_synthetic
 from benchmarks.peers import SequentialCart
@@ -20,15 +18,6 @@ from synthkit.errors import ParamError
 
 FIGURES = ("shape", "pair", "pair_own_bins", "auc_holdout", "auc_train", "tstr", "trtr", "dcr", "mia", "copies")
 SHIPPED = ("breast_cancer", "wine", "digits", "diabetes")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Two threads on two busy cores wait for each other longer than these small jobs take."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # -------------------------------------------------------------------- data

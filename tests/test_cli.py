@@ -9,13 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from synthkit import Schema, TabularSynthesizer, between, notnull
 from synthkit.cli import main, parse_where, read_table, write_table
@@ -23,15 +21,6 @@ from synthkit.errors import ConditionError, ParamError
 from synthkit.schema import Categorical, Numeric
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Two threads on two busy cores wait for each other longer than these small fits take."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def people(rows: int = 240) -> pd.DataFrame:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
@@ -16,15 +15,6 @@ from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics import copy_rate, dcr_share, detection_auc, kinds_of, mia_auc, pair_error, shape_error, tstr
 
 Table = pd.DataFrame
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Two threads on two busy cores wait for each other longer than boosting so few rows takes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def draw(rows: int, seed: int) -> Table:

@@ -38,7 +38,7 @@ class Marginals(Model):
         return out
 
     def complete(self, partial, allowed=None):
-        raise NotImplementedError
+        raise AssertionError("a trainer draws nothing")
 
     def law(self, slot: int) -> torch.Tensor:
         return self.logits[slot][0].detach().softmax(0)

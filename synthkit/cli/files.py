@@ -52,6 +52,7 @@ def read_table(path: str | Path, schema: Schema | None = None) -> pd.DataFrame:
         raise ParamError("Parquet files need pyarrow; install synthkit[parquet].") from error
     except pd.errors.EmptyDataError as error:
         raise ParamError(f"the file {str(path)!r} is empty.") from error
+    # NotImplementedError: how pyarrow refuses a Parquet file of types that it cannot turn into columns.
     except (ValueError, OSError, EOFError, NotImplementedError, zlib.error) as error:
         if "Calling read(nbytes) on source failed" in str(error):  # how pandas words Ctrl-C
             raise KeyboardInterrupt from error

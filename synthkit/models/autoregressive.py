@@ -1,12 +1,13 @@
 """Any-order masked autoregression over the columns of a row: the default model.
 
-p(row) is a product of conditionals, one small net per coded field (a *node*). A net reads fixed features of the fields
-that come earlier in an order, and returns one softmax over {codes, null} and one over sub-cells of the code's offset.
+p(row) is a product of conditionals, one small net per coded field (a *node*). A net reads the input vectors of
+the fields that come earlier in an order, and returns one softmax over {codes, null, copies} and one over sub-cells of
+the code's offset.
 The order is: what is known first, then the rest in the table's order; training draws such orders, so every
 conditional that a caller can ask for has been learnt (order-agnostic training after Uria, Murray and Larochelle,
 "A Deep and Tractable Density Estimator", ICML 2014; all nets in one product after Germain et al., "MADE", ICML 2015).
 
-The nets share no weight and read fixed features, so each is stopped at its own best validation loss.
+The nets share their input vectors only, so each is stopped at its own best validation loss.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ class AutoregressiveModel(Model):
 
     @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
-        """Closed-form start: marginal laws in the heads' biases, places of codes in the fixed features."""
+        """Closed-form start: marginal laws in the heads' biases, places of codes in the input vectors."""
         tokens, known, offsets = self.read(data)
         generator = torch.Generator().manual_seed(0)
         w = torch.ones(len(data)) if weight is None else weight.cpu().float() / float(weight.mean())
@@ -240,7 +241,7 @@ class AutoregressiveModel(Model):
         return x * known[..., None]
 
     def codes_of(self, i: int) -> Tensor:
-        """Fixed features of node i's tokens, ``(tokens, F)``."""
+        """Input vectors of node i's tokens, ``(tokens, F)``."""
         first = int(self.base[i])
         return self.table[first : first + self.tokens[i]]
 
@@ -248,9 +249,7 @@ class AutoregressiveModel(Model):
         """Features ``(B, n, F)`` of numbers at their own place in the law rather than at their cell's middle."""
         half = self.spec.features // 2
         x = F.embedding(tokens + self.base[nodes], self.table)
-        code = torch.minimum(tokens, self.sizes[nodes] - 1) + self.first_edge[nodes]
-        low, high = self.edges[code], self.edges[code + 1]
-        fine = places(low + offsets.clamp(min=0) * (high - low), half)
+        fine = places(self.places(tokens, offsets, nodes), half)
         return torch.cat([torch.where((offsets >= 0)[..., None], fine, x[..., :half]), x[..., half:]], -1)
 
     # ---------------------------------------------------------------- the nets

@@ -1,4 +1,4 @@
-"""Blocks of nets: fixed features of codes, smooth heads, and one small net per column, batched over columns."""
+"""Blocks of nets: input vectors of codes at the start, smooth heads, and one small net per column, batched over columns."""
 
 from __future__ import annotations
 
@@ -68,11 +68,10 @@ def places(u: Tensor, n: int) -> Tensor:
 
 
 def code_features(node: Node, middle: Tensor, own: Tensor, width: int, generator: torch.Generator) -> Tensor:
-    """Fixed input features of a node's tokens, ``(tokens, width)``.
+    """Input vectors of a node's tokens before training, ``(tokens, width)``.
 
     Few codes: one-hot. Many unordered codes: random directions. Ordered codes: half smooth functions of the code's
-    place in the law, half random directions of length ``own`` ``(size,)``, so that spikes stand out. Fixed features
-    leave every net independent of the others, and each can stop training at its own best moment.
+    place in the law, half random directions of length ``own`` ``(size,)``, so that spikes stand out.
     """
     rows = node.tokens
     if rows <= width:

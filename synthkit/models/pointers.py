@@ -89,6 +89,7 @@ class Pointers(nn.Module):
         open_ = (open_ | given.T[self.source]) & self.real[:, :, None] & ~from_.isnan()
         mine = numbers[rows][:, None]
         step = self.scales.step[rows][:, :, None]
+        # An offset is a float32: without a grid, a number comes back to about seven digits.
         same = (from_ - mine).abs() <= torch.where(step > 0, step / 4, 1e-6 * mine.abs())
         light = self.scales.light[rows].gather(1, codes[:, self.targets].T.clamp(max=self.scales.light.shape[1] - 1))
         match = same & open_ & light[:, None]

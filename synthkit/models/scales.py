@@ -115,12 +115,6 @@ class Scales(nn.Module):
         size = edge.gather(1, code + 1) - start
         return code, torch.where(size > 0, (at - start) / size, 0.5).clamp(0, 1)
 
-    def near(self, x: Tensor, y: Tensor, pick: slice = slice(None)) -> Tensor:
-        """Is it the same number, on the grid of the laws ``pick``?"""
-        step = self._column("step", pick, 0)
-        # An offset is a float32: without a grid, a number comes back to about seven digits.
-        return (x - y).abs() <= torch.where(step > 0, step / 4, 1e-6 * x.abs())
-
     def _column(self, name: str, pick: slice, k: int) -> Tensor:
         return self.get_buffer(name)[pick, k : k + 1]
 

@@ -86,6 +86,5 @@ class EqualCounts:
 
 def _heavy(column: Floats) -> NDArray[np.bool_]:
     """Cells whose value takes a good share of the column; they are never counted as copies."""
-    distinct, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
-    del distinct
+    _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
     return np.asarray((counts >= max(_HEAVY * len(column), 2))[inverse])
