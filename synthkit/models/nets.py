@@ -1,4 +1,4 @@
-"""Blocks of nets: input vectors of codes at the start, smooth heads, and one small net per column, batched over columns."""
+"""Blocks of nets: input vectors of codes at the start, smooth heads, one small net per column, batched over columns."""
 
 from __future__ import annotations
 
