@@ -4,11 +4,24 @@ from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.base import Model, ModelSpec, ModelTags
 from synthkit.models.copula import GaussianCopula
 from synthkit.models.independent import IndependentMarginals
+from synthkit.models.resampling import Joint
+from synthkit.models.trees import SequentialTrees
 
-__all__ = ["MODELS", "Autoregressive", "GaussianCopula", "IndependentMarginals", "Model", "ModelSpec", "ModelTags"]
+__all__ = [
+    "MODELS",
+    "Autoregressive",
+    "GaussianCopula",
+    "IndependentMarginals",
+    "Joint",
+    "Model",
+    "ModelSpec",
+    "ModelTags",
+    "SequentialTrees",
+]
 
 MODELS: dict[str, type[ModelSpec]] = {
     "autoregressive": Autoregressive,
     "copula": GaussianCopula,
     "independent": IndependentMarginals,
+    "trees": SequentialTrees,
 }

@@ -6,7 +6,7 @@ all tokens (one fused gather and sum); numbers that are read at full resolution,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.base import draw_codes
+from synthkit.models.resampling import Joint, alike, draw_jointly
 
 if TYPE_CHECKING:
     from synthkit.models.autoregressive import AutoregressiveModel
@@ -31,7 +32,11 @@ class Ancestral:
     """One call of ``complete``: what all its blocks of rows share.
 
     The order is: nodes with a condition (a rule, or "not null"), then the rest in the table's order, so that every
-    condition is met by construction and the later nodes follow it.
+    condition is met by construction and the later nodes follow it. Two or more conditioned nodes are drawn jointly,
+    where all rows ask the same (:mod:`synthkit.models.resampling`).
+
+    Attributes:
+        joint: how that went, block by block.
     """
 
     def __init__(self, model: AutoregressiveModel, partial: Encoded, rules: Mapping[int, Allowed]) -> None:
@@ -40,6 +45,8 @@ class Ancestral:
         there = model.present(partial, model.read(partial)[1]).any(0).tolist()
         free = [model.nodes[i].field not in rules and not there[i] for i in range(model.n_nodes)]
         self.order = sorted(range(model.n_nodes), key=lambda i: (free[i], i))
+        self.conditioned = [i for i in self.order if not free[i]]
+        self.joint: list[Joint] = []
         self._plan(len(partial))
 
     def _plan(self, rows: int) -> None:
@@ -68,8 +75,22 @@ class Ancestral:
 
     def draw(self) -> Encoded:
         """Every applicable entry known, the given ones unchanged bit for bit."""
-        starts = range(0, max(len(self.partial), 1), _BLOCK)
-        return Encoded.concat([_Block(self, self.partial.take(slice(a, a + _BLOCK))).draw() for a in starts])
+        parts = [self.partial.take(slice(a, a + _BLOCK)) for a in range(0, max(len(self.partial), 1), _BLOCK)]
+        if len(self.conditioned) > 1 and len(self.partial) and alike(self.partial):
+            parts = [self._condition(part) for part in parts]
+        return Encoded.concat([_Block(self, part).draw() for part in parts])
+
+    def _condition(self, partial: Encoded) -> Encoded:
+        """The same rows with the conditioned nodes drawn from their joint law."""
+
+        def propose(size: int) -> tuple[Encoded, Tensor]:
+            block = _Block(self, partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device)))
+            block.log_weight = torch.zeros(size, device=partial.cat.device)
+            return block.draw(self.conditioned), block.log_weight
+
+        drawn, joint = draw_jointly(propose, len(partial))
+        self.joint.append(joint)
+        return drawn
 
 
 class _Block:
@@ -88,6 +109,7 @@ class _Block:
             else None
         )
         self.rows, self.device = len(self.tokens), self.tokens.device
+        self.log_weight: Tensor | None = None  # of each row, where conditions are weighed
         # Places in their laws of the numbers known so far, for bands.
         self.places = torch.zeros(self.tokens.shape, device=self.device)
         self.numeric = torch.zeros_like(self.known)
@@ -105,8 +127,9 @@ class _Block:
             if given[i]:
                 self._publish(i)
 
-    def draw(self) -> Encoded:
-        for i in self.plan.order:
+    def draw(self, nodes: Sequence[int] | None = None) -> Encoded:
+        """Draw ``nodes`` (all of them by default) in this order."""
+        for i in self.plan.order if nodes is None else nodes:
             applies = self._applies(i)
             q = self.model.fine.index(i) if i in self.model.fine else None
             self._draw_node(i, q, ~self.known[:, i] & applies)
@@ -199,7 +222,8 @@ class _Block:
         """Codes of a linked node; where the draw is a copy, the source's number is entered at its own place."""
         model = self.model
         code, offset, open_ = model.pointers.open(i, self.numbers[pick], rule)  # type: ignore[index]
-        drawn = self._codes(i, top, pick, rule, uniform, open_)
+        there = open_ if rule is None else model.pointers.open(i, self.numbers[pick], None)[2]  # type: ignore[index]
+        drawn = self._codes(i, top, pick, rule, uniform, (open_, there))
         copy = (drawn - model.tokens[i]).clamp(min=0)[:, None]
         copied = drawn >= model.tokens[i]
         drawn = torch.where(copied, code.gather(1, copy).squeeze(1), drawn)
@@ -225,27 +249,34 @@ class _Block:
         pick: Tensor | slice,
         rule: Allowed | None,
         uniform: Tensor,
-        open_: Tensor | None = None,
+        copies: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
+        """Draw codes of node i; ``copies``: the sources that may be copied, and those that are known at all."""
         k, r = self.model.place[i]
         size, tokens = self.model.nodes[i].size, self.model.tokens[i]
         present = self.present[pick, i]
         logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.outputs[i]]
         if i in self.model.bands.row:
             logits = self._lean(i, top, pick, logits)
+        if copies is not None:
+            logits[:, tokens:] = logits[:, tokens:].masked_fill(~copies[1], -torch.inf)
+        free = logits.logsumexp(1) if self.log_weight is not None else None
         if self.model.nodes[i].null is not None:
             if rule is not None:
                 logits[:, size:tokens] = -torch.inf
             elif bool(present.any()):
                 logits[:, size:tokens] = logits[:, size:tokens].masked_fill(present[:, None], -torch.inf)
-        if open_ is not None:
-            logits[:, tokens:] = logits[:, tokens:].masked_fill(~open_, -torch.inf)
         if rule is not None:
             logits[:, :size] = logits[:, :size] + rule.weights.to(logits).log()
-            if not bool(torch.isfinite(logits).any(1).all()):
-                raise ConditionError(
-                    f"Model.complete: argument 'allowed' leaves nothing for field {self.model.nodes[i].field}."
-                )
+            if copies is not None:
+                logits[:, tokens:] = logits[:, tokens:].masked_fill(~copies[0], -torch.inf)
+        if free is not None and self.log_weight is not None:
+            self.log_weight[pick] += logits.logsumexp(1) - free
+            logits[:, 0] = torch.where(torch.isfinite(logits).any(1), logits[:, 0], 0.0)  # of no weight: any code
+        elif rule is not None and not bool(torch.isfinite(logits).any(1).all()):
+            raise ConditionError(
+                f"Model.complete: argument 'allowed' leaves nothing for field {self.model.nodes[i].field}."
+            )
         return draw_codes(logits, uniform)
 
     def _lean(self, i: int, top: Tensor, pick: Tensor | slice, logits: Tensor) -> Tensor:

@@ -127,6 +127,7 @@ class AutoregressiveModel(Model):
         self.bands = Bands(nodes, h, spec.bands, spec.harmonics)
         self._index()
         self._parameters_of_nets(total, n, h)
+        self.register_load_state_dict_post_hook(_shape_heads)  # type: ignore[no-untyped-call]
 
     def _index(self) -> None:
         """Where each node's entries lie in ``Encoded``."""
@@ -155,9 +156,9 @@ class AutoregressiveModel(Model):
             for r, i in enumerate(bucket):
                 bias[r, 0, : self.outputs[i]] = 0.0
             self.head_bias.append(nn.Parameter(bias))
-            self.register_buffer(f"basis{k}", torch.zeros(len(bucket), spec.smooth, size))
-            self.register_buffer(f"band{k}", torch.zeros(len(bucket), 2 * spec.harmonics, size))
-            self.register_buffer(f"own{k}", torch.ones(len(bucket), 1, size))
+            for part, rows, fill in (("basis", spec.smooth, 0.0), ("band", 2 * spec.harmonics, 0.0), ("own", 1, 1.0)):
+                buffer = torch.full((len(bucket), rows, size), fill)
+                self.register_buffer(f"{part}{k}", buffer, persistent=False)  # they follow from ``edges``
         if self.fine:
             m = len(self.fine)
             self.fine_code = nn.Parameter(torch.randn(m, spec.features, h) * 0.02)
@@ -183,21 +184,34 @@ class AutoregressiveModel(Model):
             edge = torch.cat([torch.zeros(1), mass.cumsum(0).float()])
             start = int(self.base[i]) + i
             self.edges[start : start + node.size + 1] = edge
-            middle = (edge[1:] + edge[:-1]) / 2
-            # A code of few rows leans on its neighbours; a spike stands by itself.
-            own = (mass.float() * self.spec.spikiness).clamp(0.05, 1.0) if node.ordered else torch.ones(node.size)
             first = int(self.base[i])
-            features = code_features(node, middle, own, self.spec.features, generator)
+            features = code_features(node, *self._cells(i), self.spec.features, generator)
             self.table[first : first + self.tokens[i]] = features
-            if i in self.bands.row:
-                self.get_buffer(f"band{k}")[r, :, : node.size] = self.bands.basis(middle.to(self.table.device))
-            if node.ordered and self.spec.smooth:
-                self.get_buffer(f"basis{k}")[r, :, : node.size] = places(middle, self.spec.smooth).T
-                self.get_buffer(f"own{k}")[r, 0, : node.size] = own
-
+        self._shape_heads()
         if self.bands:
             at = self.places(tokens, self.spread(offsets))
             self.bands.choose(at, known & (tokens < self.sizes))
+
+    def _cells(self, i: int) -> tuple[Tensor, Tensor]:
+        """Middles in the law of node i's codes, and how far each may leave its neighbours, ``(size,)`` each."""
+        node, start = self.nodes[i], int(self.base[i]) + i
+        edge = self.edges[start : start + node.size + 1]
+        # A code of few rows leans on its neighbours; a spike stands by itself.
+        own = (edge.diff() * self.spec.spikiness).clamp(0.05, 1.0) if node.ordered else torch.ones_like(edge[1:])
+        return (edge[1:] + edge[:-1]) / 2, own
+
+    @torch.no_grad()
+    def _shape_heads(self) -> None:
+        """The smooth directions of the ordered heads, from where their cells lie."""
+        for i, node in enumerate(self.nodes):
+            if not node.ordered:
+                continue
+            (middle, own), (k, r) = self._cells(i), self.place[i]
+            if i in self.bands.row:
+                self.get_buffer(f"band{k}")[r, :, : node.size] = self.bands.basis(middle)
+            if self.spec.smooth:
+                self.get_buffer(f"basis{k}")[r, :, : node.size] = places(middle, self.spec.smooth).T
+                self.get_buffer(f"own{k}")[r, 0, : node.size] = own
 
     # ---------------------------------------------------------------- reading and features
     def read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
@@ -327,4 +341,11 @@ class AutoregressiveModel(Model):
 
     @torch.no_grad()
     def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
-        return Ancestral(self, partial, check_allowed(allowed, self.layout)).draw()
+        plan = Ancestral(self, partial, check_allowed(allowed, self.layout))
+        done = plan.draw()
+        self.joint = plan.joint
+        return done
+
+
+def _shape_heads(model: AutoregressiveModel, _: object) -> None:
+    model._shape_heads()

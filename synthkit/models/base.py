@@ -7,7 +7,7 @@ To add a model, write a ``ModelSpec`` (the recipe) and a ``Model`` (the fitted t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded, Layout
+from synthkit.models.resampling import Joint
 from synthkit.params import Params
 
 __all__ = ["Model", "ModelSpec", "ModelTags", "Phase", "Recipe", "Stage", "check_allowed", "draw_codes"]
@@ -90,6 +91,7 @@ class Model(nn.Module, ABC):
     """
 
     layout: Layout
+    joint: Sequence[Joint] = ()  # how the last ``complete`` under several conditions went
     tags: ClassVar[ModelTags] = ModelTags()
     stages: ClassVar[tuple[Stage, ...]] = (Stage(),)
 

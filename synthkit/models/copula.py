@@ -19,6 +19,7 @@ from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, ModelTags, check_allowed, draw_codes
 from synthkit.models.independent import uniform_offsets
 from synthkit.models.nets import nodes_of
+from synthkit.models.resampling import alike, draw_jointly
 from synthkit.params import Interval, param
 
 __all__ = ["GaussianCopula", "GaussianCopulaModel"]
@@ -116,23 +117,47 @@ class GaussianCopulaModel(Model):
     @torch.no_grad()
     def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
         rules = check_allowed(allowed, self.layout)
-        tokens, known = self._tokens(partial)
-        z = self._scores(tokens, known).double()
-        num, cat = partial.num.clone(), partial.cat.clone()
-        num_known, cat_known = partial.num_known.clone(), partial.cat_known.clone()
-        order = sorted(range(len(self.nodes)), key=lambda i: (self.nodes[i].field not in rules, i))
-        given = known.clone()
-        for i in order:
-            mean, spread = self._conditional(i, z, given)
-            self._place(i, mean, spread, z, given, rules, (cat, cat_known))
-        draft = Encoded(num, cat, num_known, cat_known)
+        conditioned = self._conditioned(partial, rules)
+        self.joint = []
+        if len(conditioned) > 1 and len(partial) and alike(partial):
+
+            def propose(size: int) -> tuple[Encoded, Tensor]:
+                rows = partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device))
+                return self._codes(rows, rules, conditioned)
+
+            partial, joint = draw_jointly(propose, len(partial))
+            self.joint = [joint]
+        rest = [i for i in range(len(self.nodes)) if i not in conditioned]
+        draft = self._codes(partial, rules, conditioned + rest)[0]
+        num, num_known = draft.num, draft.num_known
         open_num, _ = self.layout.applies(draft)
         for i in self.layout.num:
             slot = self.layout.slot[i]
             rows = (open_num[:, slot] & ~num_known[:, slot]).nonzero().squeeze(1)
             num[rows, slot] = uniform_offsets(self.layout, i, draft, rows, rules)
             num_known[rows, slot] = True
-        return Encoded(num, cat, num_known, cat_known)
+        return draft
+
+    def _conditioned(self, partial: Encoded, rules: Mapping[int, Allowed]) -> list[int]:
+        """Nodes with a rule, and those of which only this is known, that they are not null."""
+        known, slot = self._tokens(partial)[1], self.layout.slot
+        out = []
+        for i, node in enumerate(self.nodes):
+            present = node.null is not None and bool((partial.cat_known[:, slot[node.null]] & ~known[:, i]).any())
+            if node.field in rules or present:
+                out.append(i)
+        return out
+
+    def _codes(self, partial: Encoded, rules: Mapping[int, Allowed], nodes: list[int]) -> tuple[Encoded, Tensor]:
+        """The rows with the codes of ``nodes`` drawn in this order, and the log-weight of their conditions."""
+        tokens, known = self._tokens(partial)
+        z, given = self._scores(tokens, known).double(), known.clone()
+        cat, cat_known = partial.cat.clone(), partial.cat_known.clone()
+        log_weight = torch.zeros(len(partial), dtype=torch.float64, device=cat.device)
+        for i in nodes:
+            mean, spread = self._conditional(i, z, given)
+            self._place(i, mean, spread, z, given, rules, (cat, cat_known, log_weight))
+        return Encoded(partial.num.clone(), cat, partial.num_known.clone(), cat_known), log_weight
 
     def _conditional(self, i: int, z: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation of score i given the scores drawn so far, rows grouped by what is given."""
@@ -159,11 +184,11 @@ class GaussianCopulaModel(Model):
         z: Tensor,
         given: Tensor,
         rules: Mapping[int, Allowed],
-        codes: tuple[Tensor, Tensor],
+        out: tuple[Tensor, Tensor, Tensor],
     ) -> None:
-        """Draw node i in the rows where it is hidden, and write its codes and its score."""
+        """Draw node i in the rows where it is hidden; write its codes and its score, and add to the rows' weight."""
         node, slot = self.nodes[i], self.layout.slot
-        cat, cat_known = codes
+        cat, cat_known, log_weight = out
         rows = (~given[:, i]).nonzero().squeeze(1)
         cuts = _normal_quantile(getattr(self, f"edges{i}").double())
         below = torch.special.ndtr((cuts[None, :] - mean[rows, None]) / spread[rows, None])
@@ -174,6 +199,7 @@ class GaussianCopulaModel(Model):
             law[:, node.size] = law[:, node.size].masked_fill(ban, -torch.inf)
         if node.field in rules:
             law[:, : node.size] = law[:, : node.size] + rules[node.field].weights.to(law).log()
+        log_weight[rows] += law.logsumexp(1)
         token = draw_codes(law) if len(rows) else rows
         null = (token == node.size) & (node.null is not None)
         if node.null is not None:

@@ -19,7 +19,7 @@ from synthkit.conditions import Compiled, compile_where
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError, SynthkitWarning
 from synthkit.layout import Encoded
-from synthkit.models import MODELS, Model, ModelSpec
+from synthkit.models import MODELS, Joint, Model, ModelSpec
 from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device, seeded
@@ -49,7 +49,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         schema_, encoder_, model_: what was learnt; choice_: which model, and why, in a sentence;
-        n_steps_: training steps; history_: the log; seed_: the random state in use.
+        n_steps_: training steps; history_: the log; seed_: the random state in use;
+        joint_: how the last draw under several set-valued conditions went (``synthkit.models.Joint``), or None.
 
     Example:
         >>> from synthkit import TabularSynthesizer
@@ -210,12 +211,14 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def _draw(self, compiled: Compiled, rows: int, seed: int) -> pd.DataFrame:
         # Blocks are drawn apart, but decoded together: keys must be unique over the whole table.
-        parts = []
+        parts, joint = [], list[Joint]()
         for k, start in enumerate(range(0, max(rows, 1), _BLOCK)):
             at = slice(start, min(start + _BLOCK, rows))
             with seeded(entropy(seed, k), self._device()):
                 done = self.model_.complete(compiled.partial.take(at).to(self._device()), compiled.allowed or None)
             parts.append(done.to("cpu"))
+            joint += self.model_.joint
+        self.joint_ = Joint.sum(joint)
         table = self.encoder_.decode(Encoded.concat(parts), seed=seed)
         return compiled.touch(table, slice(0, rows))
 

@@ -315,6 +315,20 @@ def allowed_weights(case: ModelCase) -> None:
     assert (got - expected).abs().sum() / 2 < _NEAR, "the weights of a condition are not honoured"
 
 
+def together(case: ModelCase) -> None:
+    """Two set-valued conditions, and "not null", are met jointly: a law cut column after column would be biased."""
+    law = case.law
+    first, last = torch.tensor([0.1, 0.5, 1.0]), torch.tensor([0.1, 1.0])
+    free = case.frequency(law.layout.empty(40_000))
+    factor = first.double()[law.states.cat[:, 0].long()] * last.double()[law.states.cat[:, 3].long()]
+    factor = factor * (law.states.cat[:, 1] == 0)
+    partial = law.layout.empty(6000)
+    partial.cat_known[:, 1] = True
+    got = case.frequency(partial, {0: Allowed.codes(first), 3: Allowed.codes(last)})
+    expected = free * factor / (free * factor).sum()
+    assert (got - expected).abs().sum() / 2 < _NEAR, "two conditions are not met jointly"
+
+
 def two_rules(case: ModelCase) -> None:
     """Two set-valued conditions and a known cell all hold in every row; offsets stay inside their interval."""
     model, layout = case.tiny, case.tiny.layout
@@ -358,6 +372,7 @@ MODEL_CHECKS: tuple[Callable[[ModelCase], None], ...] = (
     learns_law,
     conditions_filter,
     allowed_weights,
+    together,
     two_rules,
     honest_tags,
 )

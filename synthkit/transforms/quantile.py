@@ -5,8 +5,6 @@ A law is a list of *pieces*, ordered by value and by cumulative mass u in [0, 1]
 generalised Pareto law beyond the outermost mean. No piece stores the value of fewer than ``min_count`` rows. *Cells*
 partition u: a big atom (a spike) is a cell of its own, the rest is shared out in cells of about equal mass. A value is
 then a code (its cell) and an offset (where u lies inside the cell): offsets are uniform on [0, 1] by construction.
-
-Tail fit: probability-weighted moments, Hosking and Wallis, Technometrics 29 (1987), 339-349.
 """
 
 from __future__ import annotations
@@ -16,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from synthkit.transforms.tails import gpd_cdf, gpd_quantile, tail_law
 
 __all__ = ["QuantileLaw"]
 
@@ -235,19 +235,19 @@ class QuantileLaw:
     def _tail_value(self, fraction: Floats, side: int) -> Floats:
         shape, scale = self.tail[side]
         p = (1 - fraction if side == 0 else fraction) * self._tail_cut(side)
-        excess = _gpd_quantile(p, shape, scale)
+        excess = gpd_quantile(p, shape, scale)
         return np.asarray(self.hi[0] - excess if side == 0 else self.lo[-1] + excess, np.float64)
 
     def _tail_fraction(self, x: Floats, side: int) -> Floats:
         shape, scale = self.tail[side]
         excess = self.hi[0] - x if side == 0 else x - self.lo[-1]
-        p = _gpd_cdf(np.maximum(excess, 0.0), shape, scale) / self._tail_cut(side)
+        p = gpd_cdf(np.maximum(excess, 0.0), shape, scale) / self._tail_cut(side)
         return np.asarray(1 - p if side == 0 else p, np.float64)
 
     def _tail_cut(self, side: int) -> float:
         shape, scale = self.tail[side]
         reach = self.hi[0] - self.lo[0] if side == 0 else self.hi[-1] - self.lo[-1]
-        return float(max(_gpd_cdf(np.array([reach]), shape, scale)[0], 1e-12))
+        return float(max(gpd_cdf(np.array([reach]), shape, scale)[0], 1e-12))
 
     def _snap(self, value: Floats, i: Ints) -> Floats:
         atom = self.kind[i] == _ATOM
@@ -268,43 +268,6 @@ class QuantileLaw:
     @classmethod
     def from_state(cls, json: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> QuantileLaw:
         return cls(**{name: np.asarray(array) for name, array in arrays.items()}, step=float(json["step"]))
-
-
-def _gpd_quantile(p: Floats, shape: float, scale: float) -> Floats:
-    if abs(shape) < 1e-6:
-        return np.asarray(-scale * np.log1p(-p), np.float64)
-    return np.asarray(scale / shape * (np.power(1 - p, -shape) - 1), np.float64)
-
-
-def _gpd_cdf(x: Floats, shape: float, scale: float) -> Floats:
-    if scale <= 0:
-        return np.asarray((x > 0).astype(np.float64))
-    if abs(shape) < 1e-6:
-        return np.asarray(-np.expm1(-x / scale), np.float64)
-    return np.asarray(1 - np.power(np.maximum(1 + shape * x / scale, 0.0), -1 / shape), np.float64)
-
-
-def _fit_tail(excess: Floats, weight: Floats) -> tuple[float, float]:
-    """Shape and scale of a generalised Pareto law by probability-weighted moments; ``excess`` ascending, positive."""
-    p = (np.cumsum(weight) - weight / 2) / weight.sum()
-    a0 = float(np.average(excess, weights=weight))
-    a1 = float(np.average(excess * (1 - p), weights=weight))
-    gap = a0 - 2 * a1
-    if a0 <= 0 or gap <= 1e-12 * a0:
-        return 0.0, max(a0, 0.0)
-    shape = float(np.clip(2 - a0 / gap, -0.5, 0.9))
-    return shape, a0 * (1 - shape)
-
-
-def _tail_law(values: Floats, counts: Floats, knot: float, min_count: int) -> tuple[float, float]:
-    """Law of what lies above ``knot``, judged by the outermost tenth of the run (ascending distances outwards)."""
-    total = counts.sum()
-    rows = np.clip(total / 10, 4 * min_count, 1000)
-    start = int(np.searchsorted(-np.cumsum(counts[::-1])[::-1], -rows, side="left"))
-    start = min(max(start, 1), len(values) - 1)
-    threshold = min(values[start - 1], knot)
-    shape, scale = _fit_tail(values[start:] - threshold, counts[start:])
-    return shape, max(scale + shape * (knot - threshold), 0.1 * scale, 0.0)
 
 
 def _pieces(
@@ -402,9 +365,9 @@ def _run_pieces(
             edges[side] = max(limit, reached) if side == 0 else min(limit, reached)
         elif support.sum() >= 4 * min_count and len(values) > 3 and spread > 0:
             distance, weight = (sign * values, counts) if side else (-values[::-1], counts[::-1])
-            shape, scale = _tail_law(distance, weight, sign * knot, min_count)
+            shape, scale = tail_law(distance, weight, sign * knot, min_count)
             tail[side] = shape, scale
-            end = float(_gpd_quantile(np.array([_TAIL_REACH]), shape, scale)[0])
+            end = float(gpd_quantile(np.array([_TAIL_REACH]), shape, scale)[0])
             room = np.inf if bound is None else max(sign * (bound - knot) + step / 2 * (step > 0), 0.0)
             edges[side] = knot + sign * min(end, room)
             kinds[side] = _LOW_TAIL if side == 0 else _HIGH_TAIL

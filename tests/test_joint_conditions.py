@@ -1,0 +1,97 @@
+"""Two or more set-valued conditions at once: the joint law, not one column's after the other's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from synthkit import TabularSynthesizer, between
+from synthkit.errors import ConditionError, SynthkitWarning
+from synthkit.layout import Encoded
+from synthkit.models.resampling import Joint, alike, draw_jointly
+
+RHO = 0.8
+
+
+def normals(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Two normals of correlation RHO, and their sum with noise."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=rows)
+    b = RHO * a + np.sqrt(1 - RHO**2) * rng.normal(size=rows)
+    return pd.DataFrame({"a": a, "b": b, "c": a + b + rng.normal(size=rows)})
+
+
+@pytest.fixture(scope="module", params=["autoregressive", "copula", "trees"])
+def fitted(request) -> TabularSynthesizer:
+    return TabularSynthesizer(request.param, random_state=0).fit(normals(6000))
+
+
+def test_two_ranges_follow_the_joint_law(fitted):
+    law = normals(2_000_000, seed=1)
+    met = law[(law.a > 0) & (law.b > 2)]  # a has mean 1.90; cut column by column it would have .80
+    got = fitted.sample(2000, where={"a": between(0, None), "b": between(2, None)}, seed=1)
+    assert (got.a >= 0).all() and (got.b >= 2).all()
+    near = 0.45 if fitted.spec_.name == "trees" else 0.15  # leaves are coarse, and lean towards the whole table
+    assert abs(got.a.mean() - met.a.mean()) < near
+    assert abs(got.c.mean() - met.c.mean()) < 2.5 * near
+    joint = fitted.joint_
+    assert joint is not None and joint.rows == 2000
+    assert abs(joint.probability / (len(met) / len(law)) - 1) < 2.5 * near
+
+
+def test_one_range_needs_no_candidates(fitted):
+    fitted.sample(50, where={"a": between(0, None)}, seed=1)
+    one_after_a_column_to_draw = fitted.spec_.name == "trees"
+    fitted.sample(50, where={"b": between(0, None)}, seed=1)
+    assert (fitted.joint_ is not None) == one_after_a_column_to_draw
+
+
+def test_same_seed_same_rows(fitted):
+    where = {"a": between(0, 1), "c": between(None, 0)}
+    a, b = (fitted.sample(300, where=where, seed=3) for _ in range(2))
+    pd.testing.assert_frame_equal(a, b)
+    assert len(a.a.unique()) > 200, "rows share their values"
+
+
+def _candidates(log_weight):
+    """A proposal whose candidates are numbered by their code, of these weights."""
+
+    def propose(size: int) -> tuple[Encoded, torch.Tensor]:
+        code = torch.randint(len(log_weight), (size, 1))
+        known = torch.ones(size, 1, dtype=torch.bool)
+        none = torch.zeros(size, 0)
+        return Encoded(none, code.to(torch.uint8), none.bool(), known), torch.tensor(log_weight)[code.squeeze(1)]
+
+    return propose
+
+
+def test_rows_are_picked_by_weight():
+    torch.manual_seed(0)
+    weight = np.array([0.0, 1.0, 2.0, 5.0])
+    with np.errstate(divide="ignore"):
+        drawn, joint = draw_jointly(_candidates(np.log(weight)), 8000)
+    share = np.bincount(drawn.cat[:, 0].numpy(), minlength=4) / 8000
+    assert np.abs(share - weight / weight.sum()).max() < 0.02
+    assert abs(joint.probability - weight.mean()) < 0.1
+    assert joint.effective < joint.drawn
+
+
+def test_nothing_meets_the_conditions():
+    with pytest.raises(ConditionError, match="nothing meets the conditions together"):
+        draw_jointly(_candidates([-np.inf, -np.inf]), 10)
+
+
+def test_few_candidates_are_told():
+    parts = [Joint(100, 1000, 30.0, 0.1), Joint(100, 3000, 50.0, 0.3)]
+    with pytest.warns(SynthkitWarning, match="candidates worth 80"):
+        total = Joint.sum(parts)
+    assert total == Joint(200, 4000, 80.0, 0.25)
+    assert Joint.sum([]) is None
+
+
+def test_alike():
+    torch.manual_seed(0)
+    rows, _ = _candidates([0.0, 0.0])(9)
+    assert not alike(rows) and alike(rows.take(torch.zeros(5, dtype=torch.long)))
