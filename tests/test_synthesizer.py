@@ -12,6 +12,7 @@ from synthkit import Protection, Schema, SynthkitWarning, TabularSynthesizer, be
 from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError
 from synthkit.models import MODELS
 from synthkit.schema import Categorical
+from synthkit.synthesizers.training import split
 from tests.conftest import draw_normals
 
 pytestmark = pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
@@ -158,7 +159,7 @@ def test_dependence_of_a_known_law(name, normals):
     assert (pinned["x"] == 1.5).all() and abs(pinned["y"].mean() - 1.2) < 0.15
     # E[x | y > 2] = 0.8 * E[y | y > 2] = 0.8 * 2.373
     tail = synthesizer.sample(2000, where={"y": between(2, None)}, seed=2)
-    assert (tail["y"] >= 2).all() and abs(tail["x"].mean() - 1.898) < 0.2
+    assert (tail["y"] >= 2).all() and abs(tail["x"].mean() - 1.898) < 0.25  # 83 rows tell of it
 
 
 def test_log_prob_prefers_likely_rows(normals):
@@ -203,11 +204,26 @@ def test_weights_of_two_equal_duplicated_rows():
     assert len(set(weighted["w"])) == 1
 
 
+def test_few_rows_are_learnt_from_once_more(normals):
+    table = normals[:300]
+    spec = MODELS["autoregressive"]
+    once = fitted(table, spec(refit_below=0), max_steps=None)
+    twice = fitted(table, spec(), max_steps=None)
+    assert twice.n_steps_ > once.n_steps_
+    assert not once.sample(99, seed=0).equals(twice.sample(99, seed=0))
+    again = fitted(table, spec(), max_steps=twice.n_steps_)
+    assert again.sample(99, seed=0).equals(twice.sample(99, seed=0))
+    # half a second training is none
+    short = fitted(table, spec(), max_steps=twice.n_steps_ - 1)
+    assert short.sample(99, seed=0).equals(once.sample(99, seed=0)) and short.n_steps_ == once.n_steps_
+
+
 def test_entities_stay_whole_and_keys_are_fresh(normals):
     table = normals.assign(person=np.arange(len(normals)) // 4)
     synthesizer = TabularSynthesizer("autoregressive", entity="person", random_state=0, max_steps=20).fit(table)
-    train, valid = synthesizer._split(table, synthesizer.encoder_, 0)
+    train, valid = split(table["person"].to_numpy(), 0)
     assert not set(table["person"].iloc[train.numpy()]) & set(table["person"].iloc[valid.numpy()])
+    assert len(train) + len(valid) == len(table) and len(valid)
     assert synthesizer.sample(50, seed=0)["person"].is_unique
 
 

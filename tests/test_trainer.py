@@ -69,6 +69,18 @@ def inner(trainer: Trainer) -> list[torch.Tensor]:
 
 # ---------------------------------------------------------------- repeats and resumes
 @kinds
+def test_replay_keeps_what_the_twin_kept(kind):
+    recipe = replace(RECIPE, lr=0.05, steps=80)
+    first, twin = KINDS[kind](), KINDS[kind]()
+    trainer = Trainer(recipe)
+    trainer.fit(first, TRAIN, VALID)
+    second = Trainer(recipe)
+    history = second.fit(twin, TRAIN, replay=trainer)
+    assert same(first, twin), "on the same rows, the twin's weights are the same"
+    assert 0 < second.step == trainer.best_step and all(line.valid_loss is None for line in history)
+
+
+@kinds
 @pytest.mark.parametrize("cut", [20, 25, 60], ids=["at a validation", "between two", "at the end"])
 def test_a_resumed_fit_is_bit_equal(kind, cut, tmp_path):
     whole, halves = KINDS[kind](), KINDS[kind]()

@@ -61,6 +61,7 @@ class Autoregressive(ModelSpec):
     epochs: float = param(25.0, Interval(float, 0, 1e6), "passes over the rows that the schedule plans")
     ema: float = param(0.99, Interval(float, 0, 1), "decay of the averaged weights")
     patience: int = param(8, Interval(int, 1, 1000), "validations without a better net before training stops")
+    refit_below: int = param(5000, Interval(int, 0), "rows: with fewer, a second training uses the validation rows too")
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> AutoregressiveModel:
         model = AutoregressiveModel(self, layout)
@@ -83,6 +84,7 @@ class Autoregressive(ModelSpec):
             ema=self.ema,
             every=int(np.clip(steps // 25, 10, 50)),
             patience=self.patience,
+            refit=rows < self.refit_below,
         )
 
 

@@ -69,6 +69,7 @@ class Recipe:
         every: steps between two validations; patience: validations without a new best before it stops.
         ema: decay of the averaged weights, which are validated and kept.
         decay: weight decay of matrices (tensors of two or more dimensions).
+        refit: train once more on all rows, those to stop by too, following the first training's schedule.
     """
 
     steps: int
@@ -82,6 +83,7 @@ class Recipe:
     warmup: int = 50
     clip: float = 5.0
     betas: tuple[float, float] = (0.9, 0.98)
+    refit: bool = False
 
 
 class Model(nn.Module, ABC):

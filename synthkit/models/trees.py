@@ -41,11 +41,11 @@ class SequentialTrees(ModelSpec):
 
     name: ClassVar[str] = "trees"
 
-    trees: int = param(20, Interval(int, 1, 1000), "trees of each column, averaged")
+    trees: int = param(30, Interval(int, 1, 1000), "trees of each column, averaged")
     leaf: int = param(10, Interval(int, 1, 10_000), "rows in a leaf at least")
     max_leaves: int = param(128, Interval(int, 2, 4096), "leaves of a tree at most")
-    inputs: float = param(0.6, Interval(float, 0, 1, closed="right"), "share of the inputs tried at each split")
-    prior: float = param(2.0, Interval(float, 0, 1e6), "rows of the whole table's law that are added to a leaf")
+    inputs: float = param(0.8, Interval(float, 0, 1, closed="right"), "share of the inputs tried at each split")
+    prior: float = param(0.5, Interval(float, 0, 1e6), "rows of the whole table's law that are added to a leaf")
     blur: float = param(1.0, Interval(float, 0, 10), "bandwidth inside a leaf, times the normal reference rule's")
     particles: int = param(32, Interval(int, 1, 4096), "candidates for a row whose known cells are its own")
 

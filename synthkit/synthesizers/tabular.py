@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Hashable, Mapping
@@ -11,8 +10,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from torch import Tensor
 
 from synthkit import io
 from synthkit.conditions import Compiled, compile_where
@@ -24,7 +23,8 @@ from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
-from synthkit.trainer import Progress, ProgressBar, Trainer
+from synthkit.synthesizers.training import Training
+from synthkit.trainer import Progress
 
 __all__ = ["TabularSynthesizer"]
 
@@ -101,34 +101,13 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         weight = None if weights is None else torch.from_numpy(weights).float().to(device)
         spec, choice = (spec, f"{spec.name}: as asked.") if spec is not None else _choose(encoder, len(table))
         data = data.to(device)
-        with seeded(entropy(seed, 0), device):
-            model = spec.build(encoder.layout_, data, weight).to(device)
-        history: list[Progress] = []
-        steps = 0
-        if model.tags.trains and encoder.layout_.fields:
-            train, valid = self._split(table, encoder, seed)
-            trainer = Trainer(
-                spec.recipe(len(train)),
-                seed=entropy(seed, 1),
-                max_steps=self.max_steps,
-                max_seconds=self.max_seconds,
-                progress=ProgressBar() if self.progress is True else self.progress or None,
-            )
-            train, valid = train.to(device), valid.to(device)
-            history = trainer.fit(
-                model,
-                data.take(train),
-                data.take(valid),
-                weight=None if weight is None else weight[train],
-                valid_weight=None if weight is None else weight[valid],
-            )
-            model.finish(data.take(train), None if weight is None else weight[train])
-            steps = trainer.step
-            if isinstance(trainer.progress, ProgressBar):
-                trainer.progress.close()
-        self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model.eval()
+        training = Training(
+            spec, encoder.layout_, device, seed, self.max_steps, self.max_seconds, progress=self.progress
+        )
+        model = training.fit(data, weight, _owners(table, encoder))
+        self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model
         self.spec_, self.choice_, self.seed_ = spec, choice, seed
-        self.history_, self.n_steps_ = history, steps
+        self.history_, self.n_steps_ = training.history, training.steps
         return self
 
     def _check(self) -> ModelSpec | None:
@@ -145,21 +124,6 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             return self.model
         check(name, "model", self.model, OneOf("auto", *MODELS))
         return None if self.model == "auto" else MODELS[self.model]()
-
-    def _split(self, table: pd.DataFrame, encoder: TableEncoder, seed: int) -> tuple[Tensor, Tensor]:
-        """Rows to train on and rows to stop by: a tenth (at most 2,000), whole entities at a time."""
-        rng = np.random.default_rng(entropy(seed, 2))
-        rows = len(table)
-        if encoder.schema_.entity is None:
-            owner = np.arange(rows)
-        else:
-            owner = pd.factorize(table[encoder.schema_.entity])[0]
-        people = int(owner.max()) + 1
-        held = min(max(math.ceil(people / 10), min(500, people // 5)), 2000) if people >= 20 else 0
-        chosen = np.zeros(people, dtype=bool)
-        chosen[rng.permutation(people)[:held]] = True
-        valid = chosen[owner]
-        return torch.from_numpy(np.flatnonzero(~valid)), torch.from_numpy(np.flatnonzero(valid))
 
     # ---------------------------------------------------------------- draw
     def sample(
@@ -371,6 +335,12 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise NotFittedError(
                 f"TabularSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one."
             )
+
+
+def _owners(table: pd.DataFrame, encoder: TableEncoder) -> NDArray[np.int64]:
+    """``(rows,)`` whose row it is, numbered from 0."""
+    entity = encoder.schema_.entity
+    return np.arange(len(table)) if entity is None else pd.factorize(table[entity])[0].astype(np.int64)
 
 
 def _choose(encoder: TableEncoder, rows: int) -> tuple[ModelSpec, str]:

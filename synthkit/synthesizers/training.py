@@ -1,0 +1,126 @@
+"""From a recipe and encoded rows to a fitted model: the split, the training, and for few rows a second one on all."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthkit.layout import Encoded, Layout
+from synthkit.models import Model, ModelSpec
+from synthkit.runtime import entropy, seeded
+from synthkit.trainer import Progress, ProgressBar, Trainer
+
+__all__ = ["Training", "split"]
+
+
+def split(owner: NDArray[np.int64], seed: int) -> tuple[Tensor, Tensor]:
+    """Rows to train on and rows to stop by: a tenth (at least 500 or a fifth, at most 2,000), whole owners at a time.
+
+    Args:
+        owner: ``(rows,)`` whose row it is, numbered from 0.
+    """
+    people = int(owner.max()) + 1
+    held = min(max(math.ceil(people / 10), min(500, people // 5)), 2000) if people >= 20 else 0
+    chosen = np.zeros(people, dtype=bool)
+    chosen[np.random.default_rng(entropy(seed, 2)).permutation(people)[:held]] = True
+    valid = chosen[owner]
+    return torch.from_numpy(np.flatnonzero(~valid)), torch.from_numpy(np.flatnonzero(valid))
+
+
+@dataclass
+class Training:
+    """One fit of one model.
+
+    Args:
+        spec, layout: what to build; device, seed: where, and from which random numbers.
+        max_steps, max_seconds: of all training together.
+        progress: as in ``Trainer``.
+
+    Attributes:
+        history: the log; steps: taken in all, so that ``max_steps=steps`` repeats the fit.
+    """
+
+    spec: ModelSpec
+    layout: Layout
+    device: torch.device
+    seed: int
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    progress: bool | Callable[[Progress], bool | None] | None = None
+
+    def fit(self, data: Encoded, weight: Tensor | None, owner: NDArray[np.int64]) -> Model:
+        """The fitted model, in eval mode.
+
+        Args:
+            data, weight: all rows, on the device; owner: ``(rows,)`` whose they are.
+        """
+        self.history: list[Progress] = []
+        self.steps = 0
+        self._start = time.monotonic()
+        model = self._build(data, weight)
+        if not model.tags.trains or not self.layout.fields:
+            return model.eval()
+        rows, held = (index.to(self.device) for index in split(owner, self.seed))
+        bar = ProgressBar() if self.progress is True else None
+        try:
+            first = self._trainer(bar, len(rows))
+            first.fit(
+                model,
+                data.take(rows),
+                data.take(held),
+                weight=None if weight is None else weight[rows],
+                valid_weight=None if weight is None else weight[held],
+            )
+            self.steps, self.history = first.step, list(first.history)
+            again = self._again(first, data, weight, bar) if len(held) else None
+        finally:
+            if bar is not None:
+                bar.close()
+        if again is not None:
+            model, rows = again, torch.arange(len(data), device=self.device)
+        model.finish(data.take(rows), None if weight is None else weight[rows])
+        return model.eval()
+
+    def _build(self, data: Encoded, weight: Tensor | None) -> Model:
+        with seeded(entropy(self.seed, 0), self.device):
+            return self.spec.build(self.layout, data, weight).to(self.device)
+
+    def _trainer(self, bar: ProgressBar | None, rows: int) -> Trainer:
+        seconds = None if self.max_seconds is None else self.max_seconds - (time.monotonic() - self._start)
+        return Trainer(
+            self.spec.recipe(rows),
+            seed=entropy(self.seed, 1),
+            max_steps=None if self.max_steps is None else self.max_steps - self.steps,
+            max_seconds=seconds,
+            progress=bar or (self.progress if callable(self.progress) else None),
+        )
+
+    def _again(self, first: Trainer, data: Encoded, weight: Tensor | None, bar: ProgressBar | None) -> Model | None:
+        """Of few rows, those to stop by are too many to lose: a twin learns from all of them, up to the same steps.
+
+        None where that is not asked for, or was not finished: half a training is worse than the first one.
+        """
+        goal = first.best_step
+        left = None if self.max_steps is None else self.max_steps - self.steps
+        if not first.recipe.refit or first.stopped_by not in ("", "early stopping") or not goal:
+            return None
+        if left is not None and left < goal:
+            return None
+        twin = self._build(data, weight)
+        second = self._trainer(bar, len(data))
+        second.recipe = first.recipe
+        if second.max_seconds is not None and second.max_seconds <= 0:
+            return None
+        second.fit(twin, data, weight=weight, replay=first)
+        if second.step < goal:
+            return None
+        self.steps += second.step
+        self.history += second.history
+        return twin
