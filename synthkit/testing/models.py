@@ -317,6 +317,8 @@ def allowed_weights(case: ModelCase) -> None:
 
 def together(case: ModelCase) -> None:
     """Two set-valued conditions, and "not null", are met jointly: a law cut column after column would be biased."""
+    if not case.lawful.tags.conditional:
+        return
     law = case.law
     first, last = torch.tensor([0.1, 0.5, 1.0]), torch.tensor([0.1, 1.0])
     free = case.frequency(law.layout.empty(40_000))
