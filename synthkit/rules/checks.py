@@ -69,7 +69,7 @@ def closure(rules: Sequence[Ordered]) -> list[Ordered]:
     found: dict[tuple[Hashable, Hashable], bool] = {}
     for rule in rules:
         found[rule.low, rule.high] = rule.strict or found.get((rule.low, rule.high), False)
-    middle = {name for pair in found for name in pair}
+    middle = dict.fromkeys(name for pair in found for name in pair)
     for k in middle:
         into = [(a, s) for (a, b), s in found.items() if b == k]
         out = [(b, s) for (a, b), s in found.items() if a == k]
