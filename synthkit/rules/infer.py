@@ -130,10 +130,11 @@ def _orders(cells: Mapping[Hashable, Cells], few: NDArray[np.intp], told: set[fr
 def _is_order(a: Cells, b: Cells) -> bool:
     both = ~a[1] & ~b[1]
     x, y = a[0][both], b[0][both]
-    if len(x) < _MIN_FILLED or not (x <= y).all() or (x == y).all():
+    # a pair that is nearly always equal tells no direction
+    if len(x) < _MIN_FILLED or not (x <= y).all() or (x < y).sum() < _EVIDENCE:
         return False
     broken = float(1 - np.searchsorted(np.sort(x), y, side="right").mean() / len(x))
-    return broken >= _SHARE and broken * len(x) >= _EVIDENCE
+    return broken >= _SHARE and -np.log1p(-min(broken, 1 - 1e-12)) * len(x) >= _EVIDENCE
 
 
 def _between(a: Cells, middle: Cells, b: Cells) -> bool:
@@ -271,7 +272,7 @@ def _combined(codes: Mapping[Hashable, NDArray[np.intp]], told: set[frozenset[Ha
     for (a, x), (b, y) in combinations(codes.items(), 2):
         both = (x >= 0) & (y >= 0)
         width, height = int(x.max()) + 1, int(y.max()) + 1
-        if min(width, height) < 3 or width * height > 10_000 or frozenset((a, b)) in told:
+        if not both.any() or min(width, height) < 3 or width * height > 10_000 or frozenset((a, b)) in told:
             continue
         counts = np.bincount(x[both] * height + y[both], minlength=width * height)
         seen = counts > 0

@@ -93,15 +93,19 @@ class Determines(Rule):
         there = ~no_key & ~no_value
         fixed_key, fixed_value = (pins(pinned, name, len(table)) for name in self.columns)
         wrong = there & ((at < 0) | (code[at] != found))
+        if not wrong.any():
+            return table
         new = at.copy()
         by_value = wrong & ~fixed_key & (found >= 0) & (fixed_value | (at < 0))
         new[by_value] = _pick(found[by_value], code, counts, rng)
         lost = wrong & ~fixed_key & ~fixed_value & (new < 0)
         new[lost] = _nearest(table[self.key].iloc[np.flatnonzero(lost)], keys)
-        out = table.copy(deep=False)
         rekey = np.flatnonzero(wrong & (new != at))
-        put(out, self.key, rekey, keys[new[rekey]])
         write = np.flatnonzero(wrong & ~fixed_value & (new >= 0))
+        if not len(rekey) and not len(write):
+            return table
+        out = table.copy(deep=False)
+        put(out, self.key, rekey, keys[new[rekey]])
         put(out, self.value, write, values[new[write]])
         return out
 
