@@ -9,7 +9,7 @@ order that they break (:mod:`synthkit.ranges`).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +21,9 @@ from synthkit.conditions import Compiled, Rows
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, SchemaError, SynthkitWarning
 from synthkit.inference import canonical, from_canonical
-from synthkit.layout import Allowed, Encoded
+from synthkit.layout import Encoded
 from synthkit.protect import Protection
-from synthkit.ranges import Ranges
+from synthkit.ranges import Complete, Ranges
 from synthkit.rules import Combination, NullImplies, Ordered, Predicate, Rule, Sum
 from synthkit.rules.checks import closure, in_order
 from synthkit.rules.infer import infer_rules
@@ -33,12 +33,10 @@ from synthkit.schema import Identifier, Schema
 __all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules"]
 
 Bools = NDArray[np.bool_]
-Complete = Callable[[Encoded, Mapping[int, Allowed], int], Encoded]
 _PLAIN = 6  # rounds under the same conditions before ranges help out
 _ROUNDS = 60
 _HOPELESS = 20  # rounds without one row that holds
-_CANDIDATES = 2048  # drawn per round at least, several for a row
-_COPIES = 32
+_CANDIDATES = 2048  # drawn per round at most, where a row has several
 _PASSES = 3  # of repairs, as one may undo another
 
 
@@ -86,7 +84,13 @@ class Enforcer:
                 continue
             for source, target, value in ((slots[0], slots[1], 1), (slots[1], slots[0], 0)):
                 for v in {value, 1 - value} if rule.both else {value}:
-                    told = known[:, source] & (cat[:, source] == v) & ~known[:, target]
+                    told = known[:, source] & (cat[:, source] == v)
+                    against = int((told & known[:, target] & (cat[:, target] != v)).sum())
+                    if against:
+                        raise ConditionError(
+                            f"the conditions on columns {_names(rule)} break the rule {rule!r} in {against} of "
+                            f"{len(told)} rows; correct them, or fit without the rule (argument 'rules')."
+                        )
                     cat[told, target], known[told, target] = v, True
         return replace(compiled, partial=replace(partial, cat=cat, cat_known=known))
 
@@ -111,7 +115,7 @@ class Enforcer:
             if idle >= _HOPELESS:
                 break
             help_out = ranges if k > _PLAIN and self.ordered else None
-            table, still = self._round(table, wrong, compiled, entropy(seed, k), help_out)
+            table, still = self._round(table, wrong, compiled, entropy(seed, k), min(2 ** (k - 1), 32), help_out)
             idle = 0 if len(still) < len(wrong) else idle + 1
             wrong = still
         if not len(wrong):
@@ -164,11 +168,17 @@ class Enforcer:
         return table
 
     def _round(
-        self, table: pd.DataFrame, wrong: NDArray[np.intp], compiled: Compiled, seed: int, ranges: Ranges | None
+        self,
+        table: pd.DataFrame,
+        wrong: NDArray[np.intp],
+        compiled: Compiled,
+        seed: int,
+        copies: int,
+        ranges: Ranges | None,
     ) -> tuple[pd.DataFrame, NDArray[np.intp]]:
         """Draw the rows ``wrong`` anew; those that hold take their place."""
         if ranges is None:
-            rows = np.tile(wrong, int(np.clip(_CANDIDATES // len(wrong), 1, _COPIES)))
+            rows = np.tile(wrong, max(min(copies, _CANDIDATES // len(wrong)), 1))
             done = self.complete(compiled.partial.take(torch.from_numpy(rows)), compiled.allowed, seed)
             fresh = compiled.touch(self.encoder.decode(done, seed=seed), rows)
         else:

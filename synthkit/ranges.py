@@ -27,6 +27,7 @@ from synthkit.schema import Constant, Datetime, Numeric
 __all__ = ["Ranges"]
 
 Places = NDArray[np.intp]
+Complete = Callable[[Encoded, Mapping[int, Allowed], int], Encoded]
 Touch = Callable[[pd.DataFrame], pd.DataFrame]
 _GROUPS = 16  # draws per column and round at first; ranges that do not overlap are split further
 
@@ -58,7 +59,7 @@ class Ranges:
         wrong: Places,
         compiled: Compiled,
         seed: int,
-        complete: Callable[[Encoded, Mapping[int, Allowed], int], Encoded],
+        complete: Complete,
     ) -> tuple[Places, Encoded, Touch]:
         """Draw the rows ``wrong`` of ``table`` with one more column in order.
 
@@ -69,9 +70,9 @@ class Ranges:
         rows: list[Places] = []
         drawn: list[Encoded] = []
         touches: list[Touch] = []
-        for k, (column, at, partial, allowed, touch) in enumerate(self._plan(table, wrong, faults, compiled)):
+        for column, at, done, touch in self._groups(table, wrong, faults, compiled, seed, complete):
             rows.append(wrong[at])
-            drawn.append(complete(partial, allowed, entropy(seed, k)))
+            drawn.append(done)
             touches.append(self._keeping(table.iloc[wrong[at]], column, touch))
         sizes = np.cumsum([0, *(len(r) for r in rows)])
 
@@ -115,46 +116,51 @@ class Ranges:
         filled = compiled.given[name].notna().to_numpy()
         return np.asarray(filled[rows] if len(filled) > 1 else np.full(len(rows), filled[0]))
 
-    def _plan(
-        self, table: pd.DataFrame, wrong: Places, faults: list[_Fault], compiled: Compiled
-    ) -> Iterator[tuple[int, Places, Encoded, dict[int, Allowed], Touch]]:
-        """Groups of rows (places in ``wrong``) that are drawn at once, with their conditions."""
-        plain = [faults[-1].rows]
+    def _groups(
+        self,
+        table: pd.DataFrame,
+        wrong: Places,
+        faults: list[_Fault],
+        compiled: Compiled,
+        seed: int,
+        complete: Complete,
+    ) -> Iterator[tuple[int, Places, Encoded, Touch]]:
+        """Rows (places in ``wrong``) drawn at once: which column is put in order, the rows, and what to do after."""
+        plain, calls = [faults[-1].rows], 0
         for fault in faults[:-1]:
             order = np.lexsort((fault.high, fault.low))
             waiting = [part for part in np.array_split(order, _GROUPS) if len(part)]
             while waiting:
-                part = waiting.pop(0)
-                at = fault.rows[part]
-                made = self._conditions(
-                    table, wrong[at], fault.k, fault.low[part].max(), fault.high[part].min(), compiled
-                )
-                if made is not None:
-                    yield fault.k, at, *made
-                elif len(part) > 1:
-                    waiting += np.array_split(part, 2)
-                else:
-                    plain.append(at)
+                part, calls = waiting.pop(0), calls + 1
+                at, ends = fault.rows[part], (fault.low[part].max(), fault.high[part].min())
+                try:
+                    partial, allowed, touch = self._conditions(table, wrong[at], fault.k, *ends, compiled)
+                    yield fault.k, at, complete(partial, allowed, entropy(seed, calls)), touch
+                except ConditionError:  # no range for all of them, or none that the model can meet
+                    waiting += [half for half in np.array_split(part, 2) if len(half)] if len(part) > 1 else []
+                    plain += [at] if len(part) == 1 else []
         rest = np.concatenate(plain)
         if len(rest):
-            yield 0, rest, compiled.partial.take(torch.from_numpy(wrong[rest])), compiled.allowed, lambda t: t
+            done = complete(compiled.partial.take(torch.from_numpy(wrong[rest])), compiled.allowed, entropy(seed, 0))
+            yield 0, rest, done, lambda t: t
 
     def _conditions(
         self, table: pd.DataFrame, rows: Places, k: int, low: Any, high: Any, compiled: Compiled
-    ) -> tuple[Encoded, dict[int, Allowed], Touch] | None:
-        """The rows' partial with the columns below the k-th known, and a range for that one; None: it is empty."""
+    ) -> tuple[Encoded, dict[int, Allowed], Touch]:
+        """The rows' partial with the columns below the k-th known, and a range for that one.
+
+        Raises:
+            ConditionError: nothing is in the range.
+        """
         if low > high:
-            return None
+            raise ConditionError("Ranges: the rows' ranges do not overlap.")
         name = self.columns[k]
         partial = compiled.partial.take(torch.from_numpy(rows))
         if k:
             partial = partial.fill(self.encoder.encode(table.iloc[rows][self.columns[:k]], "state", partial=True))
         allowed = dict(compiled.allowed)
-        try:
-            range_ = Between(self._end(name, low), self._end(name, high))
-            touch = narrow_to(self.encoder, name, range_, partial, allowed)
-        except ConditionError:
-            return None
+        range_ = Between(self._end(name, low), self._end(name, high))
+        touch = narrow_to(self.encoder, name, range_, partial, allowed)
         return partial, allowed, (lambda t: t) if name in compiled.held else touch
 
     def _end(self, name: Hashable, end: Any) -> Any:

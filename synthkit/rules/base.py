@@ -112,12 +112,14 @@ def put(table: pd.DataFrame, name: Hashable, at: NDArray[np.intp], values: Any) 
 
 
 def pins(pinned: Pinned, name: Hashable, rows: int) -> Bools:
+    """``(rows,)`` bool: the cells of a column that must stay."""
     if isinstance(pinned, Mapping):
         return np.asarray(pinned[name], dtype=bool) if name in pinned else np.zeros(rows, dtype=bool)
     return np.full(rows, name in pinned)
 
 
 def objects(values: Collection[Any]) -> NDArray[Any]:
+    """``(n,)`` objects, whatever they are: tuples stay tuples."""
     out = np.empty(len(values), dtype=object)
     out[:] = list(values)
     return out

@@ -8,8 +8,12 @@ import pandas as pd
 __all__ = ["centre"]
 
 
-def centre(columns: list[pd.Series]) -> pd.Series:
-    """Mean (numbers, dates) or most frequent value (others) per row over several draws, in the column's dtype."""
+def centre(columns: list[pd.Series], decimals: int | None = None) -> pd.Series:
+    """Mean (numbers, dates) or most frequent value (others) per row over several draws, in the column's dtype.
+
+    Args:
+        decimals: the grid of a mean of numbers; None: any.
+    """
     first = columns[0]
     if pd.api.types.is_bool_dtype(first.dtype) or not (
         pd.api.types.is_numeric_dtype(first.dtype) or first.dtype.kind in "mM"  # type: ignore[union-attr]
@@ -24,5 +28,6 @@ def centre(columns: list[pd.Series]) -> pd.Series:
         numbers = np.stack([c.astype("int64").to_numpy() for c in columns]).mean(0)
         return pd.Series(numbers.astype(np.int64), index=first.index).astype(first.dtype)
     numbers = np.stack([c.to_numpy(dtype=float) for c in columns]).mean(0)
-    whole = pd.api.types.is_integer_dtype(first.dtype)
-    return pd.Series(np.round(numbers) if whole else numbers, index=first.index).astype(first.dtype)
+    digits = 0 if pd.api.types.is_integer_dtype(first.dtype) else decimals
+    numbers = numbers if digits is None else np.round(numbers, digits)
+    return pd.Series(numbers, index=first.index).astype(first.dtype)

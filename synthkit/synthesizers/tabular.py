@@ -320,7 +320,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         point = drawn[0].copy()
         for name, gap in gaps.items():
             column = point[name].copy()
-            column[gap] = centre([d[name][gap] for d in drawn])
+            column[gap] = centre([d[name][gap] for d in drawn], getattr(self.schema_.columns[name], "decimals", None))
             point[name] = column
         if self.schema_.rules:
             enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete)
