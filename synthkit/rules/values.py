@@ -155,6 +155,11 @@ class Combination(Rule):
             good, empty = good & (at >= 0), empty | null
         return np.asarray((good & np.isin(spot, known)) | empty)
 
+    def knows(self, table: pd.DataFrame, name: Hashable) -> Bools:
+        """``(rows,)`` bool: is the column's cell part of any combination that was kept?"""
+        place = self.names.index(name)
+        return np.asarray(_lookup(table[name], _codes(objects([s[place] for s in self.seen or ()]))[0])[0] >= 0)
+
 
 # -------------------------------------------------------------------- cells
 def _lookup(series: pd.Series, known: NDArray[Any]) -> tuple[NDArray[np.intp], Bools]:

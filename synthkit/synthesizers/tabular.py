@@ -325,7 +325,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         if self.schema_.rules:
             enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete)
             point = enforcer.repaired(point, compiled.held, np.random.default_rng(0))
-            point = enforcer.instead(point, np.flatnonzero(~enforcer.holds(point)), drawn[0])
+            point = enforcer.instead(point, np.flatnonzero(~enforcer.holds(point, compiled)), drawn[0])
         return point
 
     def log_prob(self, table: pd.DataFrame) -> pd.Series:
