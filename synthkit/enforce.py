@@ -146,7 +146,7 @@ class Enforcer:
         return good
 
     def _by_right(self, rule: Combination, table: pd.DataFrame, compiled: Compiled, rows: Rows) -> Bools:
-        """A combination that is given whole, or by a value that too few rows had, may be a rare one: it is not judged."""
+        """A combination that is given whole, or by a value of too few rows, may be a rare one: it is not judged."""
         whole, rare = np.ones(len(table), dtype=bool), np.zeros(len(table), dtype=bool)
         for name in rule.columns:
             filled = np.zeros(len(table), dtype=bool)
