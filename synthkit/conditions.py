@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, SchemaError
@@ -21,7 +22,9 @@ from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Allowed, Encoded
 from synthkit.schema import Boolean, Categorical, Datetime, Duration, Identifier, Numeric, Text
 
-__all__ = ["Between", "Compiled", "between", "compile_where", "isnull", "notnull"]
+__all__ = ["Between", "Compiled", "Rows", "between", "compile_where", "isnull", "narrow_to", "notnull"]
+
+Rows = slice | NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,17 @@ class Compiled:
     """A condition for a model.
 
     Attributes:
-        partial: what is known, row by row; allowed: sets of codes by field; touch: applied to the decoded table.
+        partial: what is known, row by row; allowed: sets of codes by field; touch: applied to the decoded table of the
+            rows that its second argument takes.
+        held: by column, ``(rows,)`` bool: the cells that a condition speaks of, which no rule may change.
+        given: the cells that are given, as the caller gave them: a row per wanted row, or one for all.
     """
 
     partial: Encoded
     allowed: dict[int, Allowed]
-    touch: Callable[[pd.DataFrame, slice], pd.DataFrame]
+    touch: Callable[[pd.DataFrame, Rows], pd.DataFrame]
+    held: dict[Hashable, NDArray[np.bool_]] = field(default_factory=dict)
+    given: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def compile_where(encoder: TableEncoder, where: Mapping[Hashable, Any] | pd.DataFrame | None, rows: int) -> Compiled:
@@ -113,14 +121,14 @@ def compile_where(encoder: TableEncoder, where: Mapping[Hashable, Any] | pd.Data
         if name not in singles:
             touches.append(_set_rule(encoder, name, rule, partial, allowed))
 
-    def touch(table: pd.DataFrame, _: slice) -> pd.DataFrame:
+    def touch(table: pd.DataFrame, _: Rows) -> pd.DataFrame:
         for name in singles:
             table[name] = one[name].iloc[[0] * len(table)].set_axis(table.index).astype(table[name].dtype)
         for t in touches:
             table = t(table)
         return table
 
-    return Compiled(partial, allowed, touch)
+    return Compiled(partial, allowed, touch, {name: np.ones(rows, dtype=bool) for name in where}, one)
 
 
 def _known_column(encoder: TableEncoder, name: Hashable) -> None:
@@ -224,7 +232,7 @@ def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
     except SchemaError as error:
         raise ConditionError(f"argument 'where': {error}") from error
 
-    def touch(table: pd.DataFrame, at: slice) -> pd.DataFrame:
+    def touch(table: pd.DataFrame, at: Rows) -> pd.DataFrame:
         for name in where.columns:
             given = where[name].iloc[at].set_axis(table.index)
             keep = given.notna().to_numpy()
@@ -236,7 +244,7 @@ def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
                 table[name] = column
         return table
 
-    return Compiled(partial, {}, touch)
+    return Compiled(partial, {}, touch, {name: where[name].notna().to_numpy() for name in where.columns}, where)
 
 
 def _inside(encoder: TableEncoder, series: pd.Series, name: Hashable) -> None:
@@ -302,6 +310,30 @@ def _set_rule(
         return table
 
     return snap
+
+
+def narrow_to(
+    encoder: TableEncoder, name: Hashable, range_: Between, partial: Encoded, allowed: dict[int, Allowed]
+) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Enter a range into a condition that may have a set for the column already: both count.
+
+    Returns:
+        What settles the range in the decoded table.
+
+    Raises:
+        ConditionError: nothing can meet it.
+    """
+    before = dict(allowed)
+    settle = _set_rule(encoder, name, range_, partial, allowed)
+    for i, new in allowed.items():
+        old = before.get(i, new)
+        if old is not new:
+            low, high = torch.maximum(old.low, new.low), torch.minimum(old.high, new.high)
+            weights = torch.minimum(old.weights, new.weights) * (high >= low)
+            allowed[i] = Allowed(weights, low, torch.maximum(low, high))
+            if not bool((weights > 0).any()):
+                raise ConditionError(f"argument 'where': nothing in column {name!r} can meet all its conditions.")
+    return settle
 
 
 def _range_rule(

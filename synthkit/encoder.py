@@ -115,9 +115,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _start(self, table: pd.DataFrame) -> None:
         if self.schema is None:
-            self.schema_ = Schema.infer(table, entity=self.entity, weight=self.weight, overrides=self.overrides)
-        else:
-            inferred = Schema.infer(table, overrides=dict(self.schema.columns))
+            self.schema_ = Schema.infer(
+                table, entity=self.entity, weight=self.weight, overrides=self.overrides, rules=False
+            )
+        else:  # rules are the synthesizer's: a codec looks at one column at a time
+            inferred = Schema.infer(table, overrides=dict(self.schema.columns), rules=False)
             self.schema_ = Schema(inferred.columns, self._role("entity"), self._role("weight"))
         for role in ("entity", "weight"):
             name = getattr(self.schema_, role)

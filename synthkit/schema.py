@@ -1,4 +1,4 @@
-"""What a table is: a type per column, the entity and weight columns, and rules for recognising them."""
+"""What a table is: a type per column, the entity and weight columns, row rules; and how all are recognised."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pandas as pd
 
 from synthkit import io
 from synthkit.errors import SchemaError
+from synthkit.rules import Rule, rule_from_json, rule_to_json
+from synthkit.rules.checks import check_rules
 
 __all__ = [
     "COLUMN_TYPES",
@@ -170,6 +172,10 @@ class Schema:
     Attributes:
         columns: name to type; names are any hashable values.
         entity: the column that says whose row it is; weight: the column of survey weights.
+        rules: what holds in every row (``synthkit.rules``).
+
+    Raises:
+        SchemaError: a role or a rule names a column that is not there, or of the wrong type; rules contradict.
 
     Example:
         >>> schema = Schema.infer(pd.DataFrame({"age": [40, 51, 62], "sex": ["F", "M", "F"]}))
@@ -182,9 +188,11 @@ class Schema:
     columns: Mapping[Hashable, ColumnType]
     entity: Hashable | None = None
     weight: Hashable | None = None
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", dict(self.columns))  # ours: the caller's may change later
+        object.__setattr__(self, "rules", tuple(self.rules))
         for role in ("entity", "weight"):
             name = getattr(self, role)
             if name is not None and name not in self.columns:
@@ -198,6 +206,8 @@ class Schema:
                 raise SchemaError(
                     f"Schema: column {name!r} needs a ColumnType such as Numeric(), not a {type(kind).__name__}."
                 )
+        roles = {r: n for r in ("entity", "weight") if (n := getattr(self, r)) is not None}
+        check_rules(self.rules, {n: type(kind).__name__ for n, kind in self.columns.items()}, roles)
 
     @classmethod
     def infer(
@@ -207,11 +217,13 @@ class Schema:
         entity: Hashable | None = None,
         weight: Hashable | None = None,
         overrides: Mapping[Hashable, ColumnType | str] | None = None,
+        rules: bool = True,
         **more: ColumnType | str,
     ) -> Schema:
-        """Recognise the columns of ``table``.
+        """Recognise the columns of ``table``, and the rules that hold in all its rows.
 
         Args:
+            rules: propose rules (see :func:`synthkit.rules.infer.infer_rules`); False: none.
             overrides: types by column (a ColumnType, or its registered name such as ``"categorical"``); further
                 keywords are overrides too.
 
@@ -227,7 +239,12 @@ class Schema:
         columns: dict[Hashable, ColumnType] = {
             name: infer_column(table[name], chosen.get(name)) for name in table.columns
         }
-        return cls(columns, entity, weight)
+        schema = cls(columns, entity, weight)
+        if not rules:
+            return schema
+        from synthkit.rules.infer import infer_rules
+
+        return dataclasses.replace(schema, rules=infer_rules(table, schema))
 
     def validate(self, table: pd.DataFrame, *, partial: bool = False) -> None:
         """Check that ``table`` has these columns, of fitting kinds, finite and within declared bounds.
@@ -255,15 +272,20 @@ class Schema:
             validate_column(table[name], self.columns[name])
 
     def project(self, names: Iterable[Hashable]) -> Schema:
-        """The schema of some of the columns."""
+        """The schema of some of the columns, with the rules that speak of these only."""
         names = list(names)
         _no_strangers(names, self.columns, "Schema.project")
         keep = {name: self.columns[name] for name in names}
         role = {r: getattr(self, r) if getattr(self, r) in keep else None for r in ("entity", "weight")}
-        return Schema(keep, **role)
+        rules = tuple(rule for rule in self.rules if rule.columns and set(rule.columns) <= set(keep))
+        return Schema(keep, **role, rules=rules)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON value."""
+        """A JSON value.
+
+        Raises:
+            SchemaError: a rule is a ``Predicate``, which holds code.
+        """
         columns = []
         for name, kind in self.columns.items():
             key = next(k for k, c in COLUMN_TYPES.items() if c is type(kind))
@@ -275,7 +297,8 @@ class Schema:
                     **{k: io.to_json(v) for k, v in values.items() if v is not None},
                 }
             )
-        return {"columns": columns, "entity": io.to_json(self.entity), "weight": io.to_json(self.weight)}
+        roles = {"entity": io.to_json(self.entity), "weight": io.to_json(self.weight)}
+        return {"columns": columns, **roles, "rules": [rule_to_json(rule) for rule in self.rules]}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Schema:
@@ -289,7 +312,8 @@ class Schema:
             for entry in value["columns"]:
                 rest = {k: io.from_json(v) for k, v in entry.items() if k not in ("name", "type")}
                 columns[io.from_json(entry["name"])] = COLUMN_TYPES[entry["type"]](**rest)
-            return cls(columns, io.from_json(value.get("entity")), io.from_json(value.get("weight")))
+            rules = tuple(rule_from_json(rule) for rule in value.get("rules", ()))
+            return cls(columns, io.from_json(value.get("entity")), io.from_json(value.get("weight")), rules)
         except (KeyError, TypeError, AttributeError) as error:
             raise SchemaError(
                 "Schema.from_dict: a column has an unknown type or attribute, or lacks its name."

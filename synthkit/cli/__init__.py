@@ -174,6 +174,9 @@ def _info(options: argparse.Namespace) -> None:
     for name, kind in synthesizer.schema_.columns.items():
         gaps = ", may be empty" if kind.nullable else ""
         print(f"  {name!s:<30} {type(kind).__name__.lower()}{gaps}")
+    print(f"rules   {len(synthesizer.schema_.rules)}")
+    for rule in synthesizer.schema_.rules:
+        print(f"  {rule!r}")
 
 
 def _demo(options: argparse.Namespace) -> None:

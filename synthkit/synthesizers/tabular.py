@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,13 +16,16 @@ from sklearn.base import BaseEstimator
 from synthkit import io
 from synthkit.conditions import Compiled, compile_where
 from synthkit.encoder import TableEncoder
+from synthkit.enforce import Enforcer, given_cells, learn_rules
 from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError, SynthkitWarning
-from synthkit.layout import Encoded
+from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
 from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
 from synthkit.protect import Protection
+from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
+from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.training import Training
 from synthkit.trainer import Progress
 
@@ -41,6 +44,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         entity: the column that says whose row it is: validation splits and minimum counts go by it.
         weight: the column of survey weights; it multiplies the loss per row, and is constant in synthetic tables.
         protect: how many rows must stand behind whatever is stored; None: 1.
+        rules: what holds in every row that is drawn or filled (``synthkit.rules``). True: the rules of the schema, or,
+            where none is given, those that the table shows; a sequence: exactly these; False: none.
         max_seconds, max_steps: stop training there; the steps taken are in ``n_steps_``, and ``max_steps`` repeats
             the fit exactly.
         device: "auto" (the first GPU, else the CPU), or as torch names it.
@@ -73,6 +78,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         device: str | torch.device = "auto",
         progress: bool | Callable[[Progress], bool | None] | None = None,
         random_state: int | None = None,
+        rules: Sequence[Rule] | bool = True,
     ) -> None:
         self.model = model
         self.schema = schema
@@ -84,6 +90,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.progress = progress
         self.random_state = random_state
+        self.rules = rules
+
+    joint_: Joint | None
 
     # ---------------------------------------------------------------- fit
     def fit(self, table: pd.DataFrame, y: None = None) -> Self:
@@ -96,6 +105,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         device = resolve_device(self.device)
         seed = entropy(None) if self.random_state is None else int(self.random_state)
         encoder = TableEncoder(self.schema, protect=self.protect, entity=self.entity, weight=self.weight).fit(table)
+        encoder.schema_ = learn_rules(self.rules, self.schema, encoder, table)
         data = encoder.encode(table)
         weights = encoder.weights(table)
         weight = None if weights is None else torch.from_numpy(weights).float().to(device)
@@ -119,6 +129,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
         if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
             raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
+        listed = isinstance(self.rules, Sequence) and all(isinstance(rule, Rule) for rule in self.rules)
+        if not listed and not isinstance(self.rules, bool):
+            raise ParamError(f"{name}: argument 'rules' must be True, False or a list of rules such as Ordered(a, b).")
         if isinstance(self.model, ModelSpec):
             self.model.check_params()
             return self.model
@@ -174,17 +187,28 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         return int(n)
 
     def _draw(self, compiled: Compiled, rows: int, seed: int) -> pd.DataFrame:
+        enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete) if self.schema_.rules else None
+        if enforcer is not None:
+            enforcer.check_given(compiled.given)
+            compiled = enforcer.narrow(compiled)
+        done = self._complete(compiled.partial, compiled.allowed, seed)
+        joint: Joint | None = self.joint_
+        table = compiled.touch(self.encoder_.decode(done, seed=seed), slice(0, rows))
+        if enforcer is not None:
+            table = enforcer.settle(table, compiled, entropy(seed, 6))
+            self.joint_ = joint
+        return table
+
+    def _complete(self, partial: Encoded, allowed: Mapping[int, Allowed], seed: int) -> Encoded:
         # Blocks are drawn apart, but decoded together: keys must be unique over the whole table.
         parts, joint = [], list[Joint]()
-        for k, start in enumerate(range(0, max(rows, 1), _BLOCK)):
-            at = slice(start, min(start + _BLOCK, rows))
+        for k, start in enumerate(range(0, max(len(partial), 1), _BLOCK)):
+            block = partial.take(slice(start, start + _BLOCK)).to(self._device())
             with seeded(entropy(seed, k), self._device()):
-                done = self.model_.complete(compiled.partial.take(at).to(self._device()), compiled.allowed or None)
-            parts.append(done.to("cpu"))
+                parts.append(self.model_.complete(block, allowed or None).to("cpu"))
             joint += self.model_.joint
         self.joint_ = Joint.sum(joint)
-        table = self.encoder_.decode(Encoded.concat(parts), seed=seed)
-        return compiled.touch(table, slice(0, rows))
+        return Encoded.concat(parts)
 
     def _accepted(
         self, compiled: Compiled, rows: int, seed: int, accept: Callable[..., Any], where: Any
@@ -241,23 +265,32 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         absent = [n for n in encoder.schema_.columns if n not in table.columns]
         if absent:
             raise SchemaError(f"TabularSynthesizer.impute: column {absent[0]!r} is missing from the table.")
+        compiled = given_cells(encoder, table, partial)
         draws = 1 if mode == "draw" else 25
-        drawn = [
-            self._draw(Compiled(partial, {}, lambda t, _: t), len(table), entropy(seed, 5, i)) for i in range(draws)
-        ]
+        drawn = [self._draw(compiled, len(table), entropy(seed, 5, i)) for i in range(draws)]
+        gaps = {name: gap for name in table.columns if (gap := table[name].isna().to_numpy()).any()}
+        filled = drawn[0] if draws == 1 else self._centre(drawn, gaps, compiled)
         out = table.copy()
-        for name in table.columns:
-            gap = table[name].isna().to_numpy()
-            if not gap.any():
-                continue
-            columns = [d[name][gap] for d in drawn]
-            filled = columns[0] if draws == 1 else _centre(columns)
-            column = out[name].copy()
+        for name, gap in gaps.items():
+            cells, column = filled[name][gap], out[name].copy()
             column[gap] = (
-                filled.set_axis(table.index[gap]).astype(column.dtype) if table.index.is_unique else filled.to_numpy()
+                cells.set_axis(table.index[gap]).astype(column.dtype) if table.index.is_unique else cells.to_numpy()
             )
             out[name] = column
         return out
+
+    def _centre(self, drawn: list[pd.DataFrame], gaps: Mapping[Any, Any], compiled: Compiled) -> pd.DataFrame:
+        """The centre of each gap over several draws; a row of which that breaks a rule is its first draw."""
+        point = drawn[0].copy()
+        for name, gap in gaps.items():
+            column = point[name].copy()
+            column[gap] = centre([d[name][gap] for d in drawn], getattr(self.schema_.columns[name], "decimals", None))
+            point[name] = column
+        if self.schema_.rules:
+            enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete)
+            point = enforcer.repaired(point, compiled.held, np.random.default_rng(0))
+            point = enforcer.instead(point, np.flatnonzero(~enforcer.holds(point, compiled)), drawn[0])
+        return point
 
     def log_prob(self, table: pd.DataFrame) -> pd.Series:
         """Log-probability of each row, in nats, columns taken in the table's order.
@@ -354,23 +387,3 @@ def _choose(encoder: TableEncoder, rows: int) -> tuple[ModelSpec, str]:
     return MODELS["autoregressive"](), (
         f"autoregressive: {rows} rows are enough to learn {fields} fields' dependence, and it takes any condition."
     )
-
-
-def _centre(columns: list[pd.Series]) -> pd.Series:
-    """Mean (numbers, dates) or most frequent value (others) per row over several draws, in the column's dtype."""
-    first = columns[0]
-    if pd.api.types.is_bool_dtype(first.dtype) or not (
-        pd.api.types.is_numeric_dtype(first.dtype) or first.dtype.kind in "mM"  # type: ignore[union-attr]
-    ):
-        stacked = pd.concat([c.reset_index(drop=True) for c in columns], axis=1)
-        codes, uniques = pd.factorize(stacked.to_numpy(dtype=object).ravel())
-        grid = codes.reshape(stacked.shape)
-        counts = np.stack([(grid == k).sum(1) for k in range(len(uniques))], axis=1) if len(uniques) <= 1000 else None
-        best = counts.argmax(1) if counts is not None else grid[:, 0]
-        return pd.Series(np.asarray(uniques, dtype=object)[best], index=first.index).astype(first.dtype)
-    if getattr(first.dtype, "kind", "") in "mM":
-        numbers = np.stack([c.astype("int64").to_numpy() for c in columns]).mean(0)
-        return pd.Series(numbers.astype(np.int64), index=first.index).astype(first.dtype)
-    numbers = np.stack([c.to_numpy(dtype=float) for c in columns]).mean(0)
-    whole = pd.api.types.is_integer_dtype(first.dtype)
-    return pd.Series(np.round(numbers) if whole else numbers, index=first.index).astype(first.dtype)

@@ -1,0 +1,309 @@
+"""Row rules on drawn rows: repair what a rule determines, draw anew what it does not. For any model.
+
+Rules are enforced on the decoded table, at one place for all models, and by what every model can do: complete a
+partial row. Rows that break a rule are drawn again under the same conditions, which is the law of the model given that
+the rules hold. Rows that stay unlucky, as where a given cell leaves little room, are drawn with a range in place of the
+order that they break (:mod:`synthkit.ranges`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from synthkit.conditions import Compiled, Rows
+from synthkit.encoder import TableEncoder
+from synthkit.errors import ConditionError, SchemaError, SynthkitWarning
+from synthkit.inference import canonical, from_canonical
+from synthkit.layout import Encoded
+from synthkit.protect import Protection
+from synthkit.ranges import Complete, Ranges
+from synthkit.rules import Combination, NullImplies, Ordered, Predicate, Rule, Sum
+from synthkit.rules.checks import closure, in_order
+from synthkit.rules.infer import infer_rules
+from synthkit.runtime import entropy
+from synthkit.schema import Identifier, Schema
+
+__all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules"]
+
+Bools = NDArray[np.bool_]
+_PLAIN = 6  # rounds under the same conditions before ranges help out
+_ROUNDS = 60
+_HOPELESS = 20  # rounds without one row that holds
+_CANDIDATES = 2048  # drawn per round at most, where a row has several
+_MOST = 0.9  # of the training rows: a rule that these break is a mistake
+_PASSES = 3  # of repairs, as one may undo another
+
+
+class Enforcer:
+    """The rules of a fitted table, and how drawn rows come to keep them.
+
+    Args:
+        rules: learnt ones; encoder: of the table.
+        complete: draws the unknown entries of a partial, with a seed.
+    """
+
+    def __init__(self, rules: Sequence[Rule], encoder: TableEncoder, complete: Complete) -> None:
+        self.rules, self.encoder, self.complete = in_order(rules), encoder, complete
+        self.ordered = closure([rule for rule in rules if isinstance(rule, Ordered)])
+
+    # ---------------------------------------------------------------- before
+    def check_given(self, given: pd.DataFrame) -> None:
+        """Do the given cells alone break a rule?
+
+        Raises:
+            ConditionError: names the rule's columns.
+        """
+        others = [r for r in self.rules if not isinstance(r, (Ordered, NullImplies, Combination, Predicate))]
+        for rule in [*self.ordered, *others]:  # combinations of few rows are given by right: they are only not drawn
+            if not set(rule.columns) <= set(given.columns):
+                continue
+            cells = in_dtype(self.encoder, given, rule.columns)
+            bad = ~rule.holds(cells) & cells.notna().all(axis=1).to_numpy()
+            if bad.any():
+                raise ConditionError(
+                    f"the given cells of columns {_names(rule)} break the rule {rule!r} in {int(bad.sum())} of "
+                    f"{len(bad)} rows; correct them, or fit without the rule (argument 'rules')."
+                )
+
+    def narrow(self, compiled: Compiled) -> Compiled:
+        """What is known of emptiness, carried along the rules, so that the model draws under it."""
+        rules = [rule for rule in self.rules if isinstance(rule, NullImplies)]
+        partial = compiled.partial
+        if not rules or not bool(partial.cat_known.any()):
+            return compiled
+        cat, known = partial.cat.clone(), partial.cat_known.clone()
+        for rule in [*rules, *rules[::-1]]:  # forwards and backwards along chains
+            slots = [self._null_slot(name) for name in rule.columns]
+            if slots[0] is None or slots[1] is None:
+                continue
+            for source, target, value in ((slots[0], slots[1], 1), (slots[1], slots[0], 0)):
+                for v in {value, 1 - value} if rule.both else {value}:
+                    told = known[:, source] & (cat[:, source] == v)
+                    against = int((told & known[:, target] & (cat[:, target] != v)).sum())
+                    if against:
+                        raise ConditionError(
+                            f"the conditions on columns {_names(rule)} break the rule {rule!r} in {against} of "
+                            f"{len(told)} rows; correct them, or fit without the rule (argument 'rules')."
+                        )
+                    cat[told, target], known[told, target] = v, True
+        return replace(compiled, partial=replace(partial, cat=cat, cat_known=known))
+
+    def _null_slot(self, name: Hashable) -> int | None:
+        at = self.encoder._place.get(name, {})
+        return self.encoder.layout_.slot[at["null"]] if "null" in at else None
+
+    # ---------------------------------------------------------------- after
+    def settle(self, table: pd.DataFrame, compiled: Compiled, seed: int) -> pd.DataFrame:
+        """The decoded and touched ``table`` with every rule kept in every row.
+
+        Raises:
+            ConditionError: rows are left that break a rule after the last round.
+        """
+        table = self.repaired(table, compiled.held, np.random.default_rng(entropy(seed, 0)))
+        wrong = np.flatnonzero(~self.holds(table, compiled))
+        first, idle = len(wrong), 0
+        ranges = Ranges(self.ordered, self.encoder)
+        for k in range(1, _ROUNDS):
+            if not len(wrong):
+                return table
+            if idle >= _HOPELESS:
+                break
+            help_out = ranges if k > _PLAIN and self.ordered else None
+            table, still = self._round(table, wrong, compiled, entropy(seed, k), min(2 ** (k - 1), 32), help_out)
+            idle = 0 if len(still) < len(wrong) else idle + 1
+            wrong = still
+        if not len(wrong):
+            return table
+        left = table.iloc[wrong]
+        broken = [rule for rule in self.rules if not rule.holds(left).all()]
+        raise ConditionError(
+            f"{len(wrong)} of {len(table)} rows break a rule after {k} rounds ({first} did at first): "
+            f"{'; '.join(f'{rule!r}' for rule in broken[:5])}. Ask for conditions that the rules can meet, or fit "
+            "without the rule (argument 'rules')."
+        )
+
+    def holds(self, table: pd.DataFrame, compiled: Compiled, rows: Rows = slice(None)) -> Bools:
+        """``(rows,)``: are all rules kept, and sums inside declared bounds?
+
+        Args:
+            compiled: what was given in the ``rows`` that ``table`` has.
+        """
+        good = np.ones(len(table), dtype=bool)
+        for rule in self.rules:
+            if isinstance(rule, Combination):
+                good &= rule.holds(table) | self._by_right(rule, table, compiled, rows)
+            else:
+                good &= rule.holds(table)
+            if isinstance(rule, Sum):
+                good &= self._bounded(table, rule)
+        return good
+
+    def _by_right(self, rule: Combination, table: pd.DataFrame, compiled: Compiled, rows: Rows) -> Bools:
+        """A combination that is given whole, or by a value of too few rows, may be a rare one: it is not judged."""
+        whole, rare = np.ones(len(table), dtype=bool), np.zeros(len(table), dtype=bool)
+        for name in rule.columns:
+            filled = np.zeros(len(table), dtype=bool)
+            if name in compiled.given.columns:
+                told = compiled.given[name].notna().to_numpy()
+                filled = told[rows] if len(told) > 1 else np.full(len(table), told[0])
+            whole &= filled
+            rare |= filled & ~rule.knows(table, name)
+        return np.asarray(whole | rare)
+
+    def _bounded(self, table: pd.DataFrame, rule: Sum) -> Bools:
+        good = np.ones(len(table), dtype=bool)
+        for name in rule.columns:
+            kind, t = self.encoder.schema_.columns[name], self.encoder.transformers_.get(name)
+            law = getattr(t, "law", None)
+            floor = 0.0 if law is not None and law.lo[0] >= 0 and not getattr(t, "base", None) else None
+            low = getattr(kind, "low", None)
+            low, high = floor if low is None else low, getattr(kind, "high", None)
+            if low is None and high is None:
+                continue
+            values, null = canonical(table[name], kind)
+            good &= null | (
+                (values >= (-np.inf if low is None else low)) & (values <= (np.inf if high is None else high))
+            )
+        return good
+
+    def repaired(self, table: pd.DataFrame, held: Mapping[Hashable, Bools], rng: np.random.Generator) -> pd.DataFrame:
+        """Every rule's own repair, in the order in which they depend on each other; held cells stay."""
+        for _ in range(_PASSES):
+            before, fixed = table, dict(held)
+            for rule in self.rules:
+                if rule.output is None:
+                    continue
+                table = rule.repair(table, fixed, rng)
+                if isinstance(rule, Sum):  # what one sum has settled, a later one leaves alone
+                    fixed.update({name: np.ones(len(table), dtype=bool) for name in rule.columns})
+            if table is before:
+                break
+        return table
+
+    def _round(
+        self,
+        table: pd.DataFrame,
+        wrong: NDArray[np.intp],
+        compiled: Compiled,
+        seed: int,
+        copies: int,
+        ranges: Ranges | None,
+    ) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+        """Draw the rows ``wrong`` anew; those that hold take their place."""
+        if ranges is None:
+            rows = np.tile(wrong, max(min(copies, _CANDIDATES // len(wrong)), 1))
+            done = self.complete(compiled.partial.take(torch.from_numpy(rows)), compiled.allowed, seed)
+            fresh = compiled.touch(self.encoder.decode(done, seed=seed), rows)
+        else:
+            rows, done, finish = ranges.draw(table, wrong, compiled, seed, self.complete)
+            fresh = finish(compiled.touch(self.encoder.decode(done, seed=seed), rows))
+        held = {name: cells[rows] for name, cells in compiled.held.items()}
+        fresh = self.repaired(fresh, held, np.random.default_rng(entropy(seed, 1)))
+        good = self.holds(fresh, compiled, rows)
+        still = np.setdiff1d(wrong, rows[good])
+        if ranges is not None:  # a row that is on its way has one more column in order
+            good[:] = True
+        at, place = np.unique(rows[good], return_index=True)  # the first candidate that holds
+        return self._write(table, at, fresh, np.flatnonzero(good)[place]), still
+
+    def instead(self, table: pd.DataFrame, at: NDArray[np.intp], other: pd.DataFrame) -> pd.DataFrame:
+        """``table`` with the rows ``at`` of ``other``."""
+        return self._write(table, at, other, at)
+
+    def _write(
+        self, table: pd.DataFrame, at: NDArray[np.intp], fresh: pd.DataFrame, take: NDArray[np.intp]
+    ) -> pd.DataFrame:
+        if not len(at):
+            return table
+        out = table.copy(deep=False)
+        for name, kind in self.encoder.schema_.columns.items():
+            if isinstance(kind, Identifier) or name == self.encoder.schema_.entity:
+                continue  # keys are unique over the whole table, and those of few rows are not
+            column = out[name].copy()
+            column.iloc[at] = fresh[name].iloc[take].array
+            out[name] = column
+        return out
+
+
+def learn_rules(
+    rules: Sequence[Rule] | bool, declared: Schema | None, encoder: TableEncoder, table: pd.DataFrame
+) -> Schema:
+    """The schema of a fitted encoder with the rules to enforce, learnt from the training table.
+
+    Args:
+        rules: these; True: those of ``declared``, or, where that is None, those that the table shows.
+
+    Raises:
+        SchemaError: the rules do not fit the table, or each other, or nine in ten rows of the table break one.
+    """
+    schema = encoder.schema_
+    if rules is True:
+        rules = infer_rules(table, schema) if declared is None else declared.rules
+    if not rules:
+        return replace(schema, rules=())
+    replace(schema, rules=tuple(rules))  # judges them
+    least = (encoder.protect or Protection(min_count=1)).min_count
+    owner = None if schema.entity is None else pd.factorize(table[schema.entity])[0]
+    learnt = tuple(rule.learn(table, schema.columns, least, owner) for rule in rules)
+    for rule in learnt:
+        broken = int((~rule.holds(table)).sum())
+        if broken > _MOST * len(table):
+            raise SchemaError(
+                f"TabularSynthesizer.fit: {broken} of {len(table)} rows break the rule {rule!r}; turn it or drop it."
+            )
+        if broken and not isinstance(rule, Combination):  # rare combinations are left out on purpose
+            warnings.warn(
+                f"TabularSynthesizer.fit: {broken} of {len(table)} rows break the rule {rule!r}; no drawn row will.",
+                SynthkitWarning,
+                stacklevel=3,
+            )
+    return replace(schema, rules=learnt)
+
+
+def given_cells(encoder: TableEncoder, table: pd.DataFrame, partial: Encoded) -> Compiled:
+    """The condition that the filled cells of ``table`` are; only what rules speak of is put back after decoding."""
+    names = list(dict.fromkeys(name for rule in encoder.schema_.rules for name in rule.columns))
+    everything = any(isinstance(rule, Predicate) for rule in encoder.schema_.rules)
+    names = list(encoder.schema_.columns) if everything else names
+    given = in_dtype(encoder, table, names)
+    held = {name: given[name].notna().to_numpy() for name in names}
+
+    def touch(drawn: pd.DataFrame, at: Rows) -> pd.DataFrame:
+        for name in names:
+            keep = held[name][at]
+            if keep.any():
+                column = drawn[name].copy()
+                column.iloc[np.flatnonzero(keep)] = given[name].iloc[at][keep].astype(column.dtype).array
+                drawn[name] = column
+        return drawn
+
+    return Compiled(partial, {}, touch, held, given)
+
+
+def in_dtype(encoder: TableEncoder, table: pd.DataFrame, names: Sequence[Hashable]) -> pd.DataFrame:
+    """Columns as the encoder decodes them, but that any may have gaps."""
+    columns = {}
+    for k, name in enumerate(names):
+        kind = encoder.schema_.columns[name]
+        if not _holds_nulls(kind.dtype) and table[name].isna().any():
+            kind = replace(kind, dtype={"kind": "object", "missing": "nan"})
+        columns[k] = from_canonical(*canonical(table[name], kind), kind, index=table.index)
+    out = pd.DataFrame(columns, index=table.index)
+    out.columns = pd.Index(list(names), tupleize_cols=False)
+    return out
+
+
+def _names(rule: Rule) -> str:
+    return ", ".join(repr(name) for name in rule.columns)
+
+
+def _holds_nulls(spec: object) -> bool:
+    name = str((spec or {}).get("name", "")) if isinstance(spec, dict) else ""
+    return not name.startswith(("int", "uint", "bool"))
