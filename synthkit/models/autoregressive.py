@@ -29,6 +29,7 @@ from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed
 from synthkit.models.forced import Forced, calibrate
 from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
+from synthkit.models.reads import ROWS, choose, scores
 from synthkit.params import Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
@@ -48,6 +49,7 @@ class Autoregressive(ModelSpec):
     width: int = param(96, Interval(int, 1, 4096), "hidden units of each field's net")
     depth: int = param(2, Interval(int, 1, 8), "hidden layers of each net")
     features: int = param(24, Interval(int, 4, 512), "input features of a field with many codes")
+    reads: int = param(48, Interval(int, 1, 1 << 16), "fields that a net reads at most, where the table has more")
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
     spikiness: float = param(20.0, Interval(float, 0, None), "times its mass: how far a code may leave its neighbours")
     subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
@@ -95,6 +97,7 @@ class AutoregressiveModel(Model):
     owner: Tensor
     keep: Tensor
     edges: Tensor
+    sources: Tensor
 
     def __init__(self, spec: Autoregressive, layout: Layout) -> None:
         super().__init__()
@@ -124,9 +127,14 @@ class AutoregressiveModel(Model):
         self.fine = [i for i, node in enumerate(nodes) if node.offset is not None]
         # Offsets of nodes whose features hold their place are read at full resolution.
         self.exact = [i for i in self.fine if nodes[i].ordered and self.tokens[i] > spec.features]
+        self.exact_set = frozenset(self.exact)
+        self.fine_row = {i: q for q, i in enumerate(self.fine)}
         self.bands = Bands(nodes, h, spec.bands, spec.harmonics)
         self._index()
+        self.wide = n > spec.reads  # each net reads some nodes only
         self._parameters_of_nets(total, n, h)
+        if self.wide:
+            self.register_load_state_dict_pre_hook(_make_room)
         self.register_load_state_dict_post_hook(_shape_heads)  # type: ignore[no-untyped-call]
 
     def _index(self) -> None:
@@ -139,7 +147,10 @@ class AutoregressiveModel(Model):
 
     def _parameters_of_nets(self, total: int, n: int, h: int) -> None:
         spec = self.spec
-        self.first = nn.Parameter(torch.randn(total, n, h) / math.sqrt(max(total, 1)) * 2)
+        if self.wide:
+            self._room(1)
+        else:
+            self.first = nn.Parameter(torch.randn(total, n, h) / math.sqrt(max(total, 1)) * 2)
         self.first_bias = nn.Parameter(torch.zeros(n, h))
         self.middle = nn.ParameterList(
             nn.Parameter(torch.randn(n, h, h) * 0.7 / math.sqrt(h)) for _ in range(spec.depth - 1)
@@ -164,6 +175,23 @@ class AutoregressiveModel(Model):
             self.fine_code = nn.Parameter(torch.randn(m, spec.features, h) * 0.02)
             self.fine_head = nn.Parameter(torch.zeros(m, h, spec.subcells))
             self.fine_bias = nn.Parameter(torch.zeros(m, 1, spec.subcells))
+
+    def _room(self, sources: int) -> None:
+        """First layers that read so many nodes each. Which they are, and how many, is known once the rows are."""
+        n, wide = self.n_nodes, sources * self.spec.features
+        device = self.table.device
+        self.register_buffer("sources", torch.arange(n, device=device)[:, None].repeat(1, sources))  # itself: none
+        self.first = nn.Parameter(torch.randn(n, wide, self.spec.width, device=device) / math.sqrt(wide) * 2)
+
+    def _take_sources(self, tokens: Tensor, known: Tensor, offsets: Tensor, weight: Tensor | None) -> None:
+        """Choose what each net reads, over some of the rows."""
+        step = max(-(-len(tokens) // ROWS), 1)
+        tokens, known, at = tokens[::step], known[::step], self.places(tokens[::step], self.spread(offsets[::step]))
+        w = torch.ones(len(tokens)) if weight is None else weight[::step].cpu().double()
+        rows = float(w.sum() ** 2 / (w**2).sum().clamp(min=1e-12))
+        chosen = choose(scores(self.nodes, tokens, known, at, w.to(at)), self.spec.reads, rows)
+        self._room(chosen.shape[1])
+        self.sources.copy_(chosen)
 
     @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
@@ -191,6 +219,8 @@ class AutoregressiveModel(Model):
         if self.bands:
             at = self.places(tokens, self.spread(offsets))
             self.bands.choose(at, known & (tokens < self.sizes))
+        if self.wide:
+            self._take_sources(tokens, known, offsets, weight)
 
     def _cells(self, i: int) -> tuple[Tensor, Tensor]:
         """Middles in the law of node i's codes, and how far each may leave its neighbours, ``(size,)`` each."""
@@ -250,7 +280,7 @@ class AutoregressiveModel(Model):
         """Input features ``(B, N, F)``; an unknown node is all zeros."""
         x = F.embedding(tokens + self.base, self.table)
         if self.exact:
-            which = [self.fine.index(i) for i in self.exact]
+            which = [self.fine_row[i] for i in self.exact]
             x[:, self.exact] = self.exact_features(self.exact, tokens[:, self.exact], offsets[:, which])
         return x * known[..., None]
 
@@ -329,7 +359,7 @@ class AutoregressiveModel(Model):
             return None
         if stem == "bands":
             return 0, torch.tensor(self.bands.targets, dtype=torch.long)
-        return (1, None) if stem == "first" else (0, None)
+        return (1, None) if stem == "first" and not self.wide else (0, None)
 
     def _losses(self, partial: Encoded, target: Encoded, reads: Tensor | None = None) -> Tensor:
         """``(N, B)`` loss of each node."""
@@ -345,6 +375,16 @@ class AutoregressiveModel(Model):
         done = plan.draw()
         self.joint = plan.joint
         return done
+
+
+def _make_room(model: AutoregressiveModel, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
+    """A file says how many nodes each net reads."""
+    if (sources := state.get(prefix + "sources")) is not None:
+        n = model.n_nodes
+        sound = sources.dim() == 2 and len(sources) == n and 1 <= sources.shape[1] <= model.spec.reads
+        if not sound or not bool(((sources >= 0) & (sources < n)).all()):
+            raise ValueError("AutoregressiveModel: the sources do not fit the layout.")
+        model._room(sources.shape[1])
 
 
 def _shape_heads(model: AutoregressiveModel, _: object) -> None:

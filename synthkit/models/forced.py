@@ -45,7 +45,10 @@ class Forced:
     def _hidden(self) -> Tensor:
         """Last hidden layer ``(N, B, H)``."""
         model, given = self.model, self.done
-        x = model.features(self.tokens, self.known, self.offsets).flatten(1)[:, model.keep]
+        x = model.features(self.tokens, self.known, self.offsets)
+        if model.wide:
+            return model.upper(self._some(x), slice(None))
+        x = x.flatten(1)[:, model.keep]
         first = (model.first * self.reads[:, model.owner].T[..., None]).flatten(1)
         if bool(given.any()):
             wide = given[:, model.owner]
@@ -55,6 +58,20 @@ class Forced:
             h = x @ first
         h = h.view(len(x), model.n_nodes, model.spec.width).transpose(0, 1) + model.first_bias[:, None]
         return model.upper(h, slice(None))
+
+    def _some(self, x: Tensor) -> Tensor:
+        """First layer's sums ``(N, B, H)`` of nets that read some nodes only, from all features ``(B, N, F)``."""
+        model, source, f = self.model, self.model.sources, x.shape[2]
+        n, s = source.shape
+        # Whole rows of (features x batch) are gathered: several times faster than one vector per cell.
+        read = x.permute(1, 2, 0).contiguous().index_select(0, source.flatten()).view(n, s, f, -1)
+        open_, weight = self.reads.gather(1, source), model.first
+        if bool(self.done.any()):
+            others = (source != torch.arange(n, device=x.device)[:, None])[..., None]
+            read = read * ((open_[..., None] | self.done.T[source]) & others)[:, :, None]
+        else:
+            weight = weight * open_.repeat_interleave(f, 1)[..., None]
+        return torch.baddbmm(model.first_bias[:, None], read.view(n, s * f, -1).transpose(1, 2), weight)
 
     def _copy(self) -> None:
         """Goals of the rows that a copy explains, and the sources that cannot be copied."""
