@@ -19,6 +19,7 @@ __all__ = ["Forced", "calibrate"]
 
 _ROWS = 2048  # at once, outside training
 _SAMPLE = 32_768  # rows that calibrate the heads
+_CELLS = 1 << 21  # rows x nodes of that sample at most, where each net reads some nodes only
 _ROUNDS = 3
 
 
@@ -159,12 +160,13 @@ def calibrate(model: AutoregressiveModel, data: Encoded, weight: Tensor | None, 
     Dropout and early stopping leave the average of p(answer | row) off the answer's frequency by some per cent, which
     every marginal of a synthetic table would show; at the maximum of the likelihood the two agree.
     """
-    step = max(len(data) // _SAMPLE, 1)
+    sample, block = (_CELLS // model.n_nodes, model.rows) if model.wide else (_SAMPLE, _ROWS)
+    step = max(len(data) // sample, 1)
     for _ in range(_ROUNDS if len(data) else 0):
         wanted = [torch.zeros_like(bias[:, 0], dtype=torch.float64) for bias in model.head_bias]
         given = [torch.zeros_like(w) for w in wanted]
-        for start in range(0, len(data), _ROWS * step):
-            at = torch.arange(start, min(start + _ROWS * step, len(data)), step, device=data.cat.device)
+        for start in range(0, len(data), block * step):
+            at = torch.arange(start, min(start + block * step, len(data)), step, device=data.cat.device)
             batch = data.take(at)
             w = torch.ones(len(at), device=at.device) if weight is None else weight[at]
             forced = Forced(model, model.layout.empty(len(at), at.device), batch, reads)
