@@ -15,7 +15,7 @@ from torch import Tensor
 
 from synthkit.models.nets import Node, places
 
-__all__ = ["choose", "scores"]
+__all__ = ["ROWS", "choose", "of_file", "scores"]
 
 ROWS = 5000  # that the associations are counted over, evenly spaced
 _SCORES = 4  # of a node
@@ -53,16 +53,19 @@ def scores(nodes: Sequence[Node], tokens: Tensor, known: Tensor, at: Tensor, wei
 
 
 @torch.no_grad()
-def choose(score: Tensor, reads: int, rows: float) -> Tensor:
+def choose(
+    nodes: Sequence[Node], tokens: Tensor, known: Tensor, at: Tensor, reads: int, weight: Tensor | None = None
+) -> Tensor:
     """Sources ``(N, S)`` of every node, S <= ``reads``; a node that needs fewer is filled up with itself.
 
     Half of them are the best among the node's predecessors in the table, so that a row that is drawn in the table's
     order has enough to go by; then the best of all.
 
     Args:
-        score: ``(P, B, N)``; rows: how many independent rows they are worth.
+        tokens, known, at, weight: as of :func:`scores`.
     """
-    n = score.shape[2]
+    n, score = len(nodes), scores(nodes, tokens, known, at, weight)
+    rows = float(len(tokens)) if weight is None else float(weight.sum() ** 2 / (weight**2).sum().clamp(min=1e-12))
     association = torch.zeros(n, n, device=score.device)
     for p in range(len(score)):
         for q in range(p + 1):
@@ -80,3 +83,15 @@ def choose(score: Tensor, reads: int, rows: float) -> Tensor:
     size = max(int(real.sum(1).max()), 1)
     itself = torch.arange(n, device=score.device)[:, None]
     return torch.where(real, best.indices, itself)[:, :size].contiguous()
+
+
+def of_file(sources: Tensor, nodes: int, reads: int) -> int:
+    """How many sources a node has in a file.
+
+    Raises:
+        ValueError: they do not fit so many nodes and reads.
+    """
+    sound = sources.dim() == 2 and len(sources) == nodes and 1 <= sources.shape[1] <= reads
+    if not sound or not bool(((sources >= 0) & (sources < nodes)).all()):
+        raise ValueError("AutoregressiveModel: the sources do not fit the layout.")
+    return int(sources.shape[1])
