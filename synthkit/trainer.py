@@ -143,6 +143,7 @@ class Trainer:
     def _setup(
         self, model: Model, train: Encoded, valid: Encoded | None, weight: Tensor | None, valid_weight: Tensor | None
     ) -> None:
+        self.recipe = model.plan(self.recipe)
         self._model, self._train, self._valid = model, train, valid
         self._weight = None if weight is None else weight / weight.mean()
         self._valid_weight = valid_weight

@@ -26,6 +26,7 @@ __all__ = ["Ancestral"]
 
 _BLOCK = 8192  # rows drawn at once: their activations stay in cache
 _TABLE = 1 << 25  # entries of the look-up table at most
+_FEATURES = 1 << 25  # entries of a block's features at most, where each net reads some nodes only
 
 
 class Ancestral:
@@ -53,7 +54,14 @@ class Ancestral:
         """Which nodes are looked up, and the table: ``(N, tokens + 1, H)``, whose last row is zero."""
         model = self.model
         n, h = model.n_nodes, model.spec.width
-        looked = [i for i in range(n) if i not in model.exact and model.tokens[i] <= rows // 4]
+        self.block = _BLOCK
+        self.fine_code = [model.codes_of(i) @ model.fine_code[q] for q, i in enumerate(model.fine)]
+        if model.wide:
+            self.sources = [[s for s in row if s != i] for i, row in enumerate(model.sources.tolist())]
+            self.block = min(max(_FEATURES // (n * model.spec.features), 256), _BLOCK)
+            return
+        exact = set(model.exact)
+        looked = [i for i in range(n) if i not in exact and model.tokens[i] <= rows // 4]
         if n * sum(model.tokens[i] for i in looked) * h > _TABLE:
             looked = []
         self.looked, self.direct = looked, [i for i in range(n) if i not in looked]
@@ -71,11 +79,11 @@ class Ancestral:
             a, b = int(model.slices[i]), int(model.slices[i + 1])
             weight[q, : b - a] = model.first[a:b]
         self.weight = weight.permute(2, 0, 1, 3).contiguous()  # (N, direct, F, H)
-        self.fine_code = [model.codes_of(i) @ model.fine_code[q] for q, i in enumerate(model.fine)]
 
     def draw(self) -> Encoded:
         """Every applicable entry known, the given ones unchanged bit for bit."""
-        parts = [self.partial.take(slice(a, a + _BLOCK)) for a in range(0, max(len(self.partial), 1), _BLOCK)]
+        size = self.block
+        parts = [self.partial.take(slice(a, a + size)) for a in range(0, max(len(self.partial), 1), size)]
         if len(self.conditioned) > 1 and len(self.partial) and alike(self.partial):
             parts = [self._condition(part) for part in parts]
         return Encoded.concat([_Block(self, part).draw() for part in parts])
@@ -117,8 +125,12 @@ class _Block:
 
     def _read_given(self) -> None:
         plan, model = self.plan, self.model
-        self.index = torch.full((self.rows, len(plan.looked)), plan.zero, device=self.device)
-        self.x = torch.zeros(self.rows, len(plan.direct), model.spec.features, device=self.device)
+        if model.wide:
+            self.x = torch.zeros(model.n_nodes, model.spec.features, self.rows, device=self.device)
+            self.read = torch.zeros(model.n_nodes, dtype=torch.bool)
+        else:
+            self.index = torch.full((self.rows, len(plan.looked)), plan.zero, device=self.device)
+            self.x = torch.zeros(self.rows, len(plan.direct), model.spec.features, device=self.device)
         given = self.known.any(0).tolist()
         # Columns that say something so far; all others need no reading.
         self.read_looked: list[int] = []
@@ -131,7 +143,7 @@ class _Block:
         """Draw ``nodes`` (all of them by default) in this order."""
         for i in self.plan.order if nodes is None else nodes:
             applies = self._applies(i)
-            q = self.model.fine.index(i) if i in self.model.fine else None
+            q = self.model.fine_row.get(i)
             self._draw_node(i, q, ~self.known[:, i] & applies)
             self._publish(i)
         return Encoded(self.num, self.cat, self.num_known, self.cat_known)
@@ -175,6 +187,12 @@ class _Block:
         plan, model = self.plan, self.model
         n = len(self.tokens[rows, 0])
         h = model.first_bias[i].expand(n, -1)
+        if model.wide:
+            open_ = [k for k, s in enumerate(plan.sources[i]) if self.read[s]]
+            if not open_:
+                return h
+            x = self.x[[plan.sources[i][k] for k in open_]].flatten(0, 1)[:, rows]
+            return torch.addmm(h, x.T, model.first[i].view(-1, model.spec.features, model.spec.width)[open_].flatten(0, 1))
         looked = _prefix([k for k in self.read_looked if plan.looked[k] != i])
         if looked is not None and plan.table is not None:
             h = h + F.embedding_bag(self.index[rows][:, looked].contiguous(), plan.table[i], mode="sum")
@@ -189,10 +207,13 @@ class _Block:
         known, tokens = self.known[:, i], self.tokens[:, i]
         if i in model.bands.row:
             self.numeric[:, i] = known & (tokens < model.nodes[i].size)
-            offsets = self.offsets[:, model.fine.index(i)] if i in model.fine else torch.full_like(tokens, -1).float()
+            offsets = self.offsets[:, model.fine_row[i]] if i in model.fine_row else torch.full_like(tokens, -1).float()
             self.places[:, i] = model.places(tokens[:, None], offsets[:, None], [i])[:, 0]
         if self.numbers is not None and i in model.pointers.row:
             self._publish_number(i)
+        if model.wide:
+            self.x[i], self.read[i] = self._features(i, known, tokens).T, True
+            return
         if i in plan.start:
             k = plan.looked.index(i)
             self.index[:, k] = torch.where(known, tokens + plan.start[i], plan.zero)
@@ -200,20 +221,25 @@ class _Block:
                 self.read_looked.append(k)
             return
         k = plan.direct.index(i)
-        if i in model.exact:
-            features = model.exact_features([i], tokens[:, None], self.offsets[:, [model.fine.index(i)]])[:, 0]
-        else:
-            features = model.table[tokens + int(model.base[i])]
         width = int(model.slices[i + 1] - model.slices[i])
-        self.x[:, k, :width] = features[:, :width] * known[:, None]
+        self.x[:, k, :width] = self._features(i, known, tokens)[:, :width]
         if k not in self.read_direct:
             self.read_direct.append(k)
+
+    def _features(self, i: int, known: Tensor, tokens: Tensor) -> Tensor:
+        """``(rows, F)`` features of node i, zero where it is not known."""
+        model = self.model
+        if i in model.exact_set:
+            features = model.exact_features([i], tokens[:, None], self.offsets[:, [model.fine_row[i]]])[:, 0]
+        else:
+            features = model.table[tokens + int(model.base[i])]
+        return features * known[:, None]
 
     def _publish_number(self, i: int) -> None:
         model = self.model
         filled = self.known[:, i] & (self.tokens[:, i] < model.nodes[i].size)
         code = torch.where(filled, self.tokens[:, i], 0)
-        offset = self.offsets[:, model.fine.index(i)] if i in model.fine else torch.full_like(code, -1.0)
+        offset = self.offsets[:, model.fine_row[i]] if i in model.fine_row else torch.full_like(code, -1.0)
         self.numbers[:, i] = torch.where(filled, model.pointers.number(i, code, offset), torch.nan)  # type: ignore[index]
 
     def _codes_or_copies(

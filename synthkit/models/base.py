@@ -125,6 +125,10 @@ class Model(nn.Module, ABC):
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """A last closed-form touch on the training rows, after the gradient steps; by default there is none."""
 
+    def plan(self, recipe: Recipe) -> Recipe:
+        """The recipe as this model's size demands; by default as it is."""
+        return recipe
+
     def column_losses(self, target: Encoded) -> Tensor | None:
         """``(units,)`` mean validation loss of each part that could stop training by itself; None: no such parts."""
         return None

@@ -19,6 +19,7 @@ __all__ = ["Forced", "calibrate"]
 
 _ROWS = 2048  # at once, outside training
 _SAMPLE = 32_768  # rows that calibrate the heads
+_CELLS = 1 << 21  # rows x nodes of that sample at most, where each net reads some nodes only
 _ROUNDS = 3
 
 
@@ -45,7 +46,10 @@ class Forced:
     def _hidden(self) -> Tensor:
         """Last hidden layer ``(N, B, H)``."""
         model, given = self.model, self.done
-        x = model.features(self.tokens, self.known, self.offsets).flatten(1)[:, model.keep]
+        x = model.features(self.tokens, self.known, self.offsets)
+        if model.wide:
+            return model.upper(self._some(x), slice(None))
+        x = x.flatten(1)[:, model.keep]
         first = (model.first * self.reads[:, model.owner].T[..., None]).flatten(1)
         if bool(given.any()):
             wide = given[:, model.owner]
@@ -55,6 +59,20 @@ class Forced:
             h = x @ first
         h = h.view(len(x), model.n_nodes, model.spec.width).transpose(0, 1) + model.first_bias[:, None]
         return model.upper(h, slice(None))
+
+    def _some(self, x: Tensor) -> Tensor:
+        """First layer's sums ``(N, B, H)`` of nets that read some nodes only, from all features ``(B, N, F)``."""
+        model, source, f = self.model, self.model.sources, x.shape[2]
+        n, s = source.shape
+        # Whole rows of (features x batch) are gathered: several times faster than one vector per cell.
+        read = x.permute(1, 2, 0).contiguous().index_select(0, source.flatten()).view(n, s, f, -1)
+        open_, weight = self.reads.gather(1, source), model.first
+        if bool(self.done.any()):
+            others = (source != torch.arange(n, device=x.device)[:, None])[..., None]
+            read = read * ((open_[..., None] | self.done.T[source]) & others)[:, :, None]
+        else:
+            weight = weight * open_.repeat_interleave(f, 1)[..., None]
+        return torch.baddbmm(model.first_bias[:, None], read.view(n, s * f, -1).transpose(1, 2), weight)
 
     def _copy(self) -> None:
         """Goals of the rows that a copy explains, and the sources that cannot be copied."""
@@ -142,12 +160,13 @@ def calibrate(model: AutoregressiveModel, data: Encoded, weight: Tensor | None, 
     Dropout and early stopping leave the average of p(answer | row) off the answer's frequency by some per cent, which
     every marginal of a synthetic table would show; at the maximum of the likelihood the two agree.
     """
-    step = max(len(data) // _SAMPLE, 1)
+    sample, block = (_CELLS // model.n_nodes, model.rows) if model.wide else (_SAMPLE, _ROWS)
+    step = max(len(data) // sample, 1)
     for _ in range(_ROUNDS if len(data) else 0):
         wanted = [torch.zeros_like(bias[:, 0], dtype=torch.float64) for bias in model.head_bias]
         given = [torch.zeros_like(w) for w in wanted]
-        for start in range(0, len(data), _ROWS * step):
-            at = torch.arange(start, min(start + _ROWS * step, len(data)), step, device=data.cat.device)
+        for start in range(0, len(data), block * step):
+            at = torch.arange(start, min(start + block * step, len(data)), step, device=data.cat.device)
             batch = data.take(at)
             w = torch.ones(len(at), device=at.device) if weight is None else weight[at]
             forced = Forced(model, model.layout.empty(len(at), at.device), batch, reads)

@@ -1,0 +1,97 @@
+"""Which other columns a net reads where the table has too many for all: those it is most associated with.
+
+The association of two nodes is the largest absolute correlation over pairs of a few scores of theirs: of an ordered
+node its normal score, the square of that and its null flag; of an unordered one the indicators of its most frequent
+tokens. This is sure independence screening (Fan and Lv, JRSS B 70, 2008), column by column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from synthkit.models.nets import Node, places
+
+__all__ = ["ROWS", "choose", "of_file", "scores"]
+
+ROWS = 5000  # that the associations are counted over, evenly spaced
+_SCORES = 4  # of a node
+
+
+@torch.no_grad()
+def scores(nodes: Sequence[Node], tokens: Tensor, known: Tensor, at: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Standardised scores ``(P, B, N)``: of P * P products, the sums over the rows are correlations.
+
+    Args:
+        tokens, known: ``(B, N)``; at: ``(B, N)`` places in the nodes' laws; weight: ``(B,)`` of the rows.
+    """
+    sizes = torch.tensor([node.size for node in nodes], device=tokens.device)
+    ordered = torch.tensor([node.ordered for node in nodes], device=tokens.device)
+    filled = known & (tokens < sizes)
+    score, square = places(at, 2).unbind(-1)
+    out = torch.zeros(_SCORES, *tokens.shape, device=tokens.device)
+    seen = torch.stack([filled & ordered, filled & ordered, *[known] * (_SCORES - 2)])
+    out[0], out[1] = score, square
+    out[2] = (known & ~filled).float()
+    for i in (~ordered).nonzero().squeeze(1).tolist():
+        counts = torch.bincount(tokens[:, i][known[:, i]], minlength=nodes[i].tokens)
+        frequent = counts.topk(min(_SCORES, len(counts))).indices
+        out[:, :, i] = 0.0
+        out[: len(frequent), :, i] = (tokens[:, i] == frequent[:, None]).float()
+        seen[:, :, i] = known[:, i]
+    w = torch.ones(len(tokens), device=tokens.device) if weight is None else weight.to(out)
+    w = w[:, None] * seen / w.sum().clamp(min=1e-12)
+    out = out - (out * w).sum(1, keepdim=True) / w.sum(1, keepdim=True).clamp(min=1e-12)
+    power = (out**2 * w).sum(1, keepdim=True)
+    # A score of a handful of rows correlates with anything: it has to be left out.
+    rare = (out.abs() > 1e-6).float().mul(seen).sum(1, keepdim=True) < 2
+    scale = torch.where((power > 1e-7) & ~rare, power.clamp(min=1e-12).rsqrt(), 0.0)
+    return out * w.sqrt() * scale
+
+
+@torch.no_grad()
+def choose(
+    nodes: Sequence[Node], tokens: Tensor, known: Tensor, at: Tensor, reads: int, weight: Tensor | None = None
+) -> Tensor:
+    """Sources ``(N, S)`` of every node, S <= ``reads``; a node that needs fewer is filled up with itself.
+
+    Half of them are the best among the node's predecessors in the table, so that a row that is drawn in the table's
+    order has enough to go by; then the best of all.
+
+    Args:
+        tokens, known, at, weight: as of :func:`scores`.
+    """
+    n, score = len(nodes), scores(nodes, tokens, known, at, weight)
+    rows = float(len(tokens)) if weight is None else float(weight.sum() ** 2 / (weight**2).sum().clamp(min=1e-12))
+    association = torch.zeros(n, n, device=score.device)
+    for p in range(len(score)):
+        for q in range(p + 1):
+            one = (score[p].T @ score[q]).abs_()
+            association = torch.maximum(association, torch.maximum(one, one.T))
+    association.fill_diagonal_(0)
+    # Of so many pairs of independent scores, the largest correlation would come near this by chance.
+    chance = math.sqrt(2 * math.log(max(n * len(score) ** 2, 2)) / max(rows, 1.0))
+    association = torch.where(association > chance, association, 0.0)
+    reads = min(reads, n - 1)
+    before = association.tril(-1).topk(max(reads // 2, 1), dim=1)
+    ranked = association.scatter_add(1, before.indices, 2.0 * (before.values > 0))
+    best = ranked.topk(reads, dim=1)
+    real = best.values > 0
+    size = max(int(real.sum(1).max()), 1)
+    itself = torch.arange(n, device=score.device)[:, None]
+    return torch.where(real, best.indices, itself)[:, :size].contiguous()
+
+
+def of_file(sources: Tensor, nodes: int, reads: int) -> int:
+    """How many sources a node has in a file.
+
+    Raises:
+        ValueError: they do not fit so many nodes and reads.
+    """
+    sound = sources.dim() == 2 and len(sources) == nodes and 1 <= sources.shape[1] <= reads
+    if not sound or not bool(((sources >= 0) & (sources < nodes)).all()):
+        raise ValueError("AutoregressiveModel: the sources do not fit the layout.")
+    return int(sources.shape[1])
