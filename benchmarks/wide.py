@@ -104,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     law, _ = draw(20_000, args.columns, args.seed, part=1)
     print(f"rows {args.rows}, columns {args.columns}, threads {os.environ.get('OMP_NUM_THREADS', '-')}")
-    print(f"fit_s {fitted - started:.1f}, fit_cpu_s {cpu:.1f}, steps {synthesizer.n_steps_}, sample_s {sampled - fitted:.1f}")
+    print(
+        f"fit_s {fitted - started:.1f}, fit_cpu_s {cpu:.1f}, steps {synthesizer.n_steps_}, sample_s {sampled - fitted:.1f}"
+    )
     print(f"weights_M {sum(p.numel() for p in synthesizer.model_.parameters()) / 1e6:.1f}, peak_GiB {peak:.2f}")
     for name, value in figures(train, synthetic, block, law).items():
         print(f"{name} {value:.4f}")

@@ -129,7 +129,7 @@ def test_info_names_columns_and_no_data(folder, capsys):
 
 
 def test_progress_goes_to_stderr_only(folder, tmp_path, capsys):
-    words = ("fit", folder / "t.csv", "--out", tmp_path / "m", "--max-steps", 5)
+    words = ("fit", folder / "t.csv", "--out", tmp_path / "m", "--max-steps", 5, "--seed", 0)
     _, loud, bar = run(capsys, *words)
     _, quiet, nothing = run(capsys, *words, "--quiet")
     assert "step" in bar and not nothing

@@ -192,7 +192,9 @@ class _Block:
             if not open_:
                 return h
             x = self.x[[plan.sources[i][k] for k in open_]].flatten(0, 1)[:, rows]
-            return torch.addmm(h, x.T, model.first[i].view(-1, model.spec.features, model.spec.width)[open_].flatten(0, 1))
+            return torch.addmm(
+                h, x.T, model.first[i].view(-1, model.spec.features, model.spec.width)[open_].flatten(0, 1)
+            )
         looked = _prefix([k for k in self.read_looked if plan.looked[k] != i])
         if looked is not None and plan.table is not None:
             h = h + F.embedding_bag(self.index[rows][:, looked].contiguous(), plan.table[i], mode="sum")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -12,6 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from synthkit import io
 from synthkit.conditions import Compiled, compile_where
@@ -33,6 +35,7 @@ __all__ = ["TabularSynthesizer"]
 
 _BLOCK = 8192  # rows drawn with one seed: memory is bounded, and neither it nor threads change the table
 _ROUNDS = 100  # of rejection by ``accept``
+_FEW = 2000  # rows: with fewer, "auto" lets the trees compete
 
 
 class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
@@ -109,12 +112,18 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         data = encoder.encode(table)
         weights = encoder.weights(table)
         weight = None if weights is None else torch.from_numpy(weights).float().to(device)
+        auto = spec is None
         spec, choice = (spec, f"{spec.name}: as asked.") if spec is not None else _choose(encoder, len(table))
-        data = data.to(device)
+        data, owner = data.to(device), _owners(table, encoder)
         training = Training(
             spec, encoder.layout_, device, seed, self.max_steps, self.max_seconds, progress=self.progress
         )
-        model = training.fit(data, weight, _owners(table, encoder))
+        model = training.fit(data, weight, owner)
+        if auto and training.held is not None and len(table) < _FEW:
+            rival = Training(MODELS["trees"](), encoder.layout_, device, seed)
+            better, choice = _compare(training.held, rival.trial(data, weight, owner))
+            if better:
+                spec, model = rival.spec, rival.fit(data, weight, owner)
         self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model
         self.spec_, self.choice_, self.seed_ = spec, choice, seed
         self.history_, self.n_steps_ = training.history, training.steps
@@ -368,6 +377,19 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise NotFittedError(
                 f"TabularSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one."
             )
+
+
+def _compare(nets: Tensor, trees: Tensor) -> tuple[bool, str]:
+    """Are the trees clearly better on held-out rows (by a standard error)? And a sentence that says so."""
+    gain = (nets - trees).double()
+    error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+    better = float(gain.mean()) > error
+    names = ("trees", "autoregressive") if better else ("autoregressive", "trees")
+    means = sorted((float(nets.mean()), float(trees.mean())), reverse=not better and float(gain.mean()) > 0)
+    return better, (
+        f"{names[0]}: of {len(gain)} held-out rows it misses {means[0]:.1f} nats each, {names[1]} {means[1]:.1f}"
+        f"{' (no clear difference, and it takes any condition)' if abs(float(gain.mean())) <= error else ''}."
+    )
 
 
 def _owners(table: pd.DataFrame, encoder: TableEncoder) -> NDArray[np.int64]:

@@ -45,6 +45,7 @@ class Training:
 
     Attributes:
         history: the log; steps: taken in all, so that ``max_steps=steps`` repeats the fit.
+        held: ``(held rows,)`` loss of the rows that training stopped by, before any second training; None without.
     """
 
     spec: ModelSpec
@@ -62,6 +63,7 @@ class Training:
             data, weight: all rows, on the device; owner: ``(rows,)`` whose they are.
         """
         self.history: list[Progress] = []
+        self.held: Tensor | None = None
         self.steps = 0
         self._start = time.monotonic()
         model = self._build(data, weight)
@@ -79,6 +81,7 @@ class Training:
                 valid_weight=None if weight is None else weight[held],
             )
             self.steps, self.history = first.step, list(first.history)
+            self.held = self._losses(model, data.take(held))
             again = self._again(first, data, weight, bar) if len(held) else None
         finally:
             if bar is not None:
@@ -87,6 +90,16 @@ class Training:
             model, rows = again, torch.arange(len(data), device=self.device)
         model.finish(data.take(rows), None if weight is None else weight[rows])
         return model.eval()
+
+    def trial(self, data: Encoded, weight: Tensor | None, owner: NDArray[np.int64]) -> Tensor:
+        """``(held rows,)`` loss of a closed-form model, fitted without the rows that others stop by."""
+        rows, held = (index.to(self.device) for index in split(owner, self.seed))
+        return self._losses(self._build(data.take(rows), None if weight is None else weight[rows]), data.take(held))
+
+    def _losses(self, model: Model, rows: Encoded) -> Tensor:
+        with torch.no_grad():
+            out: Tensor = model.eval()(self.layout.empty(len(rows), self.device), rows)
+        return out
 
     def _build(self, data: Encoded, weight: Tensor | None) -> Model:
         with seeded(entropy(self.seed, 0), self.device):
