@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Ancestral"]
 
 _BLOCK = 8192  # rows drawn at once: their activations stay in cache
+_LEAD = 64  # nodes drawn for a candidate at most, where conditions are met jointly
 _TABLE = 1 << 25  # entries of the look-up table at most
 _FEATURES = 1 << 25  # entries of a block's features at most, where each net reads some nodes only
 
@@ -90,11 +91,14 @@ class Ancestral:
 
     def _condition(self, partial: Encoded) -> Encoded:
         """The same rows with the conditioned nodes drawn from their joint law."""
+        # In the table's order, which the nets know best; but not half of a wide table for a candidate.
+        last = max(self.conditioned)
+        nodes = range(last + 1) if last < _LEAD else self.conditioned
 
         def propose(size: int) -> tuple[Encoded, Tensor]:
             block = _Block(self, partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device)))
             block.log_weight = torch.zeros(size, device=partial.cat.device)
-            return block.draw(self.conditioned), block.log_weight
+            return block.draw(nodes), block.log_weight
 
         drawn, joint = draw_jointly(propose, len(partial))
         self.joint.append(joint)
