@@ -35,6 +35,7 @@ __all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules"]
 Bools = NDArray[np.bool_]
 _PLAIN = 6  # rounds under the same conditions before ranges help out
 _ROUNDS = 60
+_RANGED = 6  # rounds with ranges before cells are moved to the ends of theirs
 _HOPELESS = 20  # rounds without one row that holds
 _CANDIDATES = 2048  # drawn per round at most, where a row has several
 _MOST = 0.9  # of the training rows: a rule that these break is a mistake
@@ -115,10 +116,15 @@ class Enforcer:
                 return table
             if idle >= _HOPELESS:
                 break
+            if k == _PLAIN + _RANGED and self.ordered:
+                table, wrong = self._clamped(table, wrong, compiled, entropy(seed, k, 0), ranges)
+                continue
             help_out = ranges if k > _PLAIN and self.ordered else None
             table, still = self._round(table, wrong, compiled, entropy(seed, k), min(2 ** (k - 1), 32), help_out)
             idle = 0 if len(still) < len(wrong) else idle + 1
             wrong = still
+        if len(wrong) and self.ordered:
+            table, wrong = self._clamped(table, wrong, compiled, entropy(seed, k, 1), ranges)
         if not len(wrong):
             return table
         left = table.iloc[wrong]
@@ -212,6 +218,16 @@ class Enforcer:
             good[:] = True
         at, place = np.unique(rows[good], return_index=True)  # the first candidate that holds
         return self._write(table, at, fresh, np.flatnonzero(good)[place]), still
+
+    def _clamped(
+        self, table: pd.DataFrame, wrong: NDArray[np.intp], compiled: Compiled, seed: int, ranges: Ranges
+    ) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+        """Rows that no draw puts in order, with cells moved to the ends of their ranges; those that hold are kept."""
+        fresh = ranges.clamp(table.iloc[wrong], wrong, compiled)
+        held = {name: cells[wrong] for name, cells in compiled.held.items()}
+        fresh = self.repaired(fresh, held, np.random.default_rng(seed))
+        good = self.holds(fresh, compiled, wrong)
+        return self._write(table, wrong[good], fresh, np.flatnonzero(good)), wrong[~good]
 
     def instead(self, table: pd.DataFrame, at: NDArray[np.intp], other: pd.DataFrame) -> pd.DataFrame:
         """``table`` with the rows ``at`` of ``other``."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from synthkit.conditions import Between, Compiled, narrow_to
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError
+from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Allowed, Encoded
 from synthkit.rules import Ordered
 from synthkit.rules.base import sortable
@@ -81,6 +82,35 @@ class Ranges:
             return pd.concat(parts, ignore_index=True)
 
         return np.concatenate(rows), Encoded.concat(drawn), finish
+
+    def clamp(self, table: pd.DataFrame, rows: Places, compiled: Compiled) -> pd.DataFrame:
+        """``table`` (the ``rows`` of the whole) with cells at the ends of their ranges, where they were beyond them.
+
+        For given cells at the rim of what was learnt: a law stops short of the extremes of training, which are a few
+        rows' own, so that no other column has mass beyond a given extreme.
+        """
+        out = table.copy(deep=False)
+        for name in self.columns:
+            kind, (value, null) = self.encoder.schema_.columns[name], _ticks(out[name])
+            step = 10.0 ** -(getattr(kind, "decimals", None) or 0) if isinstance(kind, Numeric) else 10**9
+            low, high = (np.full(len(out), end) for end in _ends(value))
+            for rule in self.rules:
+                if rule.high == name:
+                    v, no = _ticks(out[rule.low])
+                    low = np.where(no, low, np.maximum(low, v + rule.strict * step))
+                elif rule.low == name:
+                    v, no = _ticks(out[rule.high])
+                    no = no | ~self._pinned(rule.high, compiled, rows)
+                    high = np.where(no, high, np.minimum(high, v - rule.strict * step))
+            inside = np.minimum(np.maximum(value, low), high)
+            held = compiled.held.get(name)
+            moves = (inside != value) & ~null & (np.ones(len(out), dtype=bool) if held is None else ~held[rows])
+            moves &= not isinstance(kind, Constant)
+            if moves.any():
+                cells = canonical(out[name], kind)[0]
+                inside = np.where(moves, inside.astype(cells.dtype), cells)
+                out[name] = from_canonical(inside, null, kind, index=out.index, name=name)
+        return out
 
     def _faults(self, table: pd.DataFrame, compiled: Compiled, wrong: Places) -> list[_Fault]:
         """By column, the rows in which it is the first one out of its range."""

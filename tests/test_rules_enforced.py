@@ -156,6 +156,18 @@ def test_rare_rooms_are_reached_by_ranges():
     assert got["x"].nunique() > 20 and fitted.sample(where=given, seed=0).equals(got)
 
 
+def test_a_given_extreme_leaves_its_neighbour_the_same_value():
+    """The law of y stops short of its largest value, which one row has; a given x may be that large."""
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 1000, 1000)
+    table = pd.DataFrame({"x": low, "y": low + rng.integers(0, 300, 1000)}).astype("Int64")
+    table.loc[0] = [1800, 1800]
+    fitted = TabularSynthesizer("independent", random_state=0).fit(table)
+    holes = table.head(20).assign(y=pd.array([None] * 20, dtype="Int64"))
+    filled = fitted.impute(holes, seed=0)
+    assert filled["y"].notna().all() and (filled["x"] <= filled["y"]).all() and filled["y"][0] == 1800
+
+
 # -------------------------------------------------------------------- by hand
 def test_rules_by_hand_are_exactly_those_in_force():
     table = planted()
