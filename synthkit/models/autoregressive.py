@@ -208,8 +208,8 @@ class AutoregressiveModel(Model):
         if not self.wide:
             return recipe
         size = min(recipe.batch_size, max(_BATCH // self.n_nodes, 32), 128)
-        steps = min(recipe.steps, max(_WORK // (size * self.n_nodes), 100))
-        every = max(recipe.every, 30)
+        steps = min(recipe.steps * recipe.batch_size // size, max(_WORK // (size * self.n_nodes), 100))
+        every = max(recipe.every, 4096 // size)
         # Smooth heads bear the full rate from few rows on.
         return replace(recipe, batch_size=size, steps=steps, lr=self.spec.lr, every=every)
 

@@ -70,14 +70,15 @@ def choose(
     for p in range(len(score)):
         for q in range(p + 1):
             one = (score[p].T @ score[q]).abs_()
-            association = torch.maximum(association, torch.maximum(one, one.T))
+            # The largest of so many correlations comes near this by chance; the first scores are tried by themselves.
+            tests = n if p == q == 0 else n * len(score) ** 2
+            chance = math.sqrt(2 * math.log(max(tests, 2)) / max(rows, 1.0))
+            association = torch.maximum(association, torch.maximum(one, one.T) / chance)
     association.fill_diagonal_(0)
-    # Of so many pairs of independent scores, the largest correlation would come near this by chance.
-    chance = math.sqrt(2 * math.log(max(n * len(score) ** 2, 2)) / max(rows, 1.0))
-    association = torch.where(association > chance, association, 0.0)
+    association = torch.where(association > 1, association, 0.0)
     reads = min(reads, n - 1)
     before = association.tril(-1).topk(max(reads // 2, 1), dim=1)
-    ranked = association.scatter_add(1, before.indices, 2.0 * (before.values > 0))
+    ranked = association.scatter_add(1, before.indices, 100.0 * (before.values > 0))
     best = ranked.topk(reads, dim=1)
     real = best.values > 0
     size = max(int(real.sum(1).max()), 1)
