@@ -58,7 +58,7 @@ class Ancestral:
         self.block = _BLOCK
         self.fine_code = [model.codes_of(i) @ model.fine_code[q] for q, i in enumerate(model.fine)]
         if model.wide:
-            self.sources = [[s for s in row if s != i] for i, row in enumerate(model.sources.tolist())]
+            self.sources = model.sources.tolist()
             self.block = min(max(_FEATURES // (n * model.spec.features), 256), _BLOCK)
             return
         exact = set(model.exact)
@@ -192,13 +192,7 @@ class _Block:
         n = len(self.tokens[rows, 0])
         h = model.first_bias[i].expand(n, -1)
         if model.wide:
-            open_ = [k for k, s in enumerate(plan.sources[i]) if self.read[s]]
-            if not open_:
-                return h
-            x = self.x[[plan.sources[i][k] for k in open_]].flatten(0, 1)[:, rows]
-            return torch.addmm(
-                h, x.T, model.first[i].view(-1, model.spec.features, model.spec.width)[open_].flatten(0, 1)
-            )
+            return self._some(i, rows, h)
         looked = _prefix([k for k in self.read_looked if plan.looked[k] != i])
         if looked is not None and plan.table is not None:
             h = h + F.embedding_bag(self.index[rows][:, looked].contiguous(), plan.table[i], mode="sum")
@@ -206,6 +200,16 @@ class _Block:
         if direct is not None:
             h = torch.addmm(h, self.x[rows][:, direct].flatten(1), plan.weight[i, direct].flatten(0, 1))
         return h
+
+    def _some(self, i: int, rows: Tensor | slice, h: Tensor) -> Tensor:
+        """``h`` and the sums over those of node i's sources that are known so far, where a net reads some only."""
+        spec, sources = self.model.spec, self.plan.sources[i]
+        open_ = [k for k, s in enumerate(sources) if s != i and self.read[s]]
+        if not open_:
+            return h
+        x = self.x[[sources[k] for k in open_]].flatten(0, 1)[:, rows]
+        weight = self.model.first[i].view(-1, spec.features, spec.width)[open_]
+        return torch.addmm(h, x.T, weight.flatten(0, 1))
 
     def _publish(self, i: int) -> None:
         """Let the nodes that come read what is known of node i."""

@@ -23,19 +23,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synthkit.layout import Allowed, Encoded, Layout
+from synthkit.models import reads
 from synthkit.models.ancestral import Ancestral
 from synthkit.models.bands import Bands
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed
 from synthkit.models.forced import Forced, calibrate
 from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
-from synthkit.models.reads import ROWS, choose, of_file
 from synthkit.params import Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
-
-_BATCH = 1 << 16  # rows x nodes of a step, where each net reads some nodes only
-_WORK = 40_000_000  # rows x nodes of all steps
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -156,7 +153,7 @@ class AutoregressiveModel(Model):
         self._index()
         self._parameters_of_nets(total, n, h)
         if self.wide:
-            self.register_load_state_dict_pre_hook(_make_room)
+            self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_post_hook(_shape_heads)  # type: ignore[no-untyped-call]
 
     def _index(self) -> None:
@@ -206,14 +203,7 @@ class AutoregressiveModel(Model):
         self.first = nn.Parameter(torch.randn(n, wide, self.spec.width, device=device) / math.sqrt(wide) * 2)
 
     def plan(self, recipe: Recipe) -> Recipe:
-        """Small batches, and so many steps as minutes on two cores allow: each costs in proportion to the nodes."""
-        if not self.wide:
-            return recipe
-        size = min(recipe.batch_size, max(_BATCH // self.n_nodes, 32), 128)
-        steps = min(recipe.steps, max(_WORK // (size * self.n_nodes), 100))
-        every = max(recipe.every, 30)
-        # Smooth heads bear the full rate from few rows on.
-        return replace(recipe, batch_size=size, steps=steps, lr=self.spec.lr, every=every)
+        return reads.plan(recipe, self.n_nodes, self.spec.lr) if self.wide else recipe
 
     @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
@@ -242,9 +232,9 @@ class AutoregressiveModel(Model):
             at = self.places(tokens, self.spread(offsets))
             self.bands.choose(at, known & (tokens < self.sizes))
         if self.wide:
-            every = slice(None, None, max(-(-len(data) // ROWS), 1))
+            every = slice(None, None, max(-(-len(data) // reads.ROWS), 1))
             at = self.places(tokens[every], self.spread(offsets[every]))
-            chosen = choose(self.nodes, tokens[every], known[every], at, self.spec.reads, w[every].to(at))
+            chosen = reads.choose(self.nodes, tokens[every], known[every], at, self.spec.reads, w[every].to(at))
             self._room(chosen.shape[1])
             self.sources.copy_(chosen)
 
@@ -340,22 +330,13 @@ class AutoregressiveModel(Model):
         n = self.n_nodes
         position = torch.arange(n)
         if self.training and self.wide:
-            return self._own_orders()
+            return reads.orders(n, self.spec.natural, self.first.device)
         if self.training and n > 1 and float(torch.rand(())) >= self.spec.natural:
             first = torch.randperm(n)[: int(torch.randint(1, n, ()))]
             late = torch.ones(n, dtype=torch.long)
             late[first] = 0
             position = torch.argsort(torch.argsort(late * n + torch.arange(n)))
         return self._reads(position)
-
-    def _own_orders(self) -> Tensor:
-        """The same with an order drawn for each net by itself: in a step of a wide table, all kinds are there."""
-        n, device = self.n_nodes, self.first.device
-        before = torch.ones(n, n, dtype=torch.bool, device=device).tril(-1)
-        first = torch.rand(n, n, device=device) < torch.rand(n, 1, device=device)
-        own = first.diagonal()[:, None]
-        mixed = (first & ~own) | ((first == own) & before)
-        return torch.where(torch.rand(n, 1, device=device) < self.spec.natural, before, mixed)
 
     # ---------------------------------------------------------------- loss
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
@@ -398,18 +379,18 @@ class AutoregressiveModel(Model):
             return 0, torch.tensor(self.bands.targets, dtype=torch.long)
         return (1, None) if stem == "first" and not self.wide else (0, None)
 
-    def _losses(self, partial: Encoded, target: Encoded, reads: Tensor | None = None) -> Tensor:
+    def _losses(self, partial: Encoded, target: Encoded, open_: Tensor | None = None) -> Tensor:
         """``(N, B)`` loss of each node."""
-        reads = self._order() if reads is None else reads
+        open_ = self._order() if open_ is None else open_
         if self.training or not self.wide or len(target) <= self.rows:
-            return Forced(self, partial, target, reads).losses()
+            return Forced(self, partial, target, open_).losses()
         blocks = [slice(a, a + self.rows) for a in range(0, len(target), self.rows)]
-        return torch.cat([Forced(self, partial.take(at), target.take(at), reads).losses() for at in blocks], 1)
+        return torch.cat([Forced(self, partial.take(at), target.take(at), open_).losses() for at in blocks], 1)
 
     @property
     def rows(self) -> int:
         """How many rows a wide table's nets take at once, outside training."""
-        return max(2 * _BATCH // self.n_nodes, 32)
+        return max(2 * reads.BATCH // self.n_nodes, 32)
 
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """Calibrate the heads on the training rows, in the table's order."""
@@ -425,7 +406,7 @@ class AutoregressiveModel(Model):
 
 def _make_room(model: AutoregressiveModel, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
     if prefix + "sources" in state:  # else the load itself says what is missing
-        model._room(of_file(state[prefix + "sources"], model.n_nodes, model.spec.reads))
+        model._room(reads.of_file(state[prefix + "sources"], model.n_nodes, model.spec.reads))
 
 
 def _shape_heads(model: AutoregressiveModel, _: object) -> None:

@@ -66,7 +66,8 @@ class Forced:
         n, s = source.shape
         # Whole rows of (features x batch) are gathered: several times faster than one vector per cell.
         read = x.permute(1, 2, 0).contiguous().index_select(0, source.flatten()).view(n, s, f, -1)
-        open_, weight = self.reads.gather(1, source), model.first
+        open_ = self.reads.gather(1, source)
+        weight: Tensor = model.first
         if bool(self.done.any()):
             others = (source != torch.arange(n, device=x.device)[:, None])[..., None]
             read = read * ((open_[..., None] | self.done.T[source]) & others)[:, :, None]

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from synthkit.models.base import Recipe
 from synthkit.models.nets import Node, places
 
-__all__ = ["ROWS", "choose", "of_file", "scores"]
+__all__ = ["BATCH", "ROWS", "choose", "of_file", "orders", "plan", "scores"]
 
+BATCH = 1 << 16  # rows x nodes of a step
+_WORK = 40_000_000  # rows x nodes of all steps: some minutes on two cores
 ROWS = 5000  # that the associations are counted over, evenly spaced
 _SCORES = 4  # of a node
 
@@ -70,14 +74,15 @@ def choose(
     for p in range(len(score)):
         for q in range(p + 1):
             one = (score[p].T @ score[q]).abs_()
-            association = torch.maximum(association, torch.maximum(one, one.T))
+            # The largest of so many correlations comes near this by chance; the first scores are tried by themselves.
+            tests = n if p == q == 0 else n * len(score) ** 2
+            chance = math.sqrt(2 * math.log(max(tests, 2)) / max(rows, 1.0))
+            association = torch.maximum(association, torch.maximum(one, one.T) / chance)
     association.fill_diagonal_(0)
-    # Of so many pairs of independent scores, the largest correlation would come near this by chance.
-    chance = math.sqrt(2 * math.log(max(n * len(score) ** 2, 2)) / max(rows, 1.0))
-    association = torch.where(association > chance, association, 0.0)
+    association = torch.where(association > 1, association, 0.0)
     reads = min(reads, n - 1)
     before = association.tril(-1).topk(max(reads // 2, 1), dim=1)
-    ranked = association.scatter_add(1, before.indices, 2.0 * (before.values > 0))
+    ranked = association.scatter_add(1, before.indices, 100.0 * (before.values > 0))
     best = ranked.topk(reads, dim=1)
     real = best.values > 0
     size = max(int(real.sum(1).max()), 1)
@@ -95,3 +100,26 @@ def of_file(sources: Tensor, nodes: int, reads: int) -> int:
     if not sound or not bool(((sources >= 0) & (sources < nodes)).all()):
         raise ValueError("AutoregressiveModel: the sources do not fit the layout.")
     return int(sources.shape[1])
+
+
+def orders(n: int, natural: float, device: torch.device) -> Tensor:
+    """``(N, N)`` bool: may net j (row) read node i (column)? An order drawn for each net by itself.
+
+    Each net learns its own conditionals, so that a step need not keep to one order: all kinds are in every step. A
+    share ``natural`` of the nets reads in the table's order, the others with a random set of nodes first.
+    """
+    before = torch.ones(n, n, dtype=torch.bool, device=device).tril(-1)
+    first = torch.rand(n, n, device=device) < torch.rand(n, 1, device=device)
+    own = first.diagonal()[:, None]
+    mixed = (first & ~own) | ((first == own) & before)
+    return torch.where(torch.rand(n, 1, device=device) < natural, before, mixed)
+
+
+def plan(recipe: Recipe, nodes: int, lr: float) -> Recipe:
+    """The recipe of a wide table: small batches, whose tensors stay small, and as many steps as minutes allow.
+
+    Smooth heads bear the full rate ``lr`` from few rows on. There is no time for a second training.
+    """
+    size = min(recipe.batch_size, max(BATCH // nodes, 32), 128)
+    steps = min(recipe.steps * recipe.batch_size // size, max(_WORK // (size * nodes), 100))
+    return replace(recipe, batch_size=size, steps=steps, lr=lr, every=max(recipe.every, 4096 // size), refit=False)
