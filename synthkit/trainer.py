@@ -90,6 +90,7 @@ class Trainer:
     checkpoint: str | os.PathLike[str] | None = None
     history: list[Progress] = field(default_factory=list)
     step: int = 0
+    best_step: int = 0  # the last at which some part of the model validated best; 0: none did
     stopped_by: str = ""
 
     def fit(
@@ -101,7 +102,6 @@ class Trainer:
         weight: Tensor | None = None,
         valid_weight: Tensor | None = None,
         resume: str | os.PathLike[str] | None = None,
-        replay: Trainer | None = None,
     ) -> list[Progress]:
         """Train ``model`` in place and leave it in eval mode with its best weights.
 
@@ -109,15 +109,12 @@ class Trainer:
             train, valid: rows to learn from and to stop by; on the model's device.
             weight, valid_weight: ``(rows,)`` factors of the rows' losses.
             resume: a checkpoint of the same model, data and seed to go on from.
-            replay: a trainer that has fitted a twin of the model with validation. Its schedule is followed, and each
-                part of the model keeps the weights of the step at which its twin was best; ``valid`` is not used.
 
         Raises:
             TrainingError: the loss is not finite.
             LoadError: the checkpoint is unreadable or of another model.
         """
-        self._replay = replay
-        self._setup(model, train, valid if replay is None else None, weight, valid_weight)
+        self._setup(model, train, valid, weight, valid_weight)
         if resume is not None:
             self._load(resume)
         with seeded(self.seed, train.cat.device):
@@ -134,17 +131,12 @@ class Trainer:
         model.eval()
         return self.history
 
-    @property
-    def best_step(self) -> int:
-        """The last step at which validation was best for some part of the model; 0: there was none."""
-        return max(self._kept, default=0)
-
     # ---------------------------------------------------------------- the loop
     def _setup(
         self, model: Model, train: Encoded, valid: Encoded | None, weight: Tensor | None, valid_weight: Tensor | None
     ) -> None:
-        self.recipe = model.plan(self.recipe)
         self._model, self._train, self._valid = model, train, valid
+        self.recipe = model.plan(self.recipe)
         self._weight = None if weight is None else weight / weight.mean()
         self._valid_weight = valid_weight
         self._names = [n for n, p in model.named_parameters() if p.requires_grad]
@@ -163,7 +155,6 @@ class Trainer:
         self._flat, self._flat_loss = 0, math.inf
         self._unit_best: Tensor | None = None
         self._order: tuple[int, Tensor] | None = None
-        self._kept: dict[int, tuple[Tensor | None, bool]] = {}  # step -> which parts were best then
 
     def _loop(self) -> None:
         start, running = time.monotonic(), 0.0
@@ -172,8 +163,6 @@ class Trainer:
             return
         planned = self.recipe.steps
         limit = planned if self.max_steps is None else min(planned, self.max_steps)
-        if self._replay is not None:
-            limit = min(limit, self._replay.best_step)
         while self.step < (last := min(limit, self._end())):
             running = self._one_step()
             self.step += 1
@@ -264,22 +253,9 @@ class Trainer:
             return
         self._flat += 1
         if self._flat >= 2 and self._best is not None:
-            self._turn_here()
-
-    def _turn_here(self) -> None:
-        self._turn = self.step
-        self._assign(self._best or self._ema)
-        self._ema = [p.detach().clone() for p in self._params]
-
-    def _follow(self, twin: Trainer) -> None:
-        """Keep what the twin kept at this step, and turn where it turned."""
-        if self.step in twin._kept:
-            current = [p.detach().clone() for p in self._params]
-            self._assign(self._ema)
-            self._keep(*twin._kept[self.step])
-            self._assign(current)
-        if twin._turn == self.step:
-            self._turn_here()
+            self._turn = self.step
+            self._assign(self._best)
+            self._ema = [p.detach().clone() for p in self._params]
 
     # ---------------------------------------------------------------- validation, best weights
     def _report(self, train_loss: float, planned: int, seconds: float) -> bool:
@@ -288,9 +264,7 @@ class Trainer:
         early = self.step % self.recipe.every != 0 and self.step != planned
         if early and self.checkpoint is not None:
             self._save(self.checkpoint)
-        if self._replay is not None:
-            self._follow(self._replay)
-        elif self._valid is not None and len(self._valid):
+        if self._valid is not None and len(self._valid):
             valid_loss = self._validate()
             if not early:
                 self._watch(valid_loss)
@@ -325,7 +299,8 @@ class Trainer:
                 loss = float(rows.mean() if w is None else (rows * w).sum() / w.sum())
                 improved = loss < self._best_loss
                 if improved:
-                    self._keep(None, True)
+                    self.best_step = self.step
+                    self._best = [p.detach().clone() for p in self._params]
         self._stale = 0 if improved else self._stale + 1
         self._best_loss = min(self._best_loss, loss)
         self._assign(current)
@@ -333,23 +308,16 @@ class Trainer:
 
     def _keep_units(self, units: Tensor) -> bool:
         """Each independent part of the model keeps its own best moment. True if any part is clearly better."""
-        if self._unit_best is None:
+        if self._unit_best is None or self._best is None:
             self._unit_best = units.clone()
-            self._keep(None, True)
+            self.best_step = self.step
+            self._best = [p.detach().clone() for p in self._params]
             return True
         better = units < self._unit_best
         clear = bool((units < self._unit_best - 1e-4).any())
         self._unit_best = torch.minimum(units, self._unit_best)
         if bool(better.any()):
-            self._keep(better, clear)
-        return clear
-
-    def _keep(self, better: Tensor | None, clear: bool) -> None:
-        """The present weights are the best so far, of the parts ``better`` (None: of all)."""
-        self._kept[self.step] = better, clear
-        if better is None or self._best is None:
-            self._best = [p.detach().clone() for p in self._params]
-            return
+            self.best_step = self.step
         for name, p, best in zip(self._names, self._params, self._best, strict=True):
             unit = self._model.unit_axis(name)
             if unit is None:  # shared by all parts: it follows the last clear progress
@@ -361,6 +329,7 @@ class Trainer:
             shape = [1] * p.dim()
             shape[axis] = -1
             best.copy_(torch.where(keep.view(shape), p.detach(), best))
+        return clear
 
     def _assign(self, values: list[Tensor]) -> None:
         with torch.no_grad():
@@ -386,7 +355,7 @@ class Trainer:
             "best_loss": self._best_loss if math.isfinite(self._best_loss) else None,
             "stale": self._stale,
             "turn": self._turn,
-            "kept": [[at, None if b is None else b.tolist(), c] for at, (b, c) in self._kept.items()],
+            "best_step": self.best_step,
             "flat": [self._flat, self._flat_loss if math.isfinite(self._flat_loss) else None],
             "recipe": asdict(self.recipe),
             "history": [asdict(p) for p in self.history],
@@ -406,9 +375,8 @@ class Trainer:
             self._optimizer.state[p] = {k.split("/")[1]: torch.as_tensor(arrays[k]).to(p.device) for k in keys}
         if "unit_best" in arrays:
             self._unit_best = torch.as_tensor(arrays["unit_best"])
-        self.step, self._stale = int(state["step"]), int(state["stale"])
+        self.step, self._stale, self.best_step = (int(state[key]) for key in ("step", "stale", "best_step"))
         self._best_loss = math.inf if state["best_loss"] is None else float(state["best_loss"])
-        self._kept = {at: (None if b is None else torch.tensor(b), bool(c)) for at, b, c in state["kept"]}
         self._turn, (self._flat, flat) = state["turn"], state["flat"]
         self._flat_loss = math.inf if flat is None else float(flat)
         self.history = [Progress(**line) for line in state["history"]]

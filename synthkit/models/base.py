@@ -69,7 +69,7 @@ class Recipe:
         every: steps between two validations; patience: validations without a new best before it stops.
         ema: decay of the averaged weights, which are validated and kept.
         decay: weight decay of matrices (tensors of two or more dimensions).
-        refit: train once more on all rows, those to stop by too, following the first training's schedule.
+        refit: train once more on all rows, those to stop by too, with as many steps as the first training taught.
     """
 
     steps: int
