@@ -391,7 +391,7 @@ class AutoregressiveModel(Model):
     @property
     def rows(self) -> int:
         """How many rows a wide table's nets take at once, outside training."""
-        return max(2 * reads.BATCH // self.n_nodes, 32)
+        return max(4 * reads.BATCH // self.n_nodes, 32)
 
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """Calibrate the heads on the training rows, in the table's order."""
