@@ -356,15 +356,17 @@ def test_warnings_are_one_line(tmp_path, capsys):
 def test_an_interrupt_while_reading_is_130(tmp_path, capsys):
     pipe = tmp_path / "t.csv"
     os.mkfifo(pipe)
-    reader = threading.get_ident()
+    reader, over = threading.get_ident(), threading.Event()
 
     def press() -> None:
         with pipe.open("w"):  # opens once the command reads
             signal.pthread_kill(reader, signal.SIGINT)
+            over.wait(60)  # a pipe that closes first would be an empty table
 
     thread = threading.Thread(target=press)
     thread.start()
     code, out, err = run(capsys, "fit", pipe, "--out", tmp_path / "m")
+    over.set()
     thread.join()
     assert code == 130 and not out and err == "synthkit: interrupted\n"
     assert not (tmp_path / "m").exists()
