@@ -20,7 +20,7 @@ from synthkit.models.nets import Node, places
 __all__ = ["BATCH", "ROWS", "choose", "of_file", "orders", "plan", "scores"]
 
 BATCH = 1 << 15  # rows x nodes of a step
-_WORK = 40_000_000  # rows x nodes of all steps: some minutes on two cores
+_WORK = 30_000_000  # rows x nodes of all steps: some minutes on two cores
 ROWS = 5000  # that the associations are counted over, evenly spaced
 _SCORES = 4  # of a node
 
