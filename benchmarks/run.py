@@ -176,7 +176,7 @@ def _fit_and_sample(job: dict[str, Any], split: Split) -> tuple[pd.DataFrame, di
     start = time.perf_counter()
     synthetic = synthesizer.sample(n, seed=seed)
     sample_s = time.perf_counter() - start
-    peak = _peak_mb()
+    peak = peak_mb()
     return synthetic, {
         "fit_s": fit_s,
         "fit_cpu_s": fit_cpu_s,
@@ -212,7 +212,7 @@ def _spec(model: str) -> Any:
     return getattr(module, name)()
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Peak resident memory of this process."""
     status = Path("/proc/self/status")
     if status.exists():  # unlike getrusage, not inherited from the parent

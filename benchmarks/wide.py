@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import time
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.run import peak_mb
 from synthkit import TabularSynthesizer
 from synthkit.models.autoregressive import Autoregressive
 
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fitted = time.perf_counter()
     synthetic = synthesizer.sample(args.sample, seed=args.seed)
     sampled, sample_cpu = time.perf_counter(), time.process_time() - done
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_mb() / 1024
     law, _ = draw(20_000, args.columns, args.seed, part=1)
     print(f"rows {args.rows}, columns {args.columns}, threads {os.environ.get('OMP_NUM_THREADS', '-')}")
     print(f"fit_s {fitted - started:.1f}, fit_cpu_s {cpu:.1f}, steps {synthesizer.n_steps_}")

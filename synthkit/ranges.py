@@ -94,14 +94,11 @@ class Ranges:
             kind, (value, null) = self.encoder.schema_.columns[name], _ticks(out[name])
             step = 10.0 ** -(getattr(kind, "decimals", None) or 0) if isinstance(kind, Numeric) else 10**9
             low, high = (np.full(len(out), end) for end in _ends(value))
-            for rule in self.rules:
-                if rule.high == name:
-                    v, no = _ticks(out[rule.low])
-                    low = np.where(no, low, np.maximum(low, v + rule.strict * step))
-                elif rule.low == name:
-                    v, no = _ticks(out[rule.high])
-                    no = no | ~self._pinned(rule.high, compiled, rows)
-                    high = np.where(no, high, np.minimum(high, v - rule.strict * step))
+            for strict, below, v, no in self._neighbours(name, out, compiled, rows):
+                if below:
+                    low = np.where(no, low, np.maximum(low, v + strict * step))
+                else:
+                    high = np.where(no, high, np.minimum(high, v - strict * step))
             inside = np.minimum(np.maximum(value, low), high)
             held = compiled.held.get(name)
             moves = (inside != value) & ~null & (np.ones(len(out), dtype=bool) if held is None else ~held[rows])
@@ -114,29 +111,36 @@ class Ranges:
 
     def _faults(self, table: pd.DataFrame, compiled: Compiled, wrong: Places) -> list[_Fault]:
         """By column, the rows in which it is the first one out of its range."""
-        cells = {name: _ticks(table[name]) for name in self.columns}
-        pinned = {name: self._pinned(name, compiled, wrong) for name in self.columns}
         faults, open_ = list[_Fault](), np.ones(len(table), dtype=bool)
         for k, name in enumerate(self.columns):
-            value, null = cells[name]
+            value, null = _ticks(table[name])
             low, high = (np.full(len(table), end) for end in _ends(value))
             bad = np.zeros(len(table), dtype=bool)
-            for rule in self.rules:
-                if rule.high == name:
-                    v, no = cells[rule.low]
+            for strict, below, v, no in self._neighbours(name, table, compiled, wrong):
+                if below:
                     low = np.where(no, low, np.maximum(low, v))
-                elif rule.low == name:  # what is above gives way, unless it is pinned
-                    v, no = cells[rule.high]
-                    no = no | ~pinned[rule.high]
-                    high = np.where(no, high, np.minimum(high, v))
                 else:
-                    continue
-                bad |= ~no & rule.strict & (value == v)
-            bad = (bad | (value < low) | (value > high)) & ~null & ~pinned[name] & open_
+                    high = np.where(no, high, np.minimum(high, v))
+                bad |= ~no & strict & (value == v)
+            bad = (bad | (value < low) | (value > high)) & ~null & ~self._pinned(name, compiled, wrong) & open_
             open_ &= ~bad
             at = np.flatnonzero(bad)
             faults.append(_Fault(k, at, low[at], high[at]))
         return [*faults, _Fault(-1, np.flatnonzero(open_), np.empty(0), np.empty(0))]
+
+    def _neighbours(
+        self, name: Hashable, table: pd.DataFrame, compiled: Compiled, rows: Places
+    ) -> Iterator[tuple[bool, bool, NDArray[Any], NDArray[np.bool_]]]:
+        """What bounds a column: whether strictly, whether from below, the bounds, and where there is none.
+
+        What is above gives way, unless it is pinned.
+        """
+        for rule in self.rules:
+            if rule.high == name:
+                yield rule.strict, True, *_ticks(table[rule.low])
+            elif rule.low == name:
+                value, null = _ticks(table[rule.high])
+                yield rule.strict, False, value, null | ~self._pinned(rule.high, compiled, rows)
 
     def _pinned(self, name: Hashable, compiled: Compiled, rows: Places) -> NDArray[np.bool_]:
         if isinstance(self.encoder.schema_.columns[name], Constant):

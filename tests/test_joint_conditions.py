@@ -55,23 +55,28 @@ def test_same_seed_same_rows(fitted):
     assert len(a.a.unique()) > 200, "rows share their values"
 
 
+def _nothing(rows: int) -> Encoded:
+    """Rows of one code, of which nothing is known."""
+    none = torch.zeros(rows, 0)
+    return Encoded(none, torch.zeros(rows, 1, dtype=torch.uint8), none.bool(), torch.zeros(rows, 1, dtype=torch.bool))
+
+
 def _candidates(log_weight):
-    """A proposal whose candidates are numbered by their code, of these weights."""
+    """Draws any code; its weight goes by its number."""
 
-    def propose(size: int) -> tuple[Encoded, torch.Tensor]:
-        code = torch.randint(len(log_weight), (size, 1))
-        known = torch.ones(size, 1, dtype=torch.bool)
-        none = torch.zeros(size, 0)
-        return Encoded(none, code.to(torch.uint8), none.bool(), known), torch.tensor(log_weight)[code.squeeze(1)]
+    def draw(partial: Encoded) -> tuple[Encoded, torch.Tensor]:
+        code = torch.randint(len(log_weight), (len(partial), 1))
+        done = Encoded(partial.num, code.to(torch.uint8), partial.num_known, torch.ones_like(partial.cat_known))
+        return done, torch.tensor(log_weight)[code.squeeze(1)]
 
-    return propose
+    return draw
 
 
 def test_rows_are_picked_by_weight():
     torch.manual_seed(0)
     weight = np.array([0.0, 1.0, 2.0, 5.0])
     with np.errstate(divide="ignore"):
-        drawn, joint = draw_jointly(_candidates(np.log(weight)), 8000)
+        drawn, joint = draw_jointly(_candidates(np.log(weight)), _nothing(8000))
     share = np.bincount(drawn.cat[:, 0].numpy(), minlength=4) / 8000
     assert np.abs(share - weight / weight.sum()).max() < 0.02
     assert abs(joint.probability - weight.mean()) < 0.1
@@ -80,7 +85,7 @@ def test_rows_are_picked_by_weight():
 
 def test_nothing_meets_the_conditions():
     with pytest.raises(ConditionError, match="nothing meets the conditions together"):
-        draw_jointly(_candidates([-np.inf, -np.inf]), 10)
+        draw_jointly(_candidates([-np.inf, -np.inf]), _nothing(10))
 
 
 def test_few_candidates_are_told():
@@ -93,5 +98,5 @@ def test_few_candidates_are_told():
 
 def test_alike():
     torch.manual_seed(0)
-    rows, _ = _candidates([0.0, 0.0])(9)
+    rows, _ = _candidates([0.0, 0.0])(_nothing(9))
     assert not alike(rows) and alike(rows.take(torch.zeros(5, dtype=torch.long)))

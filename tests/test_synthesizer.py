@@ -159,7 +159,7 @@ def test_dependence_of_a_known_law(name, normals):
     assert (pinned["x"] == 1.5).all() and abs(pinned["y"].mean() - 1.2) < 0.15
     # E[x | y > 2] = 0.8 * E[y | y > 2] = 0.8 * 2.373
     tail = synthesizer.sample(2000, where={"y": between(2, None)}, seed=2)
-    assert (tail["y"] >= 2).all() and abs(tail["x"].mean() - 1.898) < 0.25  # 83 rows tell of it
+    assert (tail["y"] >= 2).all() and abs(tail["x"].mean() - 1.898) < 0.2
 
 
 def test_log_prob_prefers_likely_rows(normals):

@@ -153,6 +153,7 @@ def write_table(table: pd.DataFrame, path: str | Path, *, formulas: bool = False
             table.to_parquet(path, index=False)
         except ImportError as error:
             raise ParamError("Parquet files need pyarrow; install synthkit[parquet].") from error
+        # NotImplementedError: pyarrow's word for cells that no Parquet type holds.
         except (ValueError, TypeError, NotImplementedError) as error:
             raise ParamError("Parquet cannot hold these columns or their names; write .csv.") from error
     elif name.endswith(_SUFFIXES):

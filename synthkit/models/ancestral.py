@@ -44,7 +44,7 @@ class Ancestral:
     def __init__(self, model: AutoregressiveModel, partial: Encoded, rules: Mapping[int, Allowed]) -> None:
         self.model, self.partial, self.rules = model, partial, rules
         self.heads = [model.head_weights(k) for k in range(len(model.buckets))]
-        there = model.present(partial, model.read(partial)[1]).any(0).tolist()
+        there = model.codes.present(partial, model.read(partial)[1]).any(0).tolist()
         free = [model.nodes[i].field not in rules and not there[i] for i in range(model.n_nodes)]
         self.order = sorted(range(model.n_nodes), key=lambda i: (free[i], i))
         self.conditioned = [i for i in self.order if not free[i]]
@@ -95,12 +95,12 @@ class Ancestral:
         last = max(self.conditioned)
         nodes = range(last + 1) if last < _LEAD else self.conditioned
 
-        def propose(size: int) -> tuple[Encoded, Tensor]:
-            block = _Block(self, partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device)))
-            block.log_weight = torch.zeros(size, device=partial.cat.device)
+        def draw(rows: Encoded) -> tuple[Encoded, Tensor]:
+            block = _Block(self, rows)
+            block.log_weight = torch.zeros(len(rows), device=rows.cat.device)
             return block.draw(nodes), block.log_weight
 
-        drawn, joint = draw_jointly(propose, len(partial))
+        drawn, joint = draw_jointly(draw, partial)
         self.joint.append(joint)
         return drawn
 
@@ -113,7 +113,7 @@ class _Block:
         self.num, self.cat = partial.num.clone(), partial.cat.clone()
         self.num_known, self.cat_known = partial.num_known.clone(), partial.cat_known.clone()
         self.tokens, self.known, self.offsets = self.model.read(partial)
-        self.present = self.model.present(partial, self.known)
+        self.present = self.model.codes.present(partial, self.known)
         # Numbers that later nodes may copy.
         self.numbers = (
             torch.full(self.tokens.shape, torch.nan, dtype=torch.float64, device=self.tokens.device)
@@ -170,7 +170,7 @@ class _Block:
         uniform = torch.rand(1 if q is None else 3, self.rows, device=self.device)
         need = todo
         if q is not None:
-            need = todo | (self.cat_known[:, model.code_slot[i]] & ~self.num_known[:, model.offset_slot[q]])
+            need = todo | (self.cat_known[:, model.codes.code[i]] & ~self.num_known[:, model.offset_slot[q]])
         rows = _rows(need)
         if not isinstance(rows, slice) and not len(rows):
             return
@@ -182,7 +182,7 @@ class _Block:
             else:
                 drawn = self._codes(i, own, pick, rule, uniform[0, pick])
             self.tokens[pick, i], self.known[pick, i] = drawn, True
-            self._write(i, pick, drawn)
+            model.codes.write(i, pick, drawn, self.cat, self.cat_known)
         if q is not None:
             self._draw_offsets(i, q, rows, top, uniform[1:, rows], rule)
 
@@ -337,7 +337,7 @@ class _Block:
         wide = torch.zeros(model.tokens[i], dtype=torch.bool, device=self.device)
         wide[list(given[1]) if given else slice(0, model.nodes[i].size)] = True
         code = self.tokens[rows, i]
-        todo = wide[code] & self.cat_known[rows, model.code_slot[i]] & ~self.num_known[rows, slot]
+        todo = wide[code] & self.cat_known[rows, model.codes.code[i]] & ~self.num_known[rows, slot]
         chosen = todo.nonzero().squeeze(1)
         if not len(chosen):
             return
@@ -364,17 +364,6 @@ class _Block:
             room[stuck] = ((low - high)[stuck] <= 0).float() + 1e-6
             logits = logits + room.log()
         return low, high, logits
-
-    def _write(self, i: int, pick: Tensor | slice, drawn: Tensor) -> None:
-        model = self.model
-        node, slot, null_slot = model.nodes[i], model.code_slot[i], model.null_slot[i]
-        if node.null is None:
-            self.cat[pick, slot], self.cat_known[pick, slot] = drawn.to(self.cat.dtype), True
-            return
-        null = drawn == node.size
-        self.cat[pick, null_slot], self.cat_known[pick, null_slot] = null.to(self.cat.dtype), True
-        self.cat[pick, slot] = torch.where(null, 0, drawn).to(self.cat.dtype)
-        self.cat_known[pick, slot] = ~null
 
 
 def _prefix(positions: list[int]) -> list[int] | slice | None:

@@ -28,7 +28,7 @@ from synthkit.models.ancestral import Ancestral
 from synthkit.models.bands import Bands
 from synthkit.models.base import Model, ModelSpec, Recipe, check_allowed
 from synthkit.models.forced import Forced, calibrate
-from synthkit.models.nets import buckets, code_features, dropout, nodes_of, places
+from synthkit.models.nets import Codes, buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
 from synthkit.params import Interval, param
 
@@ -159,10 +159,8 @@ class AutoregressiveModel(Model):
 
     def _index(self) -> None:
         """Where each node's entries lie in ``Encoded``."""
+        self.codes = Codes(self.nodes, self.layout)
         slot, nodes = self.layout.slot, self.nodes
-        self.code_slot = [slot[node.field] for node in nodes]
-        self.null_slot = [-1 if node.null is None else slot[node.null] for node in nodes]
-        self.nullable = [i for i, s in enumerate(self.null_slot) if s >= 0]
         self.offset_slot = [slot[nodes[i].offset] for i in self.fine]  # type: ignore[index]
 
     def _parameters_of_nets(self, total: int, n: int, h: int) -> None:
@@ -263,23 +261,9 @@ class AutoregressiveModel(Model):
     # ---------------------------------------------------------------- reading and features
     def read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens ``(B, N)``, where they are known ``(B, N)``, and offsets ``(B, n_fine)`` (-1 where unknown)."""
-        tokens = data.cat[:, self.code_slot].long()
-        known = data.cat_known[:, self.code_slot].clone()
-        for i in self.nullable:
-            slot = self.null_slot[i]
-            is_null = data.cat_known[:, slot] & (data.cat[:, slot] == 1)
-            tokens[:, i] = torch.where(is_null, self.nodes[i].size, tokens[:, i])
-            known[:, i] |= is_null
+        tokens, known = self.codes.read(data)
         offsets = torch.where(data.num_known[:, self.offset_slot], data.num[:, self.offset_slot], -1.0)
         return tokens, known, offsets
-
-    def present(self, data: Encoded, known: Tensor) -> Tensor:
-        """``(B, N)``: nodes of which only this is known, that they are not null."""
-        present = torch.zeros_like(known)
-        for i in self.nullable:
-            slot = self.null_slot[i]
-            present[:, i] = data.cat_known[:, slot] & (data.cat[:, slot] == 0) & ~known[:, i]
-        return present
 
     def spread(self, offsets: Tensor) -> Tensor:
         """Offsets ``(B, N)``, -1 where a node has none, from those of the fine nodes."""

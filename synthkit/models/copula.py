@@ -17,8 +17,8 @@ from torch import Tensor
 
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, ModelTags, check_allowed, draw_codes
-from synthkit.models.independent import uniform_offsets
-from synthkit.models.nets import nodes_of
+from synthkit.models.independent import fill_offsets
+from synthkit.models.nets import Codes, nodes_of
 from synthkit.models.resampling import alike, draw_jointly
 from synthkit.params import Interval, param
 
@@ -52,22 +52,10 @@ class GaussianCopulaModel(Model):
         super().__init__()
         self.spec, self.layout = spec, layout
         self.nodes = nodes_of(layout)
+        self.codes = Codes(self.nodes, layout)
         for i, node in enumerate(self.nodes):
             self.register_buffer(f"edges{i}", torch.linspace(0, 1, node.tokens + 1))
         self.register_buffer("correlation", torch.eye(len(self.nodes)))
-
-    def _tokens(self, data: Encoded) -> tuple[Tensor, Tensor]:
-        """Tokens ``(B, N)`` (null is the last) and which are known."""
-        slot = self.layout.slot
-        tokens = torch.zeros(len(data), len(self.nodes), dtype=torch.long, device=data.cat.device)
-        known = torch.zeros_like(tokens, dtype=torch.bool)
-        for i, node in enumerate(self.nodes):
-            tokens[:, i], known[:, i] = data.cat[:, slot[node.field]].long(), data.cat_known[:, slot[node.field]]
-            if node.null is not None:
-                null = data.cat_known[:, slot[node.null]] & (data.cat[:, slot[node.null]] == 1)
-                tokens[:, i] = torch.where(null, node.size, tokens[:, i])
-                known[:, i] |= null
-        return tokens, known
 
     def _scores(self, tokens: Tensor, known: Tensor) -> Tensor:
         columns = []
@@ -81,7 +69,7 @@ class GaussianCopulaModel(Model):
     @torch.no_grad()
     def estimate(self, data: Encoded, weight: Tensor | None) -> None:
         """Take marginals and correlation from data."""
-        tokens, known = self._tokens(data)
+        tokens, known = self.codes.read(data)
         w = torch.ones(len(data), device=tokens.device) if weight is None else weight.float()
         for i, node in enumerate(self.nodes):
             at = known[:, i]
@@ -106,8 +94,8 @@ class GaussianCopulaModel(Model):
 
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
         """A surrogate, the marginals' -log p (the copula is fitted in closed form, never by this)."""
-        tokens, known = self._tokens(target)
-        done = self._tokens(partial)[1]
+        tokens, known = self.codes.read(target)
+        done = self.codes.read(partial)[1]
         out = torch.zeros(len(target), device=tokens.device)
         for i in range(len(self.nodes)):
             law = getattr(self, f"edges{i}").diff().clamp(min=1e-12).log()
@@ -120,37 +108,22 @@ class GaussianCopulaModel(Model):
         conditioned = self._conditioned(partial, rules)
         self.joint = []
         if len(conditioned) > 1 and len(partial) and alike(partial):
-
-            def propose(size: int) -> tuple[Encoded, Tensor]:
-                rows = partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device))
-                return self._codes(rows, rules, conditioned)
-
-            partial, joint = draw_jointly(propose, len(partial))
+            partial, joint = draw_jointly(lambda rows: self._draw_codes(rows, rules, conditioned), partial)
             self.joint = [joint]
         rest = [i for i in range(len(self.nodes)) if i not in conditioned]
-        draft = self._codes(partial, rules, conditioned + rest)[0]
-        num, num_known = draft.num, draft.num_known
-        open_num, _ = self.layout.applies(draft)
-        for i in self.layout.num:
-            slot = self.layout.slot[i]
-            rows = (open_num[:, slot] & ~num_known[:, slot]).nonzero().squeeze(1)
-            num[rows, slot] = uniform_offsets(self.layout, i, draft, rows, rules)
-            num_known[rows, slot] = True
+        draft = self._draw_codes(partial, rules, conditioned + rest)[0]
+        fill_offsets(self.layout, draft, rules)
         return draft
 
     def _conditioned(self, partial: Encoded, rules: Mapping[int, Allowed]) -> list[int]:
         """Nodes with a rule, and those of which only this is known, that they are not null."""
-        known, slot = self._tokens(partial)[1], self.layout.slot
-        out = []
-        for i, node in enumerate(self.nodes):
-            present = node.null is not None and bool((partial.cat_known[:, slot[node.null]] & ~known[:, i]).any())
-            if node.field in rules or present:
-                out.append(i)
-        return out
+        known = self.codes.read(partial)[1]
+        present = self.codes.present(partial, known).any(0).tolist()
+        return [i for i, node in enumerate(self.nodes) if node.field in rules or present[i]]
 
-    def _codes(self, partial: Encoded, rules: Mapping[int, Allowed], nodes: list[int]) -> tuple[Encoded, Tensor]:
+    def _draw_codes(self, partial: Encoded, rules: Mapping[int, Allowed], nodes: list[int]) -> tuple[Encoded, Tensor]:
         """The rows with the codes of ``nodes`` drawn in this order, and the log-weight of their conditions."""
-        tokens, known = self._tokens(partial)
+        tokens, known = self.codes.read(partial)
         z, given = self._scores(tokens, known).double(), known.clone()
         cat, cat_known = partial.cat.clone(), partial.cat_known.clone()
         log_weight = torch.zeros(len(partial), dtype=torch.float64, device=cat.device)
@@ -201,12 +174,7 @@ class GaussianCopulaModel(Model):
             law[:, : node.size] = law[:, : node.size] + rules[node.field].weights.to(law).log()
         log_weight[rows] += law.logsumexp(1)
         token = draw_codes(law) if len(rows) else rows
-        null = (token == node.size) & (node.null is not None)
-        if node.null is not None:
-            cat[rows, slot[node.null]] = null.to(cat.dtype)
-            cat_known[rows, slot[node.null]] = True
-        cat[rows, slot[node.field]] = torch.where(null, 0, token).to(cat.dtype)
-        cat_known[rows, slot[node.field]] = ~null
+        self.codes.write(i, rows, token, cat, cat_known)
         # The score itself: the conditional normal law, cut to the stretch of the token that was drawn.
         low, high = below.gather(1, token[:, None]).squeeze(1), below.gather(1, token[:, None] + 1).squeeze(1)
         inside = low + torch.rand(len(rows), dtype=torch.float64, device=z.device) * (high - low)

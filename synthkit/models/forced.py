@@ -35,7 +35,7 @@ class Forced:
         self.model, self.reads = model, reads
         self.tokens, self.known, self.offsets = model.read(target)
         self.done = model.read(partial)[1]
-        self.there = model.present(partial, self.done)
+        self.there = model.codes.present(partial, self.done)
         self.counts, self.goals = (self.known & ~self.done).T, self.tokens.T
         self.wide = (self.offsets >= 0) & ~partial.num_known[:, model.offset_slot]
         self.closed: dict[int, Tensor] = {}
@@ -117,7 +117,7 @@ class Forced:
         model = self.model
         mask = torch.zeros_like(logits, dtype=torch.bool)
         for r, i in enumerate(bucket):
-            if i in model.nullable:
+            if i in model.codes.nullable:
                 mask[r, :, model.nodes[i].size] = self.there[:, i]
             if i in self.closed:
                 mask[r, :, model.tokens[i] : model.outputs[i]] = self.closed[i]

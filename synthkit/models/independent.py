@@ -76,27 +76,32 @@ class IndependentModel(Model):
         rules = self._with_parents(check_allowed(allowed, self.layout))
         num, cat = partial.num.clone(), partial.cat.clone()
         num_known, cat_known = partial.num_known.clone(), partial.cat_known.clone()
-        for i, field in enumerate(self.layout.fields):
+        draft = Encoded(num, cat, num_known, cat_known)
+        for i in self.layout.cat:
             slot = self.layout.slot[i]
-            draft = Encoded(num, cat, num_known, cat_known)
-            open_num, open_cat = self.layout.applies(draft)
-            if field.size:
-                rows = (open_cat[:, slot] & ~cat_known[:, slot]).nonzero().squeeze(1)
-                law = getattr(self, f"log{i}")
-                if i in rules:
-                    law = law + rules[i].weights.to(law).log()
-                if len(rows):
-                    cat[rows, slot] = draw_codes(law.expand(len(rows), -1)).to(cat.dtype)
-                    cat_known[rows, slot] = True
-            else:
-                rows = (open_num[:, slot] & ~num_known[:, slot]).nonzero().squeeze(1)
-                num[rows, slot] = uniform_offsets(self.layout, i, draft, rows, rules)
-                num_known[rows, slot] = True
-        return Encoded(num, cat, num_known, cat_known)
+            _, open_ = self.layout.applies(draft)
+            rows = (open_[:, slot] & ~cat_known[:, slot]).nonzero().squeeze(1)
+            law = getattr(self, f"log{i}")
+            if i in rules:
+                law = law + rules[i].weights.to(law).log()
+            if len(rows):
+                cat[rows, slot] = draw_codes(law.expand(len(rows), -1)).to(cat.dtype)
+                cat_known[rows, slot] = True
+        fill_offsets(self.layout, draft, rules)
+        return draft
 
 
-def uniform_offsets(layout: Layout, field: int, draft: Encoded, rows: Tensor, rules: Mapping[int, Allowed]) -> Tensor:
-    """Uniform offsets ``(len(rows),)`` inside what the rule on the parent code leaves of its cell."""
+def fill_offsets(layout: Layout, draft: Encoded, rules: Mapping[int, Allowed]) -> None:
+    """Draw, in place, every offset that applies and is not known: uniform, inside what a rule leaves of its cell."""
+    open_, _ = layout.applies(draft)
+    for i in layout.num:
+        slot = layout.slot[i]
+        rows = (open_[:, slot] & ~draft.num_known[:, slot]).nonzero().squeeze(1)
+        draft.num[rows, slot] = _uniform(layout, i, draft, rows, rules)
+        draft.num_known[rows, slot] = True
+
+
+def _uniform(layout: Layout, field: int, draft: Encoded, rows: Tensor, rules: Mapping[int, Allowed]) -> Tensor:
     u = torch.rand(len(rows), device=draft.num.device)
     given = layout.fields[field].given
     if given is None or given[0] not in rules:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from synthkit.layout import Layout
+from synthkit.layout import Encoded, Layout
 
-__all__ = ["Node", "buckets", "code_features", "dropout", "nodes_of", "places"]
+__all__ = ["Codes", "Node", "buckets", "code_features", "dropout", "nodes_of", "places"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,46 @@ def nodes_of(layout: Layout) -> tuple[Node, ...]:
         for k, (i, f) in enumerate(coded):
             nodes.append(Node(i, f.size, null if k == 0 else None, offsets.get(i), f.ordered))
     return tuple(nodes)
+
+
+class Codes:
+    """Where the tokens of nodes lie in ``Encoded``: reading them, and writing draws. Shapes: B rows, N nodes."""
+
+    def __init__(self, nodes: Sequence[Node], layout: Layout) -> None:
+        self.nodes = nodes
+        self.code = [layout.slot[node.field] for node in nodes]
+        self.null = [-1 if node.null is None else layout.slot[node.null] for node in nodes]
+        self.nullable = [i for i, slot in enumerate(self.null) if slot >= 0]
+
+    def read(self, data: Encoded) -> tuple[Tensor, Tensor]:
+        """Tokens ``(B, N)``, null being the last of a node, and where they are known ``(B, N)``."""
+        tokens = data.cat[:, self.code].long()
+        known = data.cat_known[:, self.code].clone()
+        for i in self.nullable:
+            slot = self.null[i]
+            is_null = data.cat_known[:, slot] & (data.cat[:, slot] == 1)
+            tokens[:, i] = torch.where(is_null, self.nodes[i].size, tokens[:, i])
+            known[:, i] |= is_null
+        return tokens, known
+
+    def present(self, data: Encoded, known: Tensor) -> Tensor:
+        """``(B, N)``: nodes of which only this is known, that they are not null."""
+        present = torch.zeros_like(known)
+        for i in self.nullable:
+            slot = self.null[i]
+            present[:, i] = data.cat_known[:, slot] & (data.cat[:, slot] == 0) & ~known[:, i]
+        return present
+
+    def write(self, i: int, rows: Tensor | slice, drawn: Tensor, cat: Tensor, cat_known: Tensor) -> None:
+        """Enter the tokens ``drawn`` of node i into ``rows`` of the codes, in place."""
+        node, slot, null_slot = self.nodes[i], self.code[i], self.null[i]
+        if node.null is None:
+            cat[rows, slot], cat_known[rows, slot] = drawn.to(cat.dtype), True
+            return
+        null = drawn == node.size
+        cat[rows, null_slot], cat_known[rows, null_slot] = null.to(cat.dtype), True
+        cat[rows, slot] = torch.where(null, 0, drawn).to(cat.dtype)
+        cat_known[rows, slot] = ~null
 
 
 def places(u: Tensor, n: int) -> Tensor:

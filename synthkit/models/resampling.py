@@ -66,21 +66,23 @@ def alike(partial: Encoded) -> bool:
     return all(bool((part == part[:1]).all()) for part in parts)
 
 
-def draw_jointly(propose: Callable[[int], tuple[Encoded, Tensor]], rows: int) -> tuple[Encoded, Joint]:
-    """``rows`` rows in which the conditioned entries are known, drawn from their law given all conditions.
+def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Encoded) -> tuple[Encoded, Joint]:
+    """The rows of ``partial`` with the conditioned entries known, drawn from their law given all conditions.
 
     Args:
-        propose: draws so many candidates, and the log of each one's weight, ``(candidates,)``.
-        rows: one or more.
+        draw: draws the conditioned entries of a partial, and the log of each row's weight, ``(rows,)``.
+        partial: one row or more, all alike.
 
     Raises:
         ConditionError: no candidate can meet the conditions.
     """
+    rows = len(partial)
     size = min(max(rows, _CHUNK[0]), _CHUNK[1])
+    many = partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device))
     total = squares = -math.inf  # logarithms, as weights may be tiny
     drawn, kept, effective = 0, None, 0.0
     for _ in range(_ROUNDS):
-        candidates, log_weight = propose(size)
+        candidates, log_weight = draw(many)
         drawn, log_weight = drawn + size, log_weight.double()
         own = float(log_weight.logsumexp(0))
         if not math.isfinite(own):

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, ModelTags, check_allowed, draw_codes
-from synthkit.models.independent import uniform_offsets
-from synthkit.models.nets import Node, nodes_of
+from synthkit.models.independent import fill_offsets
+from synthkit.models.nets import Codes, Node, nodes_of
 from synthkit.models.resampling import alike, draw_jointly
 from synthkit.params import Interval, param
 
@@ -73,6 +73,7 @@ class SequentialTreesModel(Model):
         super().__init__()
         self.spec, self.layout = spec, layout
         self.nodes = nodes_of(layout)
+        self.codes = Codes(self.nodes, layout)
         for i, node in enumerate(self.nodes):
             self.register_buffer(f"marginal{i}", torch.full((node.tokens,), 1 / node.tokens))
             self.register_buffer(f"split{i}", torch.full((1, 1), -1, dtype=torch.int32))
@@ -85,7 +86,7 @@ class SequentialTreesModel(Model):
     @torch.no_grad()
     def grow(self, data: Encoded, weight: Tensor | None) -> None:
         """Fit the forests, node by node."""
-        tokens, known, _ = self._read(data)
+        tokens, known = self.codes.read(data)
         w = np.ones(len(data)) if weight is None else weight.double().cpu().numpy()
         token, there = tokens.cpu().numpy(), known.cpu().numpy()
         for i, node in enumerate(self.nodes):
@@ -160,20 +161,6 @@ class SequentialTreesModel(Model):
         return out
 
     # ---------------------------------------------------------------- tokens and inputs
-    def _read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens ``(B, N)`` (null is the last), which are known, and of which only this, that they are not null."""
-        slot = self.layout.slot
-        tokens = torch.zeros(len(data), len(self.nodes), dtype=torch.long, device=data.cat.device)
-        known, present = torch.zeros_like(tokens, dtype=torch.bool), torch.zeros_like(tokens, dtype=torch.bool)
-        for i, node in enumerate(self.nodes):
-            tokens[:, i], known[:, i] = data.cat[:, slot[node.field]].long(), data.cat_known[:, slot[node.field]]
-            if node.null is not None:
-                flag, told = data.cat[:, slot[node.null]] == 1, data.cat_known[:, slot[node.null]]
-                tokens[:, i] = torch.where(told & flag, node.size, tokens[:, i])
-                present[:, i] = told & ~flag & ~known[:, i]
-                known[:, i] |= told & flag
-        return tokens, known, present
-
     def _tables(self) -> list[Tensor]:
         """Per node, what its tokens say to later nodes, ``(tokens, inputs)``."""
         tables = []
@@ -227,8 +214,9 @@ class SequentialTreesModel(Model):
         return out / len(split)
 
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
-        tokens, known, _ = self._read(target)
-        _, done, present = self._read(partial)
+        tokens, known = self.codes.read(target)
+        done = self.codes.read(partial)[1]
+        present = self.codes.present(partial, done)
         x = self._inputs(tokens, known)
         stop = np.cumsum([0] + [table.shape[1] for table in self._tables()])
         out = torch.zeros(len(target), device=tokens.device)
@@ -250,12 +238,7 @@ class SequentialTreesModel(Model):
         if not len(partial) or not self._looks_ahead(partial, rules):
             return self._draw(partial, rules)[0]
         if alike(partial):
-            device = partial.cat.device
-
-            def propose(size: int) -> tuple[Encoded, Tensor]:
-                return self._draw(partial.take(torch.zeros(size, dtype=torch.long, device=device)), rules)
-
-            drawn, joint = draw_jointly(propose, len(partial))
+            drawn, joint = draw_jointly(lambda rows: self._draw(rows, rules), partial)
             self.joint = [joint]
             return drawn
         many = self.spec.particles
@@ -266,7 +249,8 @@ class SequentialTreesModel(Model):
 
     def _looks_ahead(self, partial: Encoded, rules: Mapping[int, Allowed]) -> bool:
         """Whether something is known or asked of a node that comes after one still to be drawn."""
-        _, known, present = self._read(partial)
+        known = self.codes.read(partial)[1]
+        present = self.codes.present(partial, known)
         ruled = torch.tensor([node.field in rules for node in self.nodes], dtype=torch.bool, device=known.device)
         asked = known | present | ruled
         open_before = (~known).cumsum(1) - (~known).long() > 0
@@ -278,7 +262,8 @@ class SequentialTreesModel(Model):
         num, cat = partial.num.clone(), partial.cat.clone()
         num_known, cat_known = partial.num_known.clone(), partial.cat_known.clone()
         draft = Encoded(num, cat, num_known, cat_known)
-        tokens, known, present = self._read(partial)
+        tokens, known = self.codes.read(partial)
+        present = self.codes.present(partial, known)
         tables = self._tables()
         x = torch.zeros(len(partial), sum(table.shape[1] for table in tables), device=cat.device)
         log_weight = torch.zeros(len(partial), dtype=torch.float64, device=cat.device)
@@ -294,15 +279,12 @@ class SequentialTreesModel(Model):
             log_weight += torch.where(todo, logits.logsumexp(1), 0.0)
             drawn = draw_codes(logits)
             tokens[:, i] = torch.where(todo, drawn, tokens[:, i])
-            self._write(node, todo, drawn, (cat, cat_known))
+            rows = todo.nonzero().squeeze(1)
+            self.codes.write(i, rows, drawn[rows], cat, cat_known)
             known[:, i] |= todo
             x[:, start : start + tables[i].shape[1]] = tables[i][tokens[:, i]] * known[:, i, None]
             start += tables[i].shape[1]
-        open_num, _ = layout.applies(draft)
-        for f in layout.num:
-            rows = (open_num[:, slot[f]] & ~num_known[:, slot[f]]).nonzero().squeeze(1)
-            num[rows, slot[f]] = uniform_offsets(layout, f, draft, rows, rules)
-            num_known[rows, slot[f]] = True
+        fill_offsets(layout, draft, rules)
         return draft, log_weight
 
     @staticmethod
@@ -313,19 +295,6 @@ class SequentialTreesModel(Model):
             logits[:, node.size] = logits[:, node.size].masked_fill(ban, -torch.inf)
         if rule is not None:
             logits[:, : node.size] += rule.weights.to(logits).log()
-
-    def _write(self, node: Node, todo: Tensor, drawn: Tensor, codes: tuple[Tensor, Tensor]) -> None:
-        cat, cat_known = codes
-        slot = self.layout.slot
-        null = todo & (drawn == node.size) if node.null is not None else torch.zeros_like(todo)
-        if node.null is not None:
-            at = slot[node.null]
-            cat[:, at] = torch.where(todo, null.to(cat.dtype), cat[:, at])
-            cat_known[:, at] |= todo
-        at = slot[node.field]
-        fill = todo & ~null
-        cat[:, at] = torch.where(fill, drawn.to(cat.dtype), torch.where(todo, 0, cat[:, at]).to(cat.dtype))
-        cat_known[:, at] |= fill
 
 
 def _take_shapes(model: SequentialTreesModel, state: Mapping[str, Any], prefix: str, *_: Any) -> None:

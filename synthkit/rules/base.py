@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ Pinned = Mapping[Hashable, Bools] | Collection[Hashable]
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(ABC):
     """Base of all rules."""
 
     takes: ClassVar[tuple[str, ...]] = ()  # names of the column types that its columns may have; (): any
@@ -30,13 +31,13 @@ class Rule:
             raise SchemaError(f"{type(self).__name__}: a column is named twice in {self}; name different columns.")
 
     @property
+    @abstractmethod
     def columns(self) -> tuple[Hashable, ...]:
         """The columns that the rule speaks of."""
-        raise NotImplementedError
 
+    @abstractmethod
     def holds(self, table: pd.DataFrame) -> Bools:
         """``(rows,)`` bool: does the rule hold in the row?"""
-        raise NotImplementedError
 
     def repair(self, table: pd.DataFrame, pinned: Pinned = (), rng: np.random.Generator | None = None) -> pd.DataFrame:
         """The table with the rule's rows put right, as far as the rule determines how; ``table`` stays as it is.

@@ -95,8 +95,6 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.rules = rules
 
-    joint_: Joint | None
-
     # ---------------------------------------------------------------- fit
     def fit(self, table: pd.DataFrame, y: None = None) -> Self:
         """Learn ``table``, which stays as it is.
@@ -200,23 +198,26 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         if enforcer is not None:
             enforcer.check_given(compiled.given)
             compiled = enforcer.narrow(compiled)
-        done = self._complete(compiled.partial, compiled.allowed, seed)
-        joint: Joint | None = self.joint_
+        joint: list[Joint] = []
+        done = self._complete(compiled.partial, compiled.allowed, seed, joint)
+        self.joint_ = Joint.sum(joint)
         table = compiled.touch(self.encoder_.decode(done, seed=seed), slice(0, rows))
         if enforcer is not None:
             table = enforcer.settle(table, compiled, entropy(seed, 6))
-            self.joint_ = joint
         return table
 
-    def _complete(self, partial: Encoded, allowed: Mapping[int, Allowed], seed: int) -> Encoded:
+    def _complete(
+        self, partial: Encoded, allowed: Mapping[int, Allowed], seed: int, joint: list[Joint] | None = None
+    ) -> Encoded:
+        """The rows drawn; ``joint`` is told how several conditions were met, block by block."""
         # Blocks are drawn apart, but decoded together: keys must be unique over the whole table.
-        parts, joint = [], list[Joint]()
+        parts = []
         for k, start in enumerate(range(0, max(len(partial), 1), _BLOCK)):
             block = partial.take(slice(start, start + _BLOCK)).to(self._device())
             with seeded(entropy(seed, k), self._device()):
                 parts.append(self.model_.complete(block, allowed or None).to("cpu"))
-            joint += self.model_.joint
-        self.joint_ = Joint.sum(joint)
+            if joint is not None:
+                joint += self.model_.joint
         return Encoded.concat(parts)
 
     def _accepted(
@@ -384,11 +385,12 @@ def _compare(nets: Tensor, trees: Tensor) -> tuple[bool, str]:
     gain = (nets - trees).double()
     error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
     better = float(gain.mean()) > error
-    names = ("trees", "autoregressive") if better else ("autoregressive", "trees")
-    means = sorted((float(nets.mean()), float(trees.mean())), reverse=not better and float(gain.mean()) > 0)
+    found = {"autoregressive": float(nets.mean()), "trees": float(trees.mean())}
+    chosen, other = ("trees", "autoregressive") if better else ("autoregressive", "trees")
+    why = " (no clear difference, and it takes any condition)" if abs(float(gain.mean())) <= error else ""
     return better, (
-        f"{names[0]}: of {len(gain)} held-out rows it misses {means[0]:.1f} nats each, {names[1]} {means[1]:.1f}"
-        f"{' (no clear difference, and it takes any condition)' if abs(float(gain.mean())) <= error else ''}."
+        f"{chosen}: it misses each of {len(gain)} held-out rows by {found[chosen]:.1f} nats, {other} by "
+        f"{found[other]:.1f}{why}."
     )
 
 

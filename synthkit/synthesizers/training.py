@@ -15,7 +15,7 @@ from torch import Tensor
 from synthkit.layout import Encoded, Layout
 from synthkit.models import Model, ModelSpec
 from synthkit.runtime import entropy, seeded
-from synthkit.trainer import Progress, ProgressBar, Trainer
+from synthkit.trainer import Progress, ProgressBar, Recipe, Trainer
 
 __all__ = ["Training", "split"]
 
@@ -74,7 +74,7 @@ class Training:
         rows, held = (index.to(self.device) for index in split(owner, self.seed))
         bar = ProgressBar() if self.progress is True else None
         try:
-            first = self._trainer(bar, len(rows))
+            first = self._trainer(bar, self.spec.recipe(len(rows)))
             first.fit(
                 model,
                 data.take(rows),
@@ -107,10 +107,10 @@ class Training:
         with seeded(entropy(self.seed, 0), self.device):
             return self.spec.build(self.layout, data, weight).to(self.device)
 
-    def _trainer(self, bar: ProgressBar | None, rows: int) -> Trainer:
+    def _trainer(self, bar: ProgressBar | None, recipe: Recipe) -> Trainer:
         seconds = None if self.max_seconds is None else self.max_seconds - (time.monotonic() - self._start)
         return Trainer(
-            self.spec.recipe(rows),
+            recipe,
             seed=entropy(self.seed, 1),
             max_steps=None if self.max_steps is None else self.max_steps - self.steps,
             max_seconds=seconds,
@@ -130,11 +130,10 @@ class Training:
             return None
         if left is not None and left < goal:
             return None
-        twin = self._build(data, weight)
-        second = self._trainer(bar, len(data))
-        second.recipe = replace(first.recipe, steps=goal, ema=_EMA)
+        second = self._trainer(bar, replace(first.recipe, steps=goal, ema=_EMA))
         if second.max_seconds is not None and second.max_seconds <= 0:
             return None
+        twin = self._build(data, weight)
         second.fit(twin, data, weight=weight)
         if second.step < goal:
             return None
