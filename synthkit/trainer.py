@@ -58,6 +58,7 @@ class ProgressBar:
 
         if self._bar is None:
             self._bar = tqdm(total=progress.planned, unit="step", leave=False)
+        self._bar.total = progress.planned  # a second training has a plan of its own
         self._bar.update(progress.step - self._bar.n)
         if progress.valid_loss is not None:
             self._bar.set_postfix(valid=f"{progress.valid_loss:.3f}", best=f"{progress.best:.3f}")
