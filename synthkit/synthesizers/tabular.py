@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from torch import Tensor
 
 from synthkit import io
 from synthkit.conditions import Compiled, compile_where
 from synthkit.encoder import TableEncoder
 from synthkit.enforce import Enforcer, given_cells, learn_rules
-from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError, SynthkitWarning
+from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
 from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
@@ -28,6 +24,7 @@ from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
 from synthkit.synthesizers.centre import centre
+from synthkit.synthesizers.choice import choose, compare, owners
 from synthkit.synthesizers.training import Training
 from synthkit.trainer import Progress
 
@@ -111,15 +108,15 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         weights = encoder.weights(table)
         weight = None if weights is None else torch.from_numpy(weights).float().to(device)
         auto = spec is None
-        spec, choice = (spec, f"{spec.name}: as asked.") if spec is not None else _choose(encoder, len(table))
-        data, owner = data.to(device), _owners(table, encoder)
+        spec, choice = (spec, f"{spec.name}: as asked.") if spec is not None else choose(encoder, len(table))
+        data, owner = data.to(device), owners(table, encoder)
         training = Training(
             spec, encoder.layout_, device, seed, self.max_steps, self.max_seconds, progress=self.progress
         )
         model = training.fit(data, weight, owner)
         if auto and training.held is not None and len(table) < _FEW:
             rival = Training(MODELS["trees"](), encoder.layout_, device, seed)
-            better, choice = _compare(training.held, rival.trial(data, weight, owner))
+            better, choice = compare(training.held, rival.trial(data, weight, owner))
             if better:
                 spec, model = rival.spec, rival.fit(data, weight, owner)
         self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model
@@ -378,36 +375,3 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise NotFittedError(
                 f"TabularSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one."
             )
-
-
-def _compare(nets: Tensor, trees: Tensor) -> tuple[bool, str]:
-    """Are the trees clearly better on held-out rows (by a standard error)? And a sentence that says so."""
-    gain = (nets - trees).double()
-    error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-    better = float(gain.mean()) > error
-    found = {"autoregressive": float(nets.mean()), "trees": float(trees.mean())}
-    chosen, other = ("trees", "autoregressive") if better else ("autoregressive", "trees")
-    why = " (no clear difference, and it takes any condition)" if abs(float(gain.mean())) <= error else ""
-    return better, (
-        f"{chosen}: it misses each of {len(gain)} held-out rows by {found[chosen]:.1f} nats, {other} by "
-        f"{found[other]:.1f}{why}."
-    )
-
-
-def _owners(table: pd.DataFrame, encoder: TableEncoder) -> NDArray[np.int64]:
-    """``(rows,)`` whose row it is, numbered from 0."""
-    entity = encoder.schema_.entity
-    return np.arange(len(table)) if entity is None else pd.factorize(table[entity])[0].astype(np.int64)
-
-
-def _choose(encoder: TableEncoder, rows: int) -> tuple[ModelSpec, str]:
-    """The model of "auto", and a sentence that says why."""
-    fields = len(encoder.layout_.fields)
-    if fields == 0 or rows < 20:
-        why = "no column to learn" if not fields else f"{rows} rows are too few to learn any dependence"
-        if fields:
-            warnings.warn(f"TabularSynthesizer: {why}; columns are drawn independently.", SynthkitWarning, stacklevel=3)
-        return MODELS["independent"](), f"independent: {why}."
-    return MODELS["autoregressive"](), (
-        f"autoregressive: {rows} rows are enough to learn {fields} fields' dependence, and it takes any condition."
-    )
