@@ -1,15 +1,17 @@
 """Row rules on drawn rows: repair what a rule determines, draw anew what it does not. For any model.
 
 Rules are enforced on the decoded table, at one place for all models, and by what every model can do: complete a
-partial row. Rows that break a rule are drawn again under the same conditions, which is the law of the model given that
-the rules hold. Rows that stay unlucky, as where a given cell leaves little room, are drawn with a range in place of the
-order that they break (:mod:`synthkit.ranges`).
+partial row. A row that breaks a rule keeps the columns before the one that broke it and is drawn anew from there on,
+which cuts that column's law to what the rules leave, given the columns before it. (To draw the whole row anew would be
+the law of the model given that the rules hold; but then rows with more occasions to break a rule, as those with fewer
+gaps, become rarer than in the table, where no row breaks one.) Rows that stay unlucky are drawn anew as a whole, and at
+last with a range in place of the order that they break (:mod:`synthkit.ranges`).
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +25,7 @@ from synthkit.errors import ConditionError, SchemaError, SynthkitWarning
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded
 from synthkit.protect import Protection
-from synthkit.ranges import Complete, Ranges
+from synthkit.ranges import Complete, Ranges, pinned
 from synthkit.rules import Combination, NullImplies, Ordered, Predicate, Rule, Sum
 from synthkit.rules.checks import closure, in_order
 from synthkit.rules.infer import infer_rules
@@ -33,7 +35,8 @@ from synthkit.schema import Identifier, Schema
 __all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules"]
 
 Bools = NDArray[np.bool_]
-_PLAIN = 6  # rounds under the same conditions before ranges help out
+_FROM_FAULT = 6  # rounds that keep what lies before the fault
+_PLAIN = 12  # rounds under the same conditions before ranges help out
 _ROUNDS = 60
 _RANGED = 6  # rounds with ranges before cells are moved to the ends of theirs
 _HOPELESS = 20  # rounds without one row that holds
@@ -101,8 +104,11 @@ class Enforcer:
         return self.encoder.layout_.slot[at["null"]] if "null" in at else None
 
     # ---------------------------------------------------------------- after
-    def settle(self, table: pd.DataFrame, compiled: Compiled, seed: int) -> pd.DataFrame:
+    def settle(self, table: pd.DataFrame, done: Encoded, compiled: Compiled, seed: int) -> pd.DataFrame:
         """The decoded and touched ``table`` with every rule kept in every row.
+
+        Args:
+            done: the rows as they were drawn.
 
         Raises:
             ConditionError: rows are left that break a rule after the last round.
@@ -110,6 +116,9 @@ class Enforcer:
         table = self.repaired(table, compiled.held, np.random.default_rng(entropy(seed, 0)))
         wrong = np.flatnonzero(~self.holds(table, compiled))
         first, idle = len(wrong), 0
+        if len(wrong) and len({self.encoder.layout_.fields[i].column for i in compiled.allowed}) < 2:
+            # Several ranges or lists follow the joint law only where all rows know the same.
+            table, wrong = self._from_fault(table, done, wrong, compiled, entropy(seed, 2))
         ranges = Ranges(self.ordered, self.encoder)
         for k in range(1, _ROUNDS):
             if not len(wrong):
@@ -141,15 +150,66 @@ class Enforcer:
         Args:
             compiled: what was given in the ``rows`` that ``table`` has.
         """
-        good = np.ones(len(table), dtype=bool)
+        return np.all([np.ones(len(table), dtype=bool), *(g for _, g in self._judged(table, compiled, rows))], axis=0)
+
+    def _judged(self, table: pd.DataFrame, compiled: Compiled, rows: Rows) -> Iterator[tuple[Rule, Bools]]:
         for rule in self.rules:
+            good = rule.holds(table)
             if isinstance(rule, Combination):
-                good &= rule.holds(table) | self._by_right(rule, table, compiled, rows)
-            else:
-                good &= rule.holds(table)
-            if isinstance(rule, Sum):
-                good &= self._bounded(table, rule)
-        return good
+                good = good | self._by_right(rule, table, compiled, rows)
+            elif isinstance(rule, Sum):
+                good = good & self._bounded(table, rule)
+            yield rule, good
+
+    def _fault(self, table: pd.DataFrame, compiled: Compiled, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """``(rows,)`` place of the first part that breaks a rule; twice the number of columns where none does.
+
+        That is the last of the rule's columns that is not given; the first one, where the rule writes a cell itself.
+        A column has two parts: whether it is empty (2 i), of which some rules speak, and its value (2 i + 1).
+        """
+        columns = list(self.encoder.schema_.columns)
+        first = np.full(len(table), 2 * len(columns))
+        for rule, good in self._judged(table, compiled, rows):
+            if good.all():
+                continue
+            value = not isinstance(rule, (NullImplies, Predicate))
+            place = {name: 2 * columns.index(name) + value for name in rule.columns}
+            at = np.zeros(len(table), dtype=np.int64)
+            pick = np.maximum if rule.output is None else np.minimum
+            for k, name in enumerate(rule.columns):
+                free = ~pinned(self.encoder, name, compiled, rows)
+                at = np.where(free, pick(at, place[name]) if k else place[name], at)
+            first = np.where(good, first, np.minimum(first, at))
+        return first
+
+    def _from_fault(
+        self, table: pd.DataFrame, done: Encoded, wrong: NDArray[np.intp], compiled: Compiled, seed: int
+    ) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+        """Draw the rows ``wrong`` anew from their first fault on, as often as that fault is not the same."""
+        layout = self.encoder.layout_
+        part = torch.tensor([2 * f.column + (f.part != "null") for f in layout.fields])
+        done, end = done.take(torch.from_numpy(wrong)), 2 * len(self.encoder.schema_.columns)
+        fault = self._fault(table.iloc[wrong], compiled, wrong)
+        for k in range(_FROM_FAULT):
+            open_ = np.flatnonzero(fault < end)
+            if not len(open_):
+                break
+            at = np.tile(open_, max(min(2**k, _CANDIDATES // len(open_)), 1))
+            rows, known = wrong[at], part < torch.from_numpy(fault[at])[:, None]
+            before = done.take(torch.from_numpy(at)).hide(~known[:, layout.num], ~known[:, layout.cat])
+            partial = compiled.partial.take(torch.from_numpy(rows)).fill(before)
+            drawn = self.complete(partial, compiled.allowed, entropy(seed, k))
+            fresh = compiled.touch(self.encoder.decode(drawn, seed=entropy(seed, k)), rows)
+            held = {name: cells[rows] for name, cells in compiled.held.items()}
+            fresh = self.repaired(fresh, held, np.random.default_rng(entropy(seed, k, 1)))
+            reached = self._fault(fresh, compiled, rows)
+            good = np.flatnonzero(reached > fault[at])
+            to, place = np.unique(at[good], return_index=True)  # the first candidate that comes further
+            table = self._write(table, wrong[to], fresh, good[place])
+            source = torch.arange(len(done))
+            source[torch.from_numpy(to)] = len(done) + torch.from_numpy(good[place])
+            done, fault[to] = Encoded.concat([done, drawn]).take(source), reached[good[place]]
+        return table, wrong[fault < end]
 
     def _by_right(self, rule: Combination, table: pd.DataFrame, compiled: Compiled, rows: Rows) -> Bools:
         """A combination that is given whole, or by a value of too few rows, may be a rare one: it is not judged."""

@@ -25,7 +25,7 @@ from synthkit.rules.base import sortable
 from synthkit.runtime import entropy
 from synthkit.schema import Constant, Datetime, Numeric
 
-__all__ = ["Ranges"]
+__all__ = ["Ranges", "pinned"]
 
 Places = NDArray[np.intp]
 Complete = Callable[[Encoded, Mapping[int, Allowed], int], Encoded]
@@ -122,7 +122,7 @@ class Ranges:
                 else:
                     high = np.where(no, high, np.minimum(high, v))
                 bad |= ~no & strict & (value == v)
-            bad = (bad | (value < low) | (value > high)) & ~null & ~self._pinned(name, compiled, wrong) & open_
+            bad = (bad | (value < low) | (value > high)) & ~null & ~pinned(self.encoder, name, compiled, wrong) & open_
             open_ &= ~bad
             at = np.flatnonzero(bad)
             faults.append(_Fault(k, at, low[at], high[at]))
@@ -140,15 +140,7 @@ class Ranges:
                 yield rule.strict, True, *_ticks(table[rule.low])
             elif rule.low == name:
                 value, null = _ticks(table[rule.high])
-                yield rule.strict, False, value, null | ~self._pinned(rule.high, compiled, rows)
-
-    def _pinned(self, name: Hashable, compiled: Compiled, rows: Places) -> NDArray[np.bool_]:
-        if isinstance(self.encoder.schema_.columns[name], Constant):
-            return np.ones(len(rows), dtype=bool)
-        if name not in compiled.given.columns:
-            return np.zeros(len(rows), dtype=bool)
-        filled = compiled.given[name].notna().to_numpy()
-        return np.asarray(filled[rows] if len(filled) > 1 else np.full(len(rows), filled[0]))
+                yield rule.strict, False, value, null | ~pinned(self.encoder, rule.high, compiled, rows)
 
     def _groups(
         self,
@@ -214,6 +206,16 @@ class Ranges:
             return fresh
 
         return keep
+
+
+def pinned(encoder: TableEncoder, name: Hashable, compiled: Compiled, rows: Places) -> NDArray[np.bool_]:
+    """``(rows,)``: is the column's cell given, or always the same?"""
+    if isinstance(encoder.schema_.columns[name], Constant):
+        return np.ones(len(rows), dtype=bool)
+    if name not in compiled.given.columns:
+        return np.zeros(len(rows), dtype=bool)
+    filled = compiled.given[name].notna().to_numpy()
+    return np.asarray(filled[rows] if len(filled) > 1 else np.full(len(rows), filled[0]))
 
 
 def _ticks(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -54,7 +54,7 @@ class Ancestral:
     def _plan(self, rows: int) -> None:
         """Which nodes are looked up, and the table: ``(N, tokens + 1, H)``, whose last row is zero."""
         model = self.model
-        n, h = model.n_nodes, model.spec.width
+        n, h = model.n_nodes, model.first_width
         self.block = _BLOCK
         self.fine_code = [model.codes_of(i) @ model.fine_code[q] for q, i in enumerate(model.fine)]
         if model.wide:
@@ -208,7 +208,7 @@ class _Block:
         if not open_:
             return h
         x = self.x[[sources[k] for k in open_]].flatten(0, 1)[:, rows]
-        weight = self.model.first[i].view(-1, spec.features, spec.width)[open_]
+        weight = self.model.first[i].view(-1, spec.features, self.model.first_width)[open_]
         return torch.addmm(h, x.T, weight.flatten(0, 1))
 
     def _publish(self, i: int) -> None:
@@ -323,6 +323,7 @@ class _Block:
         if not bool(open_.any()):
             return logits
         k, r = self.model.place[i]
+        top = top[:, : self.model.spec.width]
         weights = bands.weights(top[None], self.places[pick][:, sources].T[None], open_[None], slice(t, t + 1))[0]
         return torch.addmm(logits, weights, self.model.get_buffer(f"band{k}")[r][:, : logits.shape[1]])
 
@@ -352,7 +353,7 @@ class _Block:
     def _sub_cells(self, q: int, code: Tensor, top: Tensor, rule: Allowed | None) -> tuple[Tensor, Tensor, Tensor]:
         """Both ends of every sub-cell and its log-weight, each ``(rows, subcells)``."""
         model, s = self.model, self.model.spec.subcells
-        g = F.relu(top + self.plan.fine_code[q][code])
+        g = F.relu(top[:, : model.spec.width] + self.plan.fine_code[q][code])
         logits = torch.addmm(model.fine_bias[q], g, model.fine_head[q])
         left = torch.arange(s, device=self.device) / s
         low, high = left.expand(len(code), s), (left + 1 / s).expand(len(code), s)

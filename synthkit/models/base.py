@@ -156,6 +156,10 @@ class ModelSpec(Params, ABC):
     def restore(self, layout: Layout) -> Model:
         """A model of the right shapes, whose state is loaded afterwards (it must not need the data)."""
 
+    def adapted(self, layout: Layout, rows: int) -> ModelSpec:
+        """The recipe that a table of this size gets; by default, this one."""
+        return self
+
     def recipe(self, rows: int) -> Recipe:
         """How to train on so many rows. Closed-form models need none."""
         return Recipe(steps=0)

@@ -41,10 +41,11 @@ class Forced:
         self.closed: dict[int, Tensor] = {}
         if model.pointers:
             self._copy()
-        self.h = self._hidden()
+        self.top = self._hidden()
+        self.h = self.top[..., : model.spec.width]
 
     def _hidden(self) -> Tensor:
-        """Last hidden layer ``(N, B, H)``."""
+        """Last hidden layer ``(N, B, H)``, and what goes straight to the answers."""
         model, given = self.model, self.done
         x = model.features(self.tokens, self.known, self.offsets)
         if model.wide:
@@ -57,7 +58,7 @@ class Forced:
             h = (x * ~wide) @ first + (x * wide) @ (model.first * others[..., None]).flatten(1)
         else:
             h = x @ first
-        h = h.view(len(x), model.n_nodes, model.spec.width).transpose(0, 1) + model.first_bias[:, None]
+        h = h.view(len(x), model.n_nodes, model.first_width).transpose(0, 1) + model.first_bias[:, None]
         return model.upper(h, slice(None))
 
     def _some(self, x: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ class Forced:
 
     def answers(self) -> Iterator[tuple[int, list[int], Tensor, Tensor]]:
         """Per bucket of nodes: its number, the nodes, their logits ``(n, B, size)`` and goals ``(n, B)``."""
-        model, h = self.model, self.h
+        model, h = self.model, self.top
         bands = self._bands() if model.bands else None
         some_there = bool(self.there.any())
         for k, bucket in enumerate(model.buckets):

@@ -109,6 +109,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         weight = None if weights is None else torch.from_numpy(weights).float().to(device)
         auto = spec is None
         spec, choice = (spec, f"{spec.name}: as asked.") if spec is not None else choose(encoder, len(table))
+        spec = spec.adapted(encoder.layout_, len(table))
         data, owner = data.to(device), owners(table, encoder)
         training = Training(
             spec, encoder.layout_, device, seed, self.max_steps, self.max_seconds, progress=self.progress
@@ -200,7 +201,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.joint_ = Joint.sum(joint)
         table = compiled.touch(self.encoder_.decode(done, seed=seed), slice(0, rows))
         if enforcer is not None:
-            table = enforcer.settle(table, compiled, entropy(seed, 6))
+            table = enforcer.settle(table, done, compiled, entropy(seed, 6))
         return table
 
     def _complete(
