@@ -165,6 +165,7 @@ class Enforcer:
         """``(rows,)`` place of the first part that breaks a rule; twice the number of columns where none does.
 
         That is the last of the rule's columns that is not given; the first one, where the rule writes a cell itself.
+        A rule that training rows break says nothing of where: the whole row is at fault.
         A column has two parts: whether it is empty (2 i), of which some rules speak, and its value (2 i + 1).
         """
         columns = list(self.encoder.schema_.columns)
@@ -176,7 +177,7 @@ class Enforcer:
             place = {name: 2 * columns.index(name) + value for name in rule.columns}
             at = np.zeros(len(table), dtype=np.int64)
             pick = np.maximum if rule.output is None else np.minimum
-            for k, name in enumerate(rule.columns):
+            for k, name in enumerate(rule.columns if rule.always else ()):
                 free = ~pinned(self.encoder, name, compiled, rows)
                 at = np.where(free, pick(at, place[name]) if k else place[name], at)
             first = np.where(good, first, np.minimum(first, at))
@@ -327,20 +328,21 @@ def learn_rules(
     replace(schema, rules=tuple(rules))  # judges them
     least = (encoder.protect or Protection(min_count=1)).min_count
     owner = None if schema.entity is None else pd.factorize(table[schema.entity])[0]
-    learnt = tuple(rule.learn(table, schema.columns, least, owner) for rule in rules)
-    for rule in learnt:
+    learnt = [rule.learn(table, schema.columns, least, owner) for rule in rules]
+    for i, rule in enumerate(learnt):
         broken = int((~rule.holds(table)).sum())
         if broken > _MOST * len(table):
             raise SchemaError(
                 f"TabularSynthesizer.fit: {broken} of {len(table)} rows break the rule {rule!r}; turn it or drop it."
             )
         if broken and not isinstance(rule, Combination):  # rare combinations are left out on purpose
+            learnt[i] = replace(rule, always=False)
             warnings.warn(
                 f"TabularSynthesizer.fit: {broken} of {len(table)} rows break the rule {rule!r}; no drawn row will.",
                 SynthkitWarning,
                 stacklevel=3,
             )
-    return replace(schema, rules=learnt)
+    return replace(schema, rules=tuple(learnt))
 
 
 def given_cells(encoder: TableEncoder, table: pd.DataFrame, partial: Encoded) -> Compiled:

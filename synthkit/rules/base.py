@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,8 +22,13 @@ Pinned = Mapping[Hashable, Bools] | Collection[Hashable]
 
 @dataclass(frozen=True)
 class Rule(ABC):
-    """Base of all rules."""
+    """Base of all rules.
 
+    Attributes:
+        always: whether every training row keeps it, as :meth:`learn` is told; rows that break it are redrawn by that.
+    """
+
+    always: bool = field(default=True, kw_only=True, repr=False, compare=False)
     takes: ClassVar[tuple[str, ...]] = ()  # names of the column types that its columns may have; (): any
 
     def __post_init__(self) -> None:

@@ -122,7 +122,10 @@ class Combination(Rule):
     seen: tuple[tuple[Any, ...], ...] | None = dataclasses.field(default=None, repr=False)
     takes: ClassVar[tuple[str, ...]] = ("Numeric", "Categorical", "Boolean", "Constant")
 
-    def __init__(self, columns: Collection[Hashable], seen: Collection[Collection[Any]] | None = None) -> None:
+    def __init__(
+        self, columns: Collection[Hashable], seen: Collection[Collection[Any]] | None = None, *, always: bool = True
+    ) -> None:
+        object.__setattr__(self, "always", always)
         object.__setattr__(self, "names", tuple(columns))
         object.__setattr__(self, "seen", None if seen is None else tuple(tuple(s) for s in seen))
         if not 2 <= len(self.names) <= 3:
