@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import hard
 from benchmarks.datasets import load, read_synthetic
 from benchmarks.peers import SequentialCart
 from benchmarks.run import main, run_job
@@ -212,3 +213,37 @@ def test_failures_are_counted_and_named(tmp_path, capsys):
     assert run(tmp_path / "out", "--models", "nope") == 1, "one failed job among good ones"
     assert len(pd.read_csv(tmp_path / "out" / "runs.csv")) == 3
     capsys.readouterr()
+
+
+# -------------------------------------------------------------------- hard tables
+def test_conditions_in_combination_are_scored(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    n = 1500
+    people = pd.DataFrame(
+        {
+            "age": rng.integers(17, 80, n),
+            "marital-status": rng.choice(["Never-married", "Divorced", "Widowed"], n),
+            "occupation": rng.choice(["Exec-managerial", "Prof-specialty", "Sales"], n),
+            "capital-gain": rng.integers(0, 3, n) * 1000,
+            "hours-per-week": rng.integers(1, 80, n),
+            "income": rng.choice(["<=50K", ">50K"], n),
+        }
+    )
+    people.to_csv(tmp_path / "adult_train.csv.gz", index=False)
+    people.to_csv(tmp_path / "adult_test.csv.gz", index=False)
+    assert hard.main(["joint", "--data", str(tmp_path), "--max-seconds", "5"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0].startswith("### joint, dev") and len(lines) == 2 + 2 + 3
+    for line in lines[4:]:
+        auc, probability, share = (float(line.split("|")[k]) for k in (4, 6, 7))
+        assert 0.2 < auc < 0.8 and abs(probability - share) < 0.1
+
+
+def test_bands_of_tails_and_weighted_means():
+    x = np.random.default_rng(0).exponential(size=5000)
+    figures, bands = hard._tail(x), hard._bands(x, 0)
+    assert figures[0] == pytest.approx(np.quantile(x, 0.999)) and figures[1] > np.quantile(x, 0.99)
+    assert all(low < figure < high for figure, (low, high) in zip(figures, bands, strict=True))
+    table = pd.DataFrame({"y": [0.0, 1.0, np.nan], "WTMEC2YR": [1.0, 3.0, 5.0]})
+    mean, error = hard._weighted(table, "y")
+    assert mean == 0.75 and error == pytest.approx(np.sqrt(1 * 0.75**2 + 9 * 0.25**2) / 4)

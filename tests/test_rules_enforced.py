@@ -253,3 +253,16 @@ def test_rules_survive_save_and_load(synthesizer, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "rules   6" in out and "Ordered(low='start', high='end', strict=False)" in out
     assert "apple" not in out
+
+
+def test_rows_with_more_occasions_to_break_a_rule_stay_as_frequent():
+    """The table keeps the rule and the model does not know it: where it is broken only the number is drawn anew."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(1, 7, 6000)
+    x = np.where(rng.random(6000) < 0.5, np.nan, rng.integers(1, y + 1))
+    dice = pd.DataFrame({"y": y.astype(float), "x": x})
+    fitted = TabularSynthesizer("independent", rules=[Ordered("x", "y")], random_state=0).fit(dice)
+    drawn = fitted.sample(8000, seed=0)
+    assert not (drawn["x"] > drawn["y"]).any()
+    assert abs(drawn["x"].isna().mean() - 0.5) < 0.02, "whole rows drawn anew would leave two thirds empty"
+    assert (drawn["y"].value_counts(normalize=True) - 1 / 6).abs().max() < 0.02

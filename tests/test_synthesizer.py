@@ -11,6 +11,7 @@ from sklearn.base import clone
 from synthkit import Protection, Schema, SynthkitWarning, TabularSynthesizer, between, isnull, notnull
 from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError
 from synthkit.models import MODELS
+from synthkit.models.autoregressive import Autoregressive
 from synthkit.schema import Categorical
 from synthkit.synthesizers.training import split
 from tests.conftest import draw_normals
@@ -343,3 +344,32 @@ def test_odd_tables_give_sound_results(table):
 def test_a_one_row_table_warns():
     with pytest.warns(SynthkitWarning, match="one row"):
         TabularSynthesizer("independent", protect=Protection(min_count=1)).fit(pd.DataFrame({"a": [1.5], "b": ["x"]}))
+
+
+def test_few_rows_get_small_nets_and_keep_them_in_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    table = pd.DataFrame({"x": x, "y": x + rng.normal(size=300)})
+    spec = Autoregressive(small_below=301)
+    small = TabularSynthesizer(spec, random_state=0, max_steps=20).fit(table)
+    assert small.spec_.width == 32 and small.spec_.batch_size == 64 and spec.width == 96
+    assert TabularSynthesizer(Autoregressive(small_below=300), random_state=0, max_steps=2).fit(table).spec_.width == 96
+    assert spec.adapted(small.encoder_.layout_, 301) is spec, "many rows"
+    few = Autoregressive(reads=1)
+    assert few.adapted(small.encoder_.layout_, 10) is few, "a wide table has nets of its own"
+    small.save(tmp_path / "small.synthkit")
+    again = TabularSynthesizer.load(tmp_path / "small.synthkit")
+    pd.testing.assert_frame_equal(again.sample(50, seed=1), small.sample(50, seed=1))
+    assert again.spec_.adapted(again.encoder_.layout_, 10) is again.spec_, "once is enough"
+
+
+def test_columns_that_are_empty_together_stay_so():
+    """A block asked of half the people: rules keep it whole, and it stays as frequent as it was."""
+    rng = np.random.default_rng(0)
+    asked = rng.random(2000) < 0.5
+    block = {f"q{i}": np.where(asked, rng.normal(size=2000), np.nan) for i in range(6)}
+    table = pd.DataFrame({"age": rng.normal(size=2000), **block})
+    fitted = TabularSynthesizer("autoregressive", random_state=0, max_steps=300).fit(table)
+    gaps = fitted.sample(4000, seed=0).filter(like="q").isna()
+    assert (gaps.any(axis=1) == gaps.all(axis=1)).all()
+    assert abs(gaps["q0"].mean() - table["q0"].isna().mean()) < 0.03
