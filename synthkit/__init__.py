@@ -5,6 +5,7 @@ from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
 from synthkit.protect import Protection
+from synthkit.report import Report, evaluate
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
 from synthkit.trainer import Progress
@@ -12,6 +13,7 @@ from synthkit.trainer import Progress
 __all__ = [
     "Progress",
     "Protection",
+    "Report",
     "Schema",
     "SynthkitError",
     "SynthkitWarning",
@@ -19,6 +21,7 @@ __all__ = [
     "TabularSynthesizer",
     "between",
     "errors",
+    "evaluate",
     "isnull",
     "models",
     "notnull",

@@ -9,6 +9,7 @@
     ├── NotFittedError    a method that needs a fit was called before it                (also sklearn's)
     ├── LoadError         a file is truncated, tampered with, or of a newer format      (also ValueError)
     ├── PrivacyError      a privacy rule would be broken
+    ├── GateError         a report does not pass the profile that was asked for
     └── TrainingError     training diverged or could not start                          (also RuntimeError)
 
     SynthkitWarning       odd but usable input; the result is sound                     (a UserWarning)
@@ -21,6 +22,7 @@ from sklearn.exceptions import NotFittedError as _SklearnNotFittedError
 
 __all__ = [
     "ConditionError",
+    "GateError",
     "LoadError",
     "NotFittedError",
     "ParamError",
@@ -58,6 +60,10 @@ class LoadError(SynthkitError, ValueError):
 
 class PrivacyError(SynthkitError):
     """An operation would break a privacy rule."""
+
+
+class GateError(SynthkitError):
+    """A report does not pass a profile."""
 
 
 class TrainingError(SynthkitError, RuntimeError):

@@ -180,6 +180,8 @@ class Metric(ABC):
         level: the quickest level that computes it.
         culprit: the reference that must fail this metric: ``"independent"`` or ``"copy"`` (``None``: neither need).
         definition: one sentence that defines the figure, with the paper.
+        reading: the figure in words, with ``{value}`` and ``{best}`` in it: "A classifier tells synthetic from holdout
+            rows with AUC {value}". The report goes on with the references. By default the label.
         domain: the domain that it belongs to; ``None``: any.
     """
 
@@ -193,6 +195,7 @@ class Metric(ABC):
     level: ClassVar[Level] = "quick"
     culprit: ClassVar[Literal["independent", "copy"] | None] = None
     definition: ClassVar[str]
+    reading: ClassVar[str] = ""
     domain: ClassVar[Literal["medical", "credit"] | None] = None
 
     @abstractmethod
@@ -223,6 +226,7 @@ class Score:
         parts: breakdown of ``value``.
         note: the metric's remark.
         details: what figures are drawn from.
+        definition, reading: of the metric.
     """
 
     name: str
@@ -242,3 +246,5 @@ class Score:
     parts: Mapping[Any, float] = field(default_factory=dict)
     note: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    definition: str = ""
+    reading: str = ""

@@ -1,0 +1,295 @@
+"""``evaluate``: every metric on the synthetic table, and on what else could stand in its place."""
+
+from __future__ import annotations
+
+import math
+import time as clock
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from synthkit.errors import ParamError, SynthkitError, SynthkitWarning
+from synthkit.metrics.base import LEVELS, Case, Level, Measurement, Metric, Score
+from synthkit.metrics.tables import Kinds
+from synthkit.params import Interval, OneOf, Optional, check
+from synthkit.report.cases import Cases
+from synthkit.report.inputs import build_cases, choose
+from synthkit.report.report import Report, versions
+from synthkit.schema import Schema
+
+__all__ = ["Step", "evaluate", "evaluate_all"]
+
+Progress = Callable[["Step"], bool | None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far an evaluation is.
+
+    Attributes:
+        metric: the metric that has just been computed.
+        done, planned: metrics computed, and to be computed in all.
+        seconds: since the start.
+    """
+
+    metric: str
+    done: int
+    planned: int
+    seconds: float
+
+
+def evaluate(
+    real: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    *,
+    holdout: pd.DataFrame | None = None,
+    target: Hashable | None = None,
+    schema: Schema | None = None,
+    metrics: Iterable[str | Metric | type[Metric]] | None = None,
+    level: Level = "default",
+    secrets: Sequence[Hashable] = (),
+    domain: Literal["medical", "credit"] | None = None,
+    time: Hashable | None = None,
+    event: Hashable | None = None,
+    kinds: Kinds | None = None,
+    seed: int = 0,
+    max_seconds: float | None = None,
+    progress: bool | Progress | None = None,
+) -> Report:
+    """Score a synthetic table for fidelity, utility and privacy, beside what fresh real rows would score.
+
+    Every score carries, besides the value and its 95 % interval, the same figure with something else in the synthetic
+    table's place: fresh real rows, a copy of the training rows, independent columns (:mod:`synthkit.report.cases`).
+    Without a holdout, nothing can be said of fresh rows, of utility, and of most of privacy; the report says so.
+
+    Tables of more than 50,000, 100,000 or 200,000 rows (level quick, default, full) are subsampled by the seed.
+    Interrupted by Ctrl-C, or out of time, it returns what has been computed so far.
+
+    Args:
+        real: the rows that the generator learnt from.
+        synthetic: the rows to be judged, with the same columns; any number of rows, any order.
+        holdout: real rows of the same kind that the generator did not see. A fifth of the data is a good choice.
+        target: the column that you would predict, for utility.
+        schema: column types and rules; by default ``Schema.infer(real)``. Identifiers and free text are not judged.
+        metrics: names in ``METRICS``, or metrics of your own (objects or classes); by default all of the level.
+        level: ``"quick"``, ``"default"`` or ``"full"``: how much time to spend. Metrics named by you are computed
+            at every level.
+        secrets: columns that an attacker would like to learn; they are attacked one by one.
+        domain: adds the figures of a field: ``"medical"`` or ``"credit"``.
+        time, event: columns of a time-to-event pair; ``time`` also orders rows for an out-of-time split.
+        kinds: ``{column: "numeric" | "categorical" | "datetime"}``: the columns to judge and what they are, where
+            the schema is not to decide.
+        seed: of all that is random. The same arguments and seed give the same scores.
+        max_seconds: metrics that have not begun by then are left out, with a note.
+        progress: True for a bar on stderr, or a callable given a :class:`Step`; returning True stops.
+
+    Raises:
+        SchemaError: a table is empty, lacks a column or holds what its kind cannot be; the target has one class.
+        ParamError: an argument is out of its set, names no column, or an unknown metric.
+
+    >>> from synthkit.testing import tiny_table
+    >>> report = evaluate(tiny_table(300), tiny_table(300, 1), holdout=tiny_table(300, 2), metrics=["shape", "copies"])
+    >>> sorted(report.scores), bool(report.scores["copies"].copy > 0.9)
+    (['copies', 'shape'], True)
+    """
+    return evaluate_all(
+        real,
+        {"synthetic": synthetic},
+        holdout=holdout,
+        target=target,
+        schema=schema,
+        metrics=metrics,
+        level=level,
+        secrets=secrets,
+        domain=domain,
+        time=time,
+        event=event,
+        kinds=kinds,
+        seed=seed,
+        max_seconds=max_seconds,
+        progress=progress,
+    )["synthetic"]
+
+
+def evaluate_all(
+    real: pd.DataFrame,
+    synthetic: Mapping[str, pd.DataFrame],
+    *,
+    holdout: pd.DataFrame | None,
+    metrics: Iterable[str | Metric | type[Metric]] | None = None,
+    domain: str | None = None,
+    max_seconds: float | None = None,
+    progress: bool | Progress | None = None,
+    **known: Any,
+) -> dict[str, Report]:
+    """A report per synthetic table; references are computed once. For arguments and errors see :func:`evaluate`."""
+    check("evaluate", "max_seconds", max_seconds, Optional(Interval(float, 0, None, "neither")))
+    check("evaluate", "domain", domain, OneOf(None, "medical", "credit"))
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise ParamError("evaluate: argument 'progress' must be True, None or a callable.")
+    cases = build_cases(real, synthetic, holdout, **known)
+    chosen, left_out = choose(metrics, cases.any, domain)
+    run = _Run(cases, left_out, max_seconds, progress)
+    run.all(chosen)
+    if not run.found:
+        why = "; ".join(f"{name}: {reason}" for name, reason in run.left_out.items())
+        raise ParamError(f"evaluate: argument 'metrics': none can be computed ({why}).")
+    return {name: run.report(name, list(chosen), domain) for name in synthetic}
+
+
+# -------------------------------------------------------------------- the work
+@dataclass
+class _Run:
+    """The measurements, one metric after the other."""
+
+    cases: Cases
+    left_out: dict[str, str]
+    max_seconds: float | None
+    progress: bool | Progress | None
+    found: dict[str, dict[str, Score]] = field(default_factory=dict)  # metric -> table -> score
+    seconds: dict[str, float] = field(default_factory=dict)
+    start: float = field(default_factory=clock.perf_counter)
+
+    def all(self, chosen: Mapping[str, Metric]) -> None:
+        """Measure; the quickest levels first, so that a lack of time costs what is dear."""
+        order = sorted(chosen.values(), key=lambda m: LEVELS.index(m.level))
+        bar = tqdm(total=len(order), unit="metric", leave=False) if self.progress is True else None
+        stopped = ""
+        try:
+            for done, metric in enumerate(order, 1):
+                if self.max_seconds is not None and self.elapsed() > self.max_seconds:
+                    stopped = stopped or "no time was left (max_seconds)"
+                    break
+                begin = clock.perf_counter()
+                self.found[metric.name] = self.measure(metric)
+                self.seconds[metric.name] = clock.perf_counter() - begin
+                if bar is not None:
+                    bar.set_postfix_str(metric.name)
+                    bar.update()
+                step = Step(metric.name, done, len(order), self.elapsed())
+                if callable(self.progress) and self.progress(step):
+                    stopped = "stopped by the progress callback"
+                    break
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+            if not self.found:
+                raise
+        finally:
+            if bar is not None:
+                bar.close()
+        late = [metric.name for metric in order if metric.name not in self.found]
+        self.left_out.update(dict.fromkeys(late, stopped))
+        if late:
+            warnings.warn(f"evaluate: {stopped}; {len(late)} metrics are left out.", SynthkitWarning, stacklevel=4)
+
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return clock.perf_counter() - self.start
+
+    def measure(self, metric: Metric) -> dict[str, Score]:
+        """The score of each synthetic table."""
+        cases, group = self.cases, metric.group
+        kinds = ("fresh", "copy", "independent")
+        fresh, copy, independent = (_measured(metric, cases.reference(kind, group)) for kind in kinds)
+        scores = {}
+        for name, case in cases.synthetic.items():
+            own = _measured(metric, case)
+            matched = _measured(metric, cases.reference("matched", group, name))
+            scores[name] = Score(
+                name=metric.name,
+                label=metric.label,
+                group=group,
+                goal=metric.goal,
+                best=metric.best,
+                bounds=metric.bounds,
+                value=own.value,
+                interval=own.interval,
+                matched=matched.value,
+                matched_interval=matched.interval,
+                fresh=fresh.value,
+                fresh_interval=fresh.interval,
+                copy=copy.value,
+                independent=independent.value,
+                parts=own.parts,
+                note=own.note,
+                details=own.details,
+                definition=metric.definition,
+                reading=metric.reading,
+            )
+        return scores
+
+    def report(self, name: str, order: Sequence[str], domain: str | None) -> Report:
+        """The report of one synthetic table."""
+        cases, case = self.cases, self.cases.synthetic[name]
+        key = f"synthetic {name}"
+        rows = {k.replace(key, "synthetic"): n for k, n in cases.given.items() if k in ("real", "holdout", key)}
+        provenance = {
+            "rows": rows,
+            "reference_rows": cases.rows,
+            "columns": len(case.kinds),
+            "target": case.target,
+            "secrets": list(case.secrets),
+            "time": case.time,
+            "event": case.event,
+            "domain": domain,
+            "level": case.level,
+            "seed": case.seed,
+            "versions": versions(),
+            "seconds": {n: round(s, 3) for n, s in self.seconds.items()},
+            "seconds_in_all": round(self.elapsed(), 3),
+        }
+        return Report(
+            scores={metric: self.found[metric][name] for metric in order if metric in self.found},
+            notes=tuple(_notes(cases, name)),
+            left_out=dict(self.left_out),
+            kinds=dict(case.kinds),
+            provenance=provenance,
+            tables=cases.tables(name),
+            schema=case.schema,
+        )
+
+
+def _measured(metric: Metric, case: Case | None) -> Measurement:
+    if case is None:
+        return Measurement.nothing("")
+    try:
+        found = metric.measure(case)
+    except SynthkitError as error:  # the table is too odd for this metric; the others go on
+        return Measurement.nothing(str(error))
+    value = float(found.value)
+    interval = None if found.interval is None else (float(found.interval[0]), float(found.interval[1]))
+    if interval is not None and not all(map(math.isfinite, interval)):
+        interval = None
+    parts = {part: float(v) for part, v in found.parts.items()}
+    return Measurement(value if math.isfinite(value) else math.nan, interval, parts, found.note, found.details)
+
+
+def _notes(cases: Cases, name: str) -> Iterable[str]:
+    """What a reader has to know of the whole report."""
+    case = cases.synthetic[name]
+    if case.holdout is None:
+        yield (
+            "There is no holdout. So this report cannot know what fresh real rows would score, whether the generator "
+            "learnt or memorised, whether a model trained on synthetic rows works on new ones, or whether an attacker "
+            "could tell who was in the training rows. Fidelity is judged by the training rows, which flatters. Pass "
+            "real rows that the generator did not see as 'holdout'."
+        )
+    elif cases.fresh is None or cases.rows < 100:
+        yield (
+            f"Only {cases.rows} rows stand behind each reference figure: what fresh rows would score is known roughly. "
+            "Intervals say how roughly."
+        )
+    for table, given, used in cases.shortened():
+        if table in ("real", "holdout", f"synthetic {name}"):
+            words = f"{given:,} {table.split(' ')[0]} rows"
+            yield f"Of {words}, {used:,} were drawn for this report (level {case.level!r})."
+    if case.target is None:
+        yield "There is no target, so utility for a prediction of your choice is not measured."
+    yield (
+        "Privacy figures are the outcome of the attacks that were tried. They do not show that no other attack works, "
+        "and no figure here is a guarantee about a person."
+    )

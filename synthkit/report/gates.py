@@ -1,0 +1,300 @@
+"""Gates: is the table good enough for a purpose? Tolerances are relative to what fresh real rows score.
+
+A gate looks at the *excess*: how much worse the synthetic rows score than as many fresh rows before the same judge
+(``matched`` against ``fresh``); a value beyond the metric's best counts as the best. The excess has an interval, made
+from those of the two figures (Zou and Donner, 2008), wide enough for all gates of a profile together (Bonferroni), so
+that fresh rows pass a profile as a whole.
+
+- **fail**: the whole interval lies above the *tolerance*: the rows are worse than tolerated, and it is not chance.
+- **pass**: the excess is not shown to be above the tolerance, and the noise (the distance to the interval's upper
+  end) is below the *limit*: a gate that could not see an excess of that size does not pass anything. A *strict*
+  profile asks for more: the whole interval lies below the limit, so that the data certify it.
+- **cannot tell**: neither. Too few rows, no holdout, or the score was not computed.
+
+A profile passes if all its gates pass; it fails if one fails; else it cannot tell, which is no pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+from scipy.stats import norm
+
+from synthkit.errors import GateError, ParamError
+from synthkit.metrics.base import Score
+from synthkit.metrics.registry import METRICS
+
+__all__ = ["JOINT_ALPHA", "PROFILES", "Gate", "GateResult", "Profile", "Verdict", "judge"]
+
+Status = Literal["pass", "fail", "cannot tell"]
+JOINT_ALPHA = 0.02
+"""A profile's gates together fail fresh rows in so many cases at most; below .05, as intervals are approximate."""
+_Z = float(norm.ppf(0.975))  # of the scores' intervals
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What one score has to keep.
+
+    Attributes:
+        tolerance: how much worse than fresh rows is good enough.
+        limit: how much worse must not go unnoticed.
+        optional: where the score was not computed, the gate is left out rather than undecided.
+        whole: besides the matched rows, all rows are held against fresh ones. For figures whose expectation does not
+            depend on the number of rows, where more rows see more.
+    """
+
+    tolerance: float
+    limit: float
+    optional: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A purpose and its gates.
+
+    Attributes:
+        purpose: what the table is for, in words.
+        gates: by score.
+        strict: to pass, the data have to certify every gate.
+    """
+
+    purpose: str
+    gates: Mapping[str, Gate]
+    strict: bool = False
+
+
+# The one table of all tolerances. Rows: score; Gate(tolerance, limit). In units of the score.
+PROFILES: dict[str, Profile] = {
+    "imputation": Profile(
+        "fill gaps: each cell given the others of its row",
+        {
+            "shape": Gate(0.03, 0.15),
+            "pair": Gate(0.03, 0.15),
+            "detection_boosting": Gate(0.10, 0.30),
+            "tstr": Gate(0.05, 0.30, optional=True),
+        },
+    ),
+    "augmentation": Profile(
+        "add rows to what a model learns from",
+        {
+            "shape": Gate(0.05, 0.20),
+            "pair": Gate(0.05, 0.20),
+            "detection_boosting": Gate(0.15, 0.35),
+            "tstr": Gate(0.05, 0.30),
+        },
+    ),
+    "test-data": Profile(
+        "try software on rows of the right form, without the real ones",
+        {"shape": Gate(0.10, 0.30), "pair": Gate(0.15, 0.40), "copies": Gate(0.01, 0.10, whole=True)},
+    ),
+    "release": Profile(
+        "hand the rows to others: no attack that was tried finds more than in fresh rows, certified",
+        {
+            "shape": Gate(0.10, 0.20),
+            "pair": Gate(0.10, 0.20),
+            "copies": Gate(0.005, 0.02, whole=True),
+            "dcr": Gate(0.03, 0.10, whole=True),
+            "mia_distance": Gate(0.03, 0.10, whole=True),
+        },
+        strict=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate found.
+
+    Attributes:
+        score, label: of the score.
+        status: ``"pass"``, ``"fail"`` or ``"cannot tell"``.
+        reason: why, in words.
+        excess: how much worse than fresh; NaN where unknown.
+        interval: of the excess, at the profile's joint level.
+        tolerance, limit: of the gate.
+    """
+
+    score: str
+    label: str
+    status: Status
+    reason: str
+    excess: float
+    interval: tuple[float, float]
+    tolerance: float
+    limit: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a profile found; true if it passed.
+
+    Attributes:
+        profile, purpose: which one.
+        results: one per gate.
+    """
+
+    profile: str
+    purpose: str
+    results: tuple[GateResult, ...]
+
+    @property
+    def status(self) -> Status:
+        """``"fail"`` if a gate fails, else ``"cannot tell"`` if one cannot, else ``"pass"``."""
+        found = {result.status for result in self.results}
+        for status in ("fail", "cannot tell"):
+            if status in found:
+                return status  # type: ignore[return-value]
+        return "pass" if found else "cannot tell"
+
+    @property
+    def passed(self) -> bool:
+        """Do all gates pass?"""
+        return self.status == "pass"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per gate."""
+        rows = [
+            {
+                "score": r.score,
+                "status": r.status,
+                "excess": r.excess,
+                "low": r.interval[0],
+                "high": r.interval[1],
+                "tolerance": r.tolerance,
+                "limit": r.limit,
+                "reason": r.reason,
+            }
+            for r in self.results
+        ]
+        return pd.DataFrame(rows, columns=[*_COLUMNS]).set_index("score")
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        lines = [f"{self.profile} ({self.purpose}): {self.status.upper()}"]
+        width = max((len(r.label) for r in self.results), default=0)
+        lines += [f"  {r.status:<12}{r.label:<{width}}  {r.reason}" for r in self.results]
+        return "\n".join(lines)
+
+
+_COLUMNS = ("score", "status", "excess", "low", "high", "tolerance", "limit", "reason")
+
+
+def judge(
+    scores: Mapping[str, Score], left_out: Mapping[str, str], profile: str, overrides: Mapping[str, Any]
+) -> Verdict:
+    """Hold the scores against a profile; ``overrides`` as in :meth:`synthkit.report.report.Report.check`.
+
+    Raises:
+        ParamError: an unknown profile or score, or an override that is no gate.
+    """
+    if not isinstance(profile, str) or profile not in PROFILES:
+        raise ParamError(f"check: argument 'profile' must be one of {', '.join(PROFILES)}, got {profile!r}.")
+    chosen = PROFILES[profile]
+    gates = _overridden(chosen.gates, overrides, scores)
+    gates = {name: gate for name, gate in gates.items() if not (gate.optional and name not in scores)}
+    checks = sum(1 + gate.whole for gate in gates.values())
+    z = float(norm.ppf(1 - JOINT_ALPHA / max(checks, 1)))
+    results = []
+    for name, gate in gates.items():
+        if name in scores:
+            results.append(_result(scores[name], gate, z, chosen.strict))
+        else:
+            why = left_out.get(name, "it was not among the metrics")
+            results.append(_undecided(name, _label(name), f"not computed: {why}", gate))
+    return Verdict(profile, chosen.purpose, tuple(results))
+
+
+def _overridden(
+    gates: Mapping[str, Gate], overrides: Mapping[str, Any], scores: Mapping[str, Score]
+) -> dict[str, Gate]:
+    out = dict(gates)
+    for name, value in overrides.items():
+        if name not in out and name not in scores and name not in METRICS:
+            raise ParamError(f"check: argument {name!r} is no score; there are {', '.join(scores)}.")
+        if value is None:
+            out.pop(name, None)
+        elif isinstance(value, Gate):
+            out[name] = value
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+            old = out.get(name, Gate(0.0, 0.0))
+            limit = max(old.limit, 3 * float(value))
+            out[name] = Gate(float(value), limit, old.optional, old.whole)
+        else:
+            raise ParamError(f"check: argument {name!r} must be a tolerance >= 0, a Gate, or None to leave it out.")
+    return out
+
+
+def _label(name: str) -> str:
+    return METRICS[name].label if name in METRICS else name
+
+
+def _undecided(name: str, label: str, reason: str, gate: Gate) -> GateResult:
+    nothing = (math.nan, math.nan)
+    return GateResult(name, label, "cannot tell", reason, math.nan, nothing, gate.tolerance, gate.limit)
+
+
+def _result(score: Score, gate: Gate, z: float, strict: bool) -> GateResult:
+    """The comparison that looks worst decides a failure, the one that sees best decides whether a pass is possible."""
+    if math.isnan(score.fresh):
+        why = score.note or "what fresh rows score is not known"
+        return _undecided(score.name, score.label, f"nothing to compare with: {why}", gate)
+    sides = [(score.matched, score.matched_interval)] + ([(score.value, score.interval)] if gate.whole else [])
+    found = [_excess(score, value, interval, z) for value, interval in sides if not math.isnan(value)]
+    if not found:
+        return _undecided(score.name, score.label, score.note or "the score could not be found", gate)
+    excess, low, high, value = max(found, key=lambda e: e[1])
+    sharp = min(found, key=lambda e: e[2] - e[0])
+    figures = f"{value:.3f} against fresh {score.fresh:.3f}; excess {excess:.3f} in [{low:.3f}, {high:.3f}]"
+    status: Status = "cannot tell"
+    if low > gate.tolerance:
+        status, why = "fail", f"above the tolerance {gate.tolerance:g}"
+    elif (sharp[2] if strict else sharp[2] - sharp[0]) <= gate.limit:
+        status, why = "pass", f"tolerance {gate.tolerance:g}"
+    elif strict:
+        why = f"too few rows, or too close, to certify an excess below {gate.limit:g}"
+    else:
+        why = f"too few rows to see an excess of {gate.limit:g}"
+    return GateResult(
+        score.name, score.label, status, f"{figures}: {why}", excess, (low, high), gate.tolerance, gate.limit
+    )
+
+
+def _excess(
+    score: Score, value: float, interval: tuple[float, float] | None, z: float
+) -> tuple[float, float, float, float]:
+    """Excess over fresh, its interval, and the value."""
+    sign = 1.0 if score.goal == "lower" else -1.0
+    loss, floor = (max(0.0, sign * (v - score.best)) for v in (value, score.fresh))
+    down, up = _arms(value, interval, sign)
+    fresh_down, fresh_up = _arms(score.fresh, score.fresh_interval, sign)
+    wide = z / _Z
+    excess = loss - floor
+    low = excess - wide * math.hypot(down, fresh_up)
+    return excess, low, excess + wide * math.hypot(up, fresh_down), value
+
+
+def _arms(value: float, interval: tuple[float, float] | None, sign: float) -> tuple[float, float]:
+    """From the value to the better and to the worse end of its interval."""
+    if interval is None:
+        return 0.0, 0.0
+    low, high = max(0.0, value - interval[0]), max(0.0, interval[1] - value)
+    return (low, high) if sign > 0 else (high, low)
+
+
+def assert_verdict(verdict: Verdict) -> None:
+    """Raise unless the verdict passed.
+
+    Raises:
+        GateError: with the reason of every gate that does not pass.
+    """
+    if not verdict.passed:
+        why = "; ".join(f"{r.label}: {r.status}, {r.reason}" for r in verdict.results if r.status != "pass")
+        raise GateError(f"Report.assert_ok: profile {verdict.profile!r}: {verdict.status} ({why or 'it has no gate'}).")

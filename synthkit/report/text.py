@@ -1,0 +1,150 @@
+"""A report as text: the compact table, Markdown, the small table of a notebook, and a sentence per score."""
+
+from __future__ import annotations
+
+import html
+import math
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from synthkit.metrics.base import Group, Score
+
+if TYPE_CHECKING:
+    from synthkit.report.report import Report
+
+__all__ = ["GROUPS", "markdown", "number", "plain", "sentence", "small_html"]
+
+GROUPS: dict[Group, str] = {"fidelity": "Fidelity", "utility": "Utility", "privacy": "Privacy"}
+_HEADS = ("value", "95 % interval", "matched", "fresh", "copy", "independent")
+
+
+def number(value: float) -> str:
+    """Three decimals; a dash for what does not exist.
+
+    >>> number(0.5), number(float("nan")), number(1234.5), number(0.00004)
+    ('0.500', '-', '1,234', '4.0e-05')
+    """
+    if not math.isfinite(value):
+        return "-"
+    if 0 < abs(value) < 5e-4:
+        return f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+def sentence(score: Score) -> str:
+    """One plain sentence, made from the numbers.
+
+    >>> score = Score("d", "detection (AUC)", "fidelity", "lower", 0.5, (0, 1), 0.53, fresh=0.5, independent=0.97)
+    >>> sentence(score)
+    'Detection (AUC) is 0.530; fresh rows get 0.500, independent columns 0.970 (best: 0.500).'
+    """
+    if math.isnan(score.value):
+        note = score.note.rstrip(".")
+        return f"{_capital(score.label)} could not be found{': ' + note if note else ''}."
+    reading = score.reading or f"{_capital(score.label)} is {{value}}"
+    # no str.format: a reading may hold other braces
+    begin = reading.replace("{value}", number(score.value)).replace("{best}", number(score.best)).rstrip(".")
+    found = [("fresh rows", score.fresh), ("copied rows", score.copy), ("independent columns", score.independent)]
+    apart = abs(score.matched - score.value) >= 0.005  # the figure depends on the number of rows
+    if apart:
+        found.insert(0, ("on as many rows as the references, synthetic rows", score.matched))
+    known = [(name, value) for name, value in found if not math.isnan(value)]
+    rest = ", ".join(f"{name} {'get ' if k == 0 else ''}{number(value)}" for k, (name, value) in enumerate(known))
+    return f"{begin}{'; ' + rest if rest else ''} (best: {number(score.best)})."
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _interval(score: Score) -> str:
+    return "" if score.interval is None else f"{number(score.interval[0])} to {number(score.interval[1])}"
+
+
+def _cells(score: Score) -> list[str]:
+    references = (score.matched, score.fresh, score.copy, score.independent)
+    return [number(score.value), _interval(score), *(number(v) for v in references)]
+
+
+def panels(report: Report) -> Iterator[tuple[str, list[Score]]]:
+    """Title and scores of each panel that has some."""
+    for group, title in GROUPS.items():
+        scores = [score for score in report.scores.values() if score.group == group]
+        if scores:
+            yield title, scores
+
+
+def head(report: Report) -> str:
+    """Rows, level and seed in a line."""
+    given = report.provenance.get("rows", {})
+    rows = ", ".join(f"{count:,} {name}" for name, count in given.items())
+    return f"{rows} rows; {len(report.kinds)} columns; level {report.provenance.get('level')}"
+
+
+def plain(report: Report) -> str:
+    """The compact table of ``print(report)``."""
+    wide = max((len(score.label) for score in report.scores.values()), default=5)
+    sizes = (8, 17, 9, 7, 7, 12)
+    lines = [head(report)]
+    for title, scores in panels(report):
+        heads = "".join(f"{text:>{size}}" for text, size in zip(_HEADS, sizes, strict=True))
+        lines += ["", f"{title:<{wide}}  best{heads}"]
+        for score in scores:
+            sign = "<" if score.goal == "lower" else ">"
+            cells = "".join(f"{text:>{size}}" for text, size in zip(_cells(score), sizes, strict=True))
+            lines.append(f"{score.label:<{wide}} {sign}{_short(score.best):>4}{cells}")
+    for line in _legend(report):
+        lines += ["", *textwrap.wrap(line, 100)]
+    return "\n".join(lines)
+
+
+def _short(best: float) -> str:
+    return f"{best:g}"
+
+
+def _legend(report: Report) -> Iterator[str]:
+    rows = report.provenance.get("reference_rows")
+    yield (
+        f"matched, fresh, copy, independent: {rows:,} rows each, before the same judge. matched: synthetic rows; "
+        "fresh: real rows that nobody trained on; copy: training rows drawn again; independent: columns shuffled. "
+        "Compare matched with fresh."
+    )
+    yield from report.notes
+    remarks = [(s.label, s.note) for s in report.scores.values() if s.note]
+    yield from (f"{label}: {note}" for label, note in remarks)
+    if report.left_out:
+        yield "Left out: " + "; ".join(f"{name} ({why})" for name, why in report.left_out.items())
+
+
+def markdown(report: Report) -> str:
+    """A table per panel, then a sentence per score, notes, and what was left out."""
+    lines = ["# Evaluation of a synthetic table", "", head(report) + "."]
+    for title, scores in panels(report):
+        lines += ["", f"## {title}", "", f"| score | best | {' | '.join(_HEADS)} |", "|---|" + "---:|" * 7]
+        for score in scores:
+            sign = "low" if score.goal == "lower" else "high"
+            cells = " | ".join(_cells(score))
+            lines.append(f"| {_escaped(score.label)} | {sign}, {_short(score.best)} | {cells} |")
+        lines += ["", *(f"- {_escaped(sentence(score))}" for score in scores)]
+    lines += ["", "## Notes", "", *(f"- {_escaped(note)}" for note in _legend(report))]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(words: str) -> str:
+    return words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("\n", " ")
+
+
+def small_html(report: Report) -> str:
+    """The table that a notebook shows: no script, no style beyond alignment, so that any theme fits."""
+    heads = "".join(f"<th>{text}</th>" for text in ("best", *_HEADS))
+    rows = [f"<p>{html.escape(head(report))}</p><table>"]
+    for title, scores in panels(report):
+        rows.append(f"<tr><th style='text-align:left'>{title}</th>{heads}</tr>")
+        for score in scores:
+            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in (_short(score.best), *_cells(score)))
+            title_text = html.escape(sentence(score), quote=True)
+            label = html.escape(score.label)
+            rows.append(f"<tr title='{title_text}'><td style='text-align:left'>{label}</td>{cells}</tr>")
+    notes = "<br>".join(html.escape(line) for line in _legend(report))
+    return "".join(rows) + f"</table><p>{notes}</p>"
