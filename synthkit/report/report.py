@@ -15,6 +15,7 @@ import pandas as pd
 import scipy
 import sklearn
 
+import synthkit
 from synthkit import io
 from synthkit.errors import LoadError, ParamError
 from synthkit.metrics.base import Score, Table
@@ -32,10 +33,8 @@ _FIGURES = ("value", "matched", "fresh", "copy", "independent")
 
 def versions() -> dict[str, str]:
     """Versions of what computes the figures."""
-    from synthkit import __version__
-
     return {
-        "synthkit": __version__,
+        "synthkit": synthkit.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "pandas": pd.__version__,
