@@ -5,12 +5,13 @@ from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
 from synthkit.protect import Protection
-from synthkit.report import Report, evaluate
+from synthkit.report import Comparison, Report, compare, evaluate
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
 from synthkit.trainer import Progress
 
 __all__ = [
+    "Comparison",
     "Progress",
     "Protection",
     "Report",
@@ -20,6 +21,7 @@ __all__ = [
     "TableEncoder",
     "TabularSynthesizer",
     "between",
+    "compare",
     "errors",
     "evaluate",
     "isnull",

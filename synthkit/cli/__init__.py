@@ -1,7 +1,8 @@
-"""The ``synthkit`` command: demo, fit, sample, impute, info. The same results as the API with the same seed.
+"""The ``synthkit`` command: demo, fit, sample, impute, evaluate, info. The same results as the API with the same seed.
 
 Results go to stdout; progress, warnings and errors to stderr, an error in one line. Exit codes: 0 done, 2 bad arguments
-or input, 130 interrupted (a fit that had begun is then saved with its best weights so far).
+or input, 130 interrupted (a fit that had begun is then saved with its best weights so far, an evaluation with its
+scores so far); 1 where ``evaluate`` was asked for a profile that does not pass.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import csv
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,10 +19,12 @@ import numpy as np
 import pandas as pd
 
 import synthkit
+from synthkit.cli.evaluate import add_evaluate
 from synthkit.cli.files import check_output, read_schema, read_table, write_table
 from synthkit.conditions import between, isnull, notnull
 from synthkit.errors import ConditionError, ParamError, SynthkitError, SynthkitWarning
 from synthkit.models import MODELS
+from synthkit.report import evaluate
 from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, Numeric, Schema
 from synthkit.synthesizers import TabularSynthesizer
 
@@ -45,14 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore")  # what libraries tell their programmers
             warnings.simplefilter("always", SynthkitWarning)
             warnings.showwarning = say
-            options.run(options)
+            code: int | None = options.run(options)
     except KeyboardInterrupt:
         _say("", "interrupted")
         return 130
     except (SynthkitError, OSError) as error:
         _say("error: ", error)
         return 2
-    return 0
+    return code or 0
 
 
 def _say(kind: str, message: object) -> None:
@@ -110,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     impute.add_argument("--mode", default="draw", choices=["draw", "point"])
     _output(impute)
     impute.set_defaults(run=_impute)
+
+    add_evaluate(commands)
 
     info = commands.add_parser("info", help="what a model file holds (no data)")
     info.add_argument("model")
@@ -196,32 +201,16 @@ def _demo(options: argparse.Namespace) -> None:
     )
     synthesizer = TabularSynthesizer(random_state=options.seed, max_seconds=options.seconds, progress=True).fit(train)
     synthetic = synthesizer.sample(len(train), seed=options.seed)
-    _print_scores(synthetic, train, holdout, options.seed)
     write_table(synthetic, folder / "synthetic.csv")
     synthesizer.save(folder / "model.synthkit")
-    print(f"{synthesizer.choice_}\nwritten: {folder / 'synthetic.csv'}, {folder / 'model.synthkit'}")
-
-
-def _print_scores(synthetic: pd.DataFrame, train: pd.DataFrame, holdout: pd.DataFrame, seed: int) -> None:
-    from synthkit import metrics
-
-    half = holdout.sample(frac=0.5, random_state=seed)
-    rest = holdout.drop(half.index)
-    copy = train.sample(len(train), replace=True, random_state=seed).reset_index(drop=True)
-    scores: list[tuple[str, str, Callable[[pd.DataFrame, pd.DataFrame], float]]] = [
-        ("shape error", "lower", lambda t, h: metrics.shape_error(train, t).value),
-        ("pair error", "lower", lambda t, h: metrics.pair_error(train, t).value),
-        ("detection AUC", "0.5", lambda t, h: metrics.detection_auc(h, t, seed=0)),
-        ("TSTR AUC", "higher", lambda t, h: metrics.tstr(t, h, "diagnosis")),
-        ("DCR share", "0.5", lambda t, h: metrics.dcr_share(t, train, h, seed=0)),
-        ("copies", "lower", lambda t, h: metrics.copy_rate(t, train)),
-    ]
-    print(f"{'score':<15}{'best':>8}{'synthetic':>11}{'fresh rows':>12}{'copied rows':>13}")
-    for name, goal, score in scores:
-        values = [score(t, h) for t, h in ((synthetic, holdout), (half, rest), (copy, holdout))]
-        print(f"{name:<15}{goal:>8}{values[0]:>11.3f}{values[1]:>12.3f}{values[2]:>13.3f}")
-    print("'fresh rows' are real rows nobody trained on (half of the holdout, so small and noisy); 'copied rows' are")
-    print("training rows drawn again: a good table is like the first and unlike the second in DCR share and copies.")
+    report = evaluate(
+        train, synthetic, holdout=holdout, target="diagnosis", seed=options.seed, level="quick", progress=True
+    )
+    report.to_json(folder / "report.json")
+    report.to_html(folder / "report.html")
+    print(f"{report}\n\n{synthesizer.choice_}")
+    files = ("synthetic.csv", "model.synthkit", "report.json", "report.html")
+    print("written: " + ", ".join(str(folder / name) for name in files))
 
 
 # -------------------------------------------------------------------- conditions

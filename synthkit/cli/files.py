@@ -124,18 +124,18 @@ def read_schema(path: str) -> Schema:
     return Schema.from_dict(value)
 
 
-def check_output(path: str, *, table: bool = False) -> None:
+def check_output(path: str, *, table: bool = False, argument: str = "--out") -> None:
     """Refuse an output that cannot be written before the work, not after it.
 
     Raises:
         ParamError: a folder, a file in no folder, or (``table``) a name that says no format.
     """
     if table and not path.lower().endswith(_SUFFIXES):
-        raise ParamError(f"argument '--out': {path!r}: the name must end in .csv, .csv.gz or .parquet.")
+        raise ParamError(f"argument {argument!r}: {path!r}: the name must end in .csv, .csv.gz or .parquet.")
     if Path(path).is_dir():
-        raise ParamError(f"argument '--out': {path!r} is a folder; name a file.")
+        raise ParamError(f"argument {argument!r}: {path!r} is a folder; name a file.")
     if not Path(path).parent.is_dir():
-        raise ParamError(f"argument '--out': there is no folder {str(Path(path).parent)!r}; make it first.")
+        raise ParamError(f"argument {argument!r}: there is no folder {str(Path(path).parent)!r}; make it first.")
 
 
 def write_table(table: pd.DataFrame, path: str | Path, *, formulas: bool = False) -> None:

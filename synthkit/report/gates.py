@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from scipy.stats import norm
@@ -250,35 +250,40 @@ def _result(score: Score, gate: Gate, z: float, strict: bool) -> GateResult:
     found = [_excess(score, value, interval, z) for value, interval in sides if not math.isnan(value)]
     if not found:
         return _undecided(score.name, score.label, score.note or "the score could not be found", gate)
-    excess, low, high, value = max(found, key=lambda e: e[1])
-    sharp = min(found, key=lambda e: e[2] - e[0])
-    figures = f"{value:.3f} against fresh {score.fresh:.3f}; excess {excess:.3f} in [{low:.3f}, {high:.3f}]"
+    worst, sharp = max(found, key=lambda e: e.low), min(found, key=lambda e: e.high - e.low)
     status: Status = "cannot tell"
-    if low > gate.tolerance:
-        status, why = "fail", f"above the tolerance {gate.tolerance:g}"
-    elif (sharp[2] if strict else sharp[2] - sharp[0]) <= gate.limit:
-        status, why = "pass", f"tolerance {gate.tolerance:g}"
+    shown = sharp
+    if worst.low > gate.tolerance:
+        status, shown, why = "fail", worst, f"above the tolerance {gate.tolerance:g}"
+    elif (sharp.high if strict else sharp.high - sharp.value) <= gate.limit:
+        status, why = "pass", f"below {gate.limit:g}" if strict else f"not above the tolerance {gate.tolerance:g}"
     elif strict:
         why = f"too few rows, or too close, to certify an excess below {gate.limit:g}"
     else:
         why = f"too few rows to see an excess of {gate.limit:g}"
-    return GateResult(
-        score.name, score.label, status, f"{figures}: {why}", excess, (low, high), gate.tolerance, gate.limit
-    )
+    figures = f"{shown.of:.3f} against fresh {score.fresh:.3f}"
+    reason = f"{figures}, excess {shown.value:.3f} in [{shown.low:.3f}, {shown.high:.3f}]: {why}"
+    interval = (shown.low, shown.high)
+    return GateResult(score.name, score.label, status, reason, shown.value, interval, gate.tolerance, gate.limit)
 
 
-def _excess(
-    score: Score, value: float, interval: tuple[float, float] | None, z: float
-) -> tuple[float, float, float, float]:
-    """Excess over fresh, its interval, and the value."""
+class _Excess(NamedTuple):
+    """How much worse than fresh, its interval, and the figure that was held against fresh."""
+
+    value: float
+    low: float
+    high: float
+    of: float
+
+
+def _excess(score: Score, value: float, interval: tuple[float, float] | None, z: float) -> _Excess:
     sign = 1.0 if score.goal == "lower" else -1.0
     loss, floor = (max(0.0, sign * (v - score.best)) for v in (value, score.fresh))
     down, up = _arms(value, interval, sign)
     fresh_down, fresh_up = _arms(score.fresh, score.fresh_interval, sign)
-    wide = z / _Z
-    excess = loss - floor
-    low = excess - wide * math.hypot(down, fresh_up)
-    return excess, low, excess + wide * math.hypot(up, fresh_down), value
+    excess, wide = loss - floor, z / _Z
+    low, high = excess - wide * math.hypot(down, fresh_up), excess + wide * math.hypot(up, fresh_down)
+    return _Excess(excess, low, high, value)
 
 
 def _arms(value: float, interval: tuple[float, float] | None, sign: float) -> tuple[float, float]:

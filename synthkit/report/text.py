@@ -13,7 +13,7 @@ from synthkit.metrics.base import Group, Score
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["GROUPS", "markdown", "number", "plain", "sentence", "small_html"]
+__all__ = ["GROUPS", "escaped", "head", "markdown", "number", "panels", "plain", "sentence", "small_html"]
 
 GROUPS: dict[Group, str] = {"fidelity": "Fidelity", "utility": "Utility", "privacy": "Privacy"}
 _HEADS = ("value", "95 % interval", "matched", "fresh", "copy", "independent")
@@ -27,7 +27,7 @@ def number(value: float) -> str:
     """
     if not math.isfinite(value):
         return "-"
-    if 0 < abs(value) < 5e-4:
+    if 1e-9 < abs(value) < 5e-4:
         return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
 
@@ -125,13 +125,14 @@ def markdown(report: Report) -> str:
         for score in scores:
             sign = "low" if score.goal == "lower" else "high"
             cells = " | ".join(_cells(score))
-            lines.append(f"| {_escaped(score.label)} | {sign}, {_short(score.best)} | {cells} |")
-        lines += ["", *(f"- {_escaped(sentence(score))}" for score in scores)]
-    lines += ["", "## Notes", "", *(f"- {_escaped(note)}" for note in _legend(report))]
+            lines.append(f"| {escaped(score.label)} | {sign}, {_short(score.best)} | {cells} |")
+        lines += ["", *(f"- {escaped(sentence(score))}" for score in scores)]
+    lines += ["", "## Notes", "", *(f"- {escaped(note)}" for note in _legend(report))]
     return "\n".join(lines) + "\n"
 
 
-def _escaped(words: str) -> str:
+def escaped(words: str) -> str:
+    """For a cell of a Markdown table."""
     return words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<").replace("\n", " ")
 
 
