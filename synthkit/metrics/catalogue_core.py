@@ -6,6 +6,7 @@ import math
 
 from scipy.stats import norm
 
+from synthkit.errors import SynthkitError
 from synthkit.metrics.base import Case, Measurement, Metric
 from synthkit.metrics.fidelity import detection_auc, pair_error, shape_error
 from synthkit.metrics.privacy import copy_rate, dcr_share, mia_auc
@@ -103,7 +104,10 @@ class Tstr(Metric):
 
     def measure(self, case: Case) -> Measurement:
         assert case.holdout is not None
-        score = tstr(case.synthetic.frame, case.holdout.frame, case.target, kinds=case.kinds, seed=case.seed)
+        try:
+            score = tstr(case.synthetic.frame, case.holdout.frame, case.target, kinds=case.kinds, seed=case.seed)
+        except SynthkitError as error:
+            return Measurement.nothing(str(error))
         return Measurement(score)
 
 
