@@ -13,7 +13,7 @@ from torch import Tensor
 from synthkit.layout import Encoded
 
 if TYPE_CHECKING:
-    from synthkit.models.autoregressive import AutoregressiveModel
+    from synthkit.models.anyorder import AutoregressiveModel
 
 __all__ = ["Forced", "calibrate"]
 
