@@ -26,7 +26,8 @@ from synthkit.models import reads
 from synthkit.models.ancestral import Ancestral
 from synthkit.models.bands import Bands
 from synthkit.models.base import Model, Recipe, check_allowed
-from synthkit.models.forced import Forced, calibrate
+from synthkit.models.calibration import calibrate, settle
+from synthkit.models.forced import Forced
 from synthkit.models.nets import Codes, buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
 
@@ -333,8 +334,10 @@ class AutoregressiveModel(Model):
         return max(4 * reads.BATCH // self.n_nodes, 32)
 
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
-        """Calibrate the heads on the training rows, in the table's order."""
+        """Calibrate the heads in the table's order, on the training rows and then on rows that are drawn."""
         calibrate(self, data, weight, self._reads(torch.arange(self.n_nodes)))
+        if not self.wide:  # too few rows could be drawn in the time
+            settle(self, data, weight)
 
     @torch.no_grad()
     def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
