@@ -1,0 +1,20 @@
+"""The fidelity metrics, in the order in which a report shows them."""
+
+from __future__ import annotations
+
+from synthkit.metrics.base import Metric
+from synthkit.metrics.detection import DetectionBoosting
+from synthkit.metrics.joint import PairError
+from synthkit.metrics.marginals import Coverage, JensenShannon, NullRates, ShapeError, Wasserstein
+
+__all__ = ["FIDELITY_METRICS"]
+
+FIDELITY_METRICS: tuple[type[Metric], ...] = (
+    DetectionBoosting,
+    ShapeError,
+    PairError,
+    NullRates,
+    Wasserstein,
+    JensenShannon,
+    Coverage,
+)
