@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from synthkit.metrics.base import Metric
-from synthkit.metrics.detection import DetectionBoosting
+from synthkit.metrics.detection import Detection, DetectionBoosting, DetectionLogistic, DetectionNetwork
 from synthkit.metrics.joint import PairError
 from synthkit.metrics.marginals import Coverage, JensenShannon, NullRates, ShapeError, Wasserstein
 
 __all__ = ["FIDELITY_METRICS"]
 
 FIDELITY_METRICS: tuple[type[Metric], ...] = (
+    Detection,
     DetectionBoosting,
+    DetectionNetwork,
+    DetectionLogistic,
     ShapeError,
     PairError,
     NullRates,
