@@ -161,7 +161,7 @@ def boosting(a: Coded, b: Coded, seed: int, *, rounds: int = 200, size: int | No
 def network(a: Coded, b: Coded, seed: int, *, size: int) -> Detected:
     """A small neural network on at most ``size`` rows of each table; see :func:`detection_network`."""
     a, b, y = _equal(a, b, seed, size)
-    code = encode(a, b, scaled=True, top=50, least=5)
+    code = encode(a, b, scaled=True, top=20, least=max(5, len(y) // 200))
     x = np.concatenate([code.real, code.synthetic]).astype(np.float32)
 
     def fit(x_fit: Floats, y_fit: Ints, x_test: Floats) -> Floats:

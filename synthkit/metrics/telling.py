@@ -21,6 +21,7 @@ _ROWS = 2000
 _COLUMNS = 40
 _SHOWN = 8  # columns whose values are listed
 _VALUES = 5  # per column
+_NOISE = 3.5  # standard errors by which a share has to be off
 
 
 def telling(case: Case, a: Coded, b: Coded, model: Any, test: Floats, label: Ints) -> dict[str, Any]:
@@ -33,8 +34,8 @@ def telling(case: Case, a: Coded, b: Coded, model: Any, test: Floats, label: Int
     Returns:
         ``"columns"``: DataFrame of ``column``, ``importance`` (what the AUC loses when the column is permuted) and
         ``auc`` (of the column alone), the most telling first. ``"values"``: DataFrame of ``column``, ``value`` (text),
-        ``real``, ``synthetic`` (shares) and ``ratio``, for the most telling columns. Values and ranges
-        of fewer than 5 real rows are not named.
+        ``real``, ``synthetic`` (shares) and ``ratio``, for the most telling columns, where shares differ by
+        more than chance explains. Values and ranges of fewer than 5 real rows are not named.
     """
     cut = grid(a, b, bins=20)
     alone = np.array([_auc_alone(cut, j, case.rng) for j in range(len(cut.names))])
@@ -89,15 +90,19 @@ def _values(case: Case, a: Coded, cut: Grid, j: int) -> list[tuple[Hashable, str
     count_real, count_synthetic = (np.bincount(c[:, j], minlength=cut.sizes[j]) for c in (cut.real, cut.synthetic))
     few = count_real < _LEAST
     name, texts = cut.names[j], _texts(case, a, cut, j, ~few)
-    cells = [(texts[i], count_real[i], count_synthetic[i]) for i in np.flatnonzero(~few)]
+    cells = [(texts[i], count_real[i], count_synthetic[i]) for i in np.flatnonzero(~few).tolist()]
     cells.append((f"what fewer than {_LEAST} real rows have", count_real[few].sum(), count_synthetic[few].sum()))
     rows = []
     for text, p, q in cells:
         real, synthetic = p / len(cut.real), q / len(cut.synthetic)
+        pooled = (p + q) / (len(cut.real) + len(cut.synthetic))
+        noise = np.sqrt(pooled * (1 - pooled) * (1 / len(cut.real) + 1 / len(cut.synthetic)))
+        if abs(synthetic - real) <= _NOISE * noise:
+            continue
         ratio = ((q + 0.5) / (len(cut.synthetic) + 1)) / ((p + 0.5) / (len(cut.real) + 1))
         rows.append(((synthetic - real) * np.log(ratio), (name, text, float(real), float(synthetic), float(ratio))))
     rows.sort(key=lambda row: -row[0])
-    return [row for weight, row in rows[:_VALUES] if weight > 0]
+    return [row for _, row in rows[:_VALUES]]
 
 
 def _texts(case: Case, a: Coded, cut: Grid, j: int, often: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[int, str]:
