@@ -8,7 +8,7 @@ the same way. A metric knows nothing of that: it measures the case it is given.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -90,6 +90,7 @@ class Case:
     event: Hashable | None = None
     level: Level = "default"
     seed: int = 0
+    _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -128,6 +129,12 @@ class Case:
     def limit(self, quick: int, default: int, full: int) -> int:
         """The one of three numbers (of rows, of rounds) that belongs to the level."""
         return (quick, default, full)[LEVELS.index(self.level)]
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, computed once per case: for what several metrics share (neighbours, scores)."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
 
     def has(self, need: Need) -> bool:
         """Is what a metric needs there?"""
