@@ -64,14 +64,13 @@ class _Repeats:
 
     @classmethod
     def of(cls, rows: Hashes, base: Hashes) -> _Repeats:
-        """The variance counts both tables as drawn anew: what a base row is worth shows when it is left out."""
-        levels, at, count = np.unique(base, return_inverse=True, return_counts=True)
+        """The variance counts both tables as drawn anew: rows that repeat the same base row stand or fall together."""
+        levels = np.unique(base)
         found = np.minimum(np.searchsorted(levels, rows), max(len(levels) - 1, 0))
         hit = levels[found] == rows if len(levels) else np.zeros(len(rows), np.bool_)
-        used = np.bincount(found[hit], minlength=len(levels))
-        worth = np.where(count == 1, used, 0)[at] / len(rows)  # a base row that occurs twice can be spared
         rate = float(hit.mean())
-        variance = rate * (1 - rate) / len(rows) + float(((worth - worth.mean()) ** 2).sum())
+        clusters = np.bincount(found[hit], minlength=len(levels)).astype(np.float64) * (1 - rate)
+        variance = (float((clusters**2).sum()) + (~hit).sum() * rate**2) / len(rows) ** 2
         return cls(rate, variance, len(rows))
 
 

@@ -46,7 +46,11 @@ def _wins(train: NDArray[np.float32], holdout: NDArray[np.float32]) -> NDArray[n
 
 @dataclass(frozen=True)
 class _Share:
-    """Share of rows that are nearer to training rows; its variance counts all three tables as drawn anew."""
+    """Share of rows that are nearer to training rows; its variance counts all three tables as drawn anew.
+
+    Rows with the same nearest real row stand or fall together, so that the variance is that of sums over such clusters:
+    with the labels "training" and "holdout" dealt at random, this is the variance of a harmless table.
+    """
 
     value: float
     variance: float
@@ -54,23 +58,16 @@ class _Share:
 
     @classmethod
     def of(cls, around: Surroundings, figure: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> _Share:
-        """``figure`` of the distances is compared; what one real row is worth shows when it is left out (jackknife)."""
-        pairs = around.pairs
-        worth = [np.zeros(around.n_train), np.zeros(around.n_holdout)]
-        total = np.zeros(len(pairs[0][0].distance))
+        """``figure`` of the distances to the nearest rows is compared."""
+        pairs, found = around.pairs, []
         for train, holdout in pairs:
-            a, b = figure(train.distance), figure(holdout.distance)
-            wins = _wins(a, b)
-            total += wins
-            for j in range(train.distance.shape[1] - 1):
-                np.add.at(worth[0], train.index[:, j], _wins(figure(train.without(j)), b) - wins)
-                np.add.at(worth[1], holdout.index[:, j], _wins(a, figure(holdout.without(j))) - wins)
-        rows = total / len(pairs)
-        n = len(rows)
-        variance = float(rows.var()) / max(n - 1, 1)
-        for change in worth:
-            variance += float(((change - change.mean()) ** 2).sum()) / (n * len(pairs)) ** 2
-        return cls(float(rows.mean()), variance, rows)
+            nearer = np.where(train.distance[:, 0] <= holdout.distance[:, 0], train.index[:, 0], around.n_train)
+            owner = np.where(nearer < around.n_train, nearer, around.n_train + holdout.index[:, 0])
+            found.append((_wins(figure(train.distance), figure(holdout.distance)), owner))
+        wins = np.stack([w for w, _ in found])
+        value = float(wins.mean())
+        sums = np.bincount(np.concatenate([o for _, o in found]), (wins - value).ravel())
+        return cls(value, float((sums**2).sum()) / wins.size**2, wins.mean(axis=0))
 
 
 def dcr_share(
