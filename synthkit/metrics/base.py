@@ -91,7 +91,7 @@ class Case:
     event: Hashable | None = None
     level: Level = "default"
     seed: int = 0
-    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -131,11 +131,11 @@ class Case:
         """The one of three numbers (of rows, of rounds) that belongs to the level."""
         return (quick, default, full)[LEVELS.index(self.level)]
 
-    def once(self, key: str, make: Callable[[], _T]) -> _T:
+    def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """What several metrics of this case share: made by the first that asks for ``key``, kept with the case."""
-        if key not in self._known:
-            self._known[key] = make()
-        return self._known[key]
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]  # type: ignore[no-any-return]
 
     def has(self, need: Need) -> bool:
         """Is what a metric needs there?"""
