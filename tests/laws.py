@@ -42,13 +42,14 @@ def draw(rows: int, seed: int) -> pd.DataFrame:
 
 
 def junk(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """What no generator should make: every column shuffled by itself, numbers disturbed, levels unseen, more nulls."""
+    """What no generator should make: every column shuffled by itself, numbers disturbed, levels unseen, others lost."""
     rng = np.random.default_rng(seed)
     out = pd.DataFrame({name: table[name].to_numpy()[rng.permutation(len(table))] for name in table})
     out = out.astype(table.dtypes)
     out["x"] = out["x"] * 3 + 1
     out["months"] = out["months"] * rng.uniform(0, 3, len(out))
     out["high"] = out["high"] - 30
+    out["low"] = out["low"] // 25 * 10 + 10
     out.loc[rng.random(len(out)) < 0.2, "g"] = "sideways"
     out.loc[rng.random(len(out)) < 0.4, "y"] = None
     return out

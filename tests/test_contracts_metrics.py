@@ -16,7 +16,7 @@ from synthkit.metrics.registry import METRICS
 from synthkit.metrics.tables import kinds_of
 from tests.laws import KNOWN, draw, junk, schema, untouched
 
-ROWS = 400
+ROWS = 300
 TRAIN, HOLDOUT, FRESH = draw(ROWS, 0), draw(ROWS, 1), draw(ROWS, 2)
 SCHEMA = schema()
 every_metric = pytest.mark.parametrize("name", METRICS)
@@ -113,7 +113,7 @@ def test_same_seed_same_measurement_and_nothing_is_touched(name):
 # -------------------------------------------------------------------- the two planted culprits
 @pytest.fixture(scope="module")
 def report():
-    real, synthetic, holdout = (draw(800, seed) for seed in (0, 2, 1))
+    real, synthetic, holdout = (draw(700, seed) for seed in (0, 2, 1))
     return evaluate(real, synthetic, holdout=holdout, schema=SCHEMA, metrics=list(METRICS), level="quick", **KNOWN)
 
 
@@ -159,7 +159,7 @@ ODD = {
 @every_metric
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_tables_give_a_figure_or_a_reason(name, kind):
-    short = (TRAIN.head(120), FRESH.head(120), HOLDOUT.head(120))
+    short = (TRAIN.head(80), FRESH.head(80), HOLDOUT.head(80))
     tables = [t if change is None else change(t) for t, change in zip(short, ODD[kind], strict=True)]
     kinds = {n: k for n, k in kinds_of(SCHEMA).items() if n in tables[0]}
     known = {k: v for k, v in KNOWN.items() if v in kinds} | {"secrets": tuple({"g"} & set(kinds))}

@@ -37,12 +37,12 @@ def sentence(score: Score) -> str:
 
     >>> score = Score("d", "detection (AUC)", "fidelity", "lower", 0.5, (0, 1), 0.53, fresh=0.5, independent=0.97)
     >>> sentence(score)
-    'Detection (AUC) is 0.530; fresh rows get 0.500, independent columns 0.970 (best: 0.500).'
+    'Detection (AUC): 0.530; fresh rows get 0.500, independent columns 0.970 (best: 0.500).'
     """
     if math.isnan(score.value):
         note = score.note.rstrip(".")
         return f"{_capital(score.label)} could not be found{': ' + note if note else ''}."
-    reading = score.reading or f"{_capital(score.label)} is {{value}}"
+    reading = score.reading or f"{_capital(score.label)}: {{value}}"
     # no str.format: a reading may hold other braces
     begin = reading.replace("{value}", number(score.value)).replace("{best}", number(score.best)).rstrip(".")
     found = [("fresh rows", score.fresh), ("copied rows", score.copy), ("independent columns", score.independent)]
@@ -96,6 +96,8 @@ def plain(report: Report) -> str:
             lines.append(f"{score.label:<{wide}} {sign}{_short(score.best):>4}{cells}")
     for line in _legend(report):
         lines += ["", *textwrap.wrap(line, 100)]
+    for line in _remarks(report):
+        lines += textwrap.wrap(line, 100, subsequent_indent="  ")
     return "\n".join(lines)
 
 
@@ -111,10 +113,19 @@ def _legend(report: Report) -> Iterator[str]:
         "Compare matched with fresh."
     )
     yield from report.notes
-    remarks = [(s.label, s.note) for s in report.scores.values() if s.note]
-    yield from (f"{label}: {note}" for label, note in remarks)
     if report.left_out:
-        yield "Left out: " + "; ".join(f"{name} ({why})" for name, why in report.left_out.items())
+        yield "Left out: " + "; ".join(f"{name} ({why})" for name, why in report.left_out.items()) + "."
+    if any(score.note for score in report.scores.values()):
+        yield "Remarks:"
+
+
+def _remarks(report: Report) -> Iterator[str]:
+    """The metrics' own notes; scores of the same note share a line."""
+    labels: dict[str, list[str]] = {}
+    for score in report.scores.values():
+        if score.note:
+            labels.setdefault(score.note, []).append(score.label)
+    yield from (f"- {'; '.join(names)}: {note}" for note, names in labels.items())
 
 
 def markdown(report: Report) -> str:
@@ -127,7 +138,8 @@ def markdown(report: Report) -> str:
             cells = " | ".join(_cells(score))
             lines.append(f"| {escaped(score.label)} | {sign}, {_short(score.best)} | {cells} |")
         lines += ["", *(f"- {escaped(sentence(score))}" for score in scores)]
-    lines += ["", "## Notes", "", *(f"- {escaped(note)}" for note in _legend(report))]
+    legend = [*(f"- {escaped(note)}" for note in _legend(report)), *(f"  {escaped(note)}" for note in _remarks(report))]
+    lines += ["", "## Notes", "", *legend]
     return "\n".join(lines) + "\n"
 
 
@@ -147,5 +159,5 @@ def small_html(report: Report) -> str:
             title_text = html.escape(sentence(score), quote=True)
             label = html.escape(score.label)
             rows.append(f"<tr title='{title_text}'><td style='text-align:left'>{label}</td>{cells}</tr>")
-    notes = "<br>".join(html.escape(line) for line in _legend(report))
+    notes = "<br>".join(html.escape(line) for line in (*_legend(report), *_remarks(report)))
     return "".join(rows) + f"</table><p>{notes}</p>"
