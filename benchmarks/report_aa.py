@@ -1,7 +1,7 @@
 """Do fresh rows pass? Every profile is checked on tables whose synthetic rows come from the real rows' own law.
 
-Each run draws real, synthetic and holdout rows from one law, evaluates the metrics that profiles look at, and checks all
-profiles. Printed: how often each profile passes as a whole, fails or cannot tell, and which gates are to blame.
+Each run draws real, synthetic and holdout rows from one law, evaluates the metrics that profiles look at, and checks
+all profiles. Printed: how often each profile passes as a whole, fails or cannot tell, and which gates are to blame.
 
 Usage: ``python -m benchmarks.report_aa --runs 120 --rows 2000`` (or ``--dataset adult --data-dir DIR``: disjoint random
 parts of that table).

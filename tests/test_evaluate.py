@@ -18,7 +18,7 @@ from synthkit.report import Comparison, Report, Step
 from synthkit.report import cases as cases_module
 from synthkit.report.cases import Cases
 from synthkit.report.text import number, sentence
-from tests.laws import draw, junk, untouched
+from synthkit.testing.metrics import draw, junk, untouched
 
 REAL, HOLDOUT, GOOD = draw(500, 0), draw(500, 1), draw(400, 2)
 LIGHT = ("shape", "pair", "dcr", "copies")

@@ -13,7 +13,7 @@ from synthkit.errors import GateError, ParamError
 from synthkit.metrics.base import Score
 from synthkit.metrics.registry import METRICS
 from synthkit.report import PROFILES, Gate, Profile, Report
-from tests.laws import draw, junk
+from synthkit.testing.metrics import draw, junk
 
 every_profile = pytest.mark.parametrize("profile", PROFILES)
 GATED = sorted({name for profile in PROFILES.values() for name in profile.gates})

@@ -21,7 +21,7 @@ from synthkit.report.inputs import build_cases, choose
 from synthkit.report.report import Report, versions
 from synthkit.schema import Schema
 
-__all__ = ["Step", "evaluate", "evaluate_all"]
+__all__ = ["Step", "evaluate", "evaluate_all", "score_all"]
 
 Progress = Callable[["Step"], bool | None]
 
@@ -165,7 +165,7 @@ class _Run:
                     stopped = "no time was left (max_seconds)"
                     break
                 begin = clock.perf_counter()
-                self.found[metric.name] = self.measure(metric)
+                self.found[metric.name] = score_all(metric, self.cases)
                 self.seconds[metric.name] = clock.perf_counter() - begin
                 if bar is not None:
                     bar.set_postfix_str(metric.name)
@@ -189,38 +189,6 @@ class _Run:
     def elapsed(self) -> float:
         """Seconds since the start."""
         return clock.perf_counter() - self.start
-
-    def measure(self, metric: Metric) -> dict[str, Score]:
-        """The score of each synthetic table."""
-        cases, group = self.cases, metric.group
-        kinds = ("fresh", "copy", "independent")
-        fresh, copy, independent = (_measured(metric, cases.reference(kind, group)) for kind in kinds)
-        scores = {}
-        for name, case in cases.synthetic.items():
-            own = _measured(metric, case)
-            matched = _measured(metric, cases.reference("matched", group, name))
-            scores[name] = Score(
-                name=metric.name,
-                label=metric.label,
-                group=group,
-                goal=metric.goal,
-                best=metric.best,
-                bounds=metric.bounds,
-                value=own.value,
-                interval=own.interval,
-                matched=matched.value,
-                matched_interval=matched.interval,
-                fresh=fresh.value,
-                fresh_interval=fresh.interval,
-                copy=copy.value,
-                independent=independent.value,
-                parts=own.parts,
-                note=own.note,
-                details=own.details,
-                definition=metric.definition,
-                reading=metric.reading,
-            )
-        return scores
 
     def report(self, name: str, order: Sequence[str], domain: str | None) -> Report:
         """The report of one synthetic table."""
@@ -251,6 +219,39 @@ class _Run:
             tables=cases.tables(name),
             schema=case.schema,
         )
+
+
+def score_all(metric: Metric, cases: Cases) -> dict[str, Score]:
+    """The score of each synthetic table, by the table's name, with the references."""
+    group = metric.group
+    kinds = ("fresh", "copy", "independent")
+    fresh, copy, independent = (_measured(metric, cases.reference(kind, group)) for kind in kinds)
+    scores = {}
+    for name, case in cases.synthetic.items():
+        own = _measured(metric, case)
+        matched = _measured(metric, cases.reference("matched", group, name))
+        scores[name] = Score(
+            name=metric.name,
+            label=metric.label,
+            group=group,
+            goal=metric.goal,
+            best=metric.best,
+            bounds=metric.bounds,
+            value=own.value,
+            interval=own.interval,
+            matched=matched.value,
+            matched_interval=matched.interval,
+            fresh=fresh.value,
+            fresh_interval=fresh.interval,
+            copy=copy.value,
+            independent=independent.value,
+            parts=own.parts,
+            note=own.note,
+            details=own.details,
+            definition=metric.definition,
+            reading=metric.reading,
+        )
+    return scores
 
 
 def _measured(metric: Metric, case: Case | None) -> Measurement:
