@@ -16,6 +16,7 @@ from benchmarks.run import _parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
 from synthkit import TabularSynthesizer
 from synthkit.cli import main
+from synthkit.metrics.registry import METRICS
 from synthkit.models import MODELS
 from synthkit.schema import COLUMN_TYPES
 from synthkit.transforms import TRANSFORMERS
@@ -28,7 +29,7 @@ every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.
 @pytest.fixture
 def registries() -> Iterator[None]:
     """The registries as they were: the guides add a line to each."""
-    kept = [(registry, dict(registry)) for registry in (MODELS, COLUMN_TYPES, TRANSFORMERS)]
+    kept = [(registry, dict(registry)) for registry in (MODELS, COLUMN_TYPES, TRANSFORMERS, METRICS)]
     yield
     for registry, before in kept:
         registry.clear()
@@ -55,8 +56,10 @@ def modules_named(text: str) -> set[str]:
 RUNNABLE = [path for path in DOCUMENTS if blocks(path, "python")]
 
 
-def test_the_readme_and_both_guides_have_code():
-    assert {"README.md", "adding_a_model.md", "adding_a_column_type.md"} <= {path.name for path in RUNNABLE}
+def test_the_readme_and_the_guides_have_code():
+    assert {"README.md", "adding_a_model.md", "adding_a_column_type.md", "adding_a_metric.md"} <= {
+        path.name for path in RUNNABLE
+    }
 
 
 @pytest.mark.parametrize("path", RUNNABLE, ids=lambda p: p.name)

@@ -91,7 +91,8 @@ class Case:
     event: Hashable | None = None
     level: Level = "default"
     seed: int = 0
-    _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _memo: dict[Hashable, list[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _shared: dict[Hashable, list[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -131,11 +132,21 @@ class Case:
         """The one of three numbers (of rows, of rounds) that belongs to the level."""
         return (quick, default, full)[LEVELS.index(self.level)]
 
-    def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
-        """What several metrics of this case share: made by the first that asks for ``key``, kept with the case."""
-        if key not in self._memo:
-            self._memo[key] = make()
-        return self._memo[key]  # type: ignore[no-any-return]
+    def once(self, key: Hashable, make: Callable[[], _T], *, of_real: bool = False) -> _T:
+        """What several metrics of this case share: made by the first that asks for ``key``, kept with the case.
+
+        Args:
+            key: a name for it; make: computes it.
+            of_real: it depends on the real rows, the holdout, level and seed only: the cases made by :meth:`put`
+                share it, as long as these are the same.
+        """
+        known = self._shared if of_real else self._memo
+        behind = (self.real, self.holdout, self.level, self.seed) if of_real else ()
+        for tables, value in known.setdefault(key, []):
+            if all(a is b or (isinstance(a, (str, int)) and a == b) for a, b in zip(tables, behind, strict=True)):
+                return value  # type: ignore[no-any-return]
+        known[key].append((behind, value := make()))
+        return value
 
     def has(self, need: Need) -> bool:
         """Is what a metric needs there?"""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from synthkit.metrics.base import Metric
+from synthkit.metrics.consistency import Rules
 from synthkit.metrics.detection import Detection, DetectionBoosting, DetectionLogistic, DetectionNetwork
+from synthkit.metrics.global_utility import GlobalUtility
 from synthkit.metrics.joint import Contingency, Correlation, MutualInformation, PairError
 from synthkit.metrics.kway import KMarginal
+from synthkit.metrics.manifold import AlphaPrecision, BetaRecall, Density, NeighbourCoverage
 from synthkit.metrics.marginals import Coverage, JensenShannon, NullRates, ShapeError, Wasserstein
+from synthkit.metrics.propensity import PmseRatio
+from synthkit.metrics.sliced import SlicedWasserstein
 
 __all__ = ["FIDELITY_METRICS"]
 
@@ -17,7 +22,15 @@ FIDELITY_METRICS: tuple[type[Metric], ...] = (
     DetectionLogistic,
     ShapeError,
     PairError,
+    Rules,
+    GlobalUtility,
     KMarginal,
+    AlphaPrecision,
+    BetaRecall,
+    NeighbourCoverage,
+    Density,
+    SlicedWasserstein,
+    PmseRatio,
     Correlation,
     Contingency,
     MutualInformation,

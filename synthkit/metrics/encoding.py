@@ -39,7 +39,8 @@ def encode(
 
     - ``scaled``: its distance from the median in units of 1.25 mean absolute deviations (the standard deviation of a
       normal law), cut at 5, and
-    - ``ranks``: its share of smaller real cells, ties halved, from 0 to 1, and
+    - ``ranks``: its share of smaller real cells, ties halved, from 0 to 1, and beyond the real extremes up to 1 more,
+      by the units above, and
     - ``bins``: one 0/1 feature per bin at real quantiles,
 
     with one 0/1 feature for null, where the others are in the middle. Features that do not vary are left out.
@@ -72,13 +73,14 @@ def _number(
     if not len(known):
         known = np.zeros(1)
     out = [null.astype(np.float64)]
+    middle = float(np.median(known))
+    spread = 1.2533 * float(np.abs(known - middle).mean()) or 1.0
     if scaled:
-        middle = float(np.median(known))
-        spread = 1.2533 * float(np.abs(known - middle).mean())
-        out.append(np.where(null, 0.0, np.clip((x - middle) / (spread or 1.0), -_CLIP, _CLIP)))
+        out.append(np.where(null, 0.0, np.clip((x - middle) / spread, -_CLIP, _CLIP)))
     if ranks:
         below = [np.searchsorted(known, x, side) / len(known) for side in ("left", "right")]
-        out.append(np.where(null, 0.5, (below[0] + below[1]) / 2))
+        beyond = np.clip((x - np.clip(x, known[0], known[-1])) / spread, -1.0, 1.0)
+        out.append(np.where(null, 0.5, (below[0] + below[1]) / 2 + beyond))
     if bins:
         ends = edges_of(base, bins)
         code = np.where(null, -1, np.searchsorted(ends, x))

@@ -94,8 +94,8 @@ def contingency_error(real: pd.DataFrame, synthetic: pd.DataFrame, *, kinds: Kin
     """Mean total variation distance of the contingency tables of all pairs of columns, 0 is best, 1 worst.
 
     Numbers and dates are cut into about 10 bins at the real table's quantiles, levels beyond the 50 most frequent
-    become one, null is a cell like any other. Unlike :func:`pair_error`, two numbers are compared by their joint cells too,
-    so that any dependence counts, and an outlier moves no bin.
+    become one, null is a cell like any other. Unlike :func:`pair_error`, two numbers are compared by their
+    joint cells too, so that any dependence counts, and an outlier moves no bin.
 
     Returns:
         The mean over pairs, with the distance per pair.

@@ -72,18 +72,9 @@ class Cases:
             name: Table(frame[names].reset_index(drop=True), codes)
             for (name, frame), codes in zip(used.items(), coded, strict=True)
         }
-        cases = {
-            name: Case(
-                tables["real"],
-                tables[f"synthetic {name}"],
-                tables.get("holdout"),
-                kinds,
-                level=level,
-                seed=seed,
-                **known,
-            )
-            for name in synthetic
-        }
+        first = tables[f"synthetic {next(iter(synthetic))}"]
+        base = Case(tables["real"], first, tables.get("holdout"), kinds, level=level, seed=seed, **known)
+        cases = {name: replace(base, synthetic=tables[f"synthetic {name}"]) for name in synthetic}
         return cls(cases, {name: len(frame) for name, frame in there.items()})
 
     @property
