@@ -23,7 +23,7 @@ from synthkit.metrics.rates import Interval, auc_interval, auc_with_variance, de
 from synthkit.metrics.surroundings import pick
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 
-__all__ = ["ATTACKS", "FPR", "Attack", "Targets", "membership_attacks", "mia_likelihood", "strongest"]
+__all__ = ["ATTACKS", "FPR", "Attack", "Targets", "deep_features", "membership_attacks", "mia_likelihood", "strongest"]
 
 FPR = 0.01
 LEAST = 10  # members and controls: below, no AUC has a meaning
@@ -202,17 +202,17 @@ def _classifier(near: Neighbourhoods) -> Scores:
     members, controls = np.zeros(len(t.members)), np.zeros(len(t.controls))
     synthetic = t.synthetic.take(pick(np.random.default_rng([t.seed, 1]), len(t.synthetic), t.trained))
     for (in_m, in_c), reference in zip(t.folds, t.references, strict=True):
-        x = np.concatenate([_features(synthetic), _features(reference)])
+        x = np.concatenate([deep_features(synthetic), deep_features(reference)])
         y = np.repeat([1, 0], [len(synthetic), len(reference)])
         forest = ExtraTreesClassifier(t.trees, class_weight="balanced", random_state=t.seed).fit(x, y)
         for out, mask, table in ((members, in_m, t.members), (controls, in_c, t.controls)):
             at = np.flatnonzero(mask)
-            out[at] = forest.predict_proba(_features(table.take(at)))[:, list(forest.classes_).index(1)]
+            out[at] = forest.predict_proba(deep_features(table.take(at)))[:, list(forest.classes_).index(1)]
     return Scores(members, controls)
 
 
-def _features(table: Coded) -> NDArray[np.float32]:
-    """``(rows, columns)``; nulls lie below everything else."""
+def deep_features(table: Coded) -> NDArray[np.float32]:
+    """``(rows, columns)`` for trees of full depth; nulls lie below everything else."""
     return (
         np.concatenate([np.where(np.isnan(table.numbers), -1e30, table.numbers), table.codes], axis=1)
         .clip(-1e30, 1e30)
