@@ -62,8 +62,8 @@ def linkability(
     """Risk that the synthetic table links two records of one person that have no column in common.
 
     The attacker holds some columns of a row in one file and the others in a second file, and takes two records for one
-    person's if both are nearest to the same synthetic row. Repeated synthetic rows count as one; among equally near rows one
-    is picked at random, whose chances are computed, not drawn.
+    person's if both are nearest to the same synthetic row. Repeated synthetic rows count as one; among
+    equally near rows one is picked at random, whose chances are computed, not drawn.
 
     Args:
         synthetic, train, holdout: the tables. The numbers are scaled by the range in ``train``.
@@ -299,8 +299,8 @@ class AttributeInference(Metric):
     culprit = "copy"
     definition = (
         "How much oftener a secret is guessed right, from all other columns and the synthetic table, for training rows "
-        "than for holdout rows, as a share of what is possible (after Giomi et al. 2022); the secret and attacker with the "
-        "clearest success, chosen on one half of the rows and measured on the other."
+        "than for holdout rows, as a share of what is possible (after Giomi et al. 2022); the secret and attacker with "
+        "the clearest success, chosen on one half of the rows and measured on the other."
     )
 
     def measure(self, case: Case) -> Measurement:
