@@ -23,11 +23,12 @@ from synthkit.metrics.rates import Interval, auc_interval, auc_with_variance, de
 from synthkit.metrics.surroundings import pick
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 
-__all__ = ["ATTACKS", "FPR", "Attack", "Targets", "membership_attacks", "mia_likelihood", "strongest"]
+__all__ = ["ATTACKS", "FPR", "Attack", "Targets", "deep_features", "membership_attacks", "mia_likelihood", "strongest"]
 
 FPR = 0.01
 LEAST = 10  # members and controls: below, no AUC has a meaning
 _K = 10  # neighbours that density and neighbourhood attacks look at
+_SHARED = 0.4  # how the AUCs of two folds go together where each fold is the other's reference (found by simulation)
 _NEED = round(1 / FPR)  # controls of a fold that a false-positive rate of 1 % needs
 
 Floats = NDArray[np.float64]
@@ -77,6 +78,7 @@ class Targets:
         synthetic, members, controls: rows.
         folds: masks of members and controls, one pair per fold.
         references: reference rows of each fold.
+        shared: share of the reference rows that are controls of the other fold.
         trees, trained: size of the classifier attack, and rows of each class that it trains on.
         seed: of the classifier.
     """
@@ -87,6 +89,7 @@ class Targets:
     controls: Coded
     folds: tuple[Fold, ...]
     references: tuple[Coded, ...]
+    shared: float = 0.0
     trees: int = 60
     trained: int = 20_000
     seed: int = 0
@@ -107,6 +110,7 @@ class Targets:
             *(t, s, t.take(at_t), h.take(at_h[:size])),
             tuple((mask, mask) for mask in masks),
             tuple(h.take(i) for i in others),
+            shared=(size - half) / max(len(others[0]), 1),
             trees=trees,
             trained=reference,
             seed=seed,
@@ -198,17 +202,17 @@ def _classifier(near: Neighbourhoods) -> Scores:
     members, controls = np.zeros(len(t.members)), np.zeros(len(t.controls))
     synthetic = t.synthetic.take(pick(np.random.default_rng([t.seed, 1]), len(t.synthetic), t.trained))
     for (in_m, in_c), reference in zip(t.folds, t.references, strict=True):
-        x = np.concatenate([_features(synthetic), _features(reference)])
+        x = np.concatenate([deep_features(synthetic), deep_features(reference)])
         y = np.repeat([1, 0], [len(synthetic), len(reference)])
         forest = ExtraTreesClassifier(t.trees, class_weight="balanced", random_state=t.seed).fit(x, y)
         for out, mask, table in ((members, in_m, t.members), (controls, in_c, t.controls)):
             at = np.flatnonzero(mask)
-            out[at] = forest.predict_proba(_features(table.take(at)))[:, list(forest.classes_).index(1)]
+            out[at] = forest.predict_proba(deep_features(table.take(at)))[:, list(forest.classes_).index(1)]
     return Scores(members, controls)
 
 
-def _features(table: Coded) -> NDArray[np.float32]:
-    """``(rows, columns)``; nulls lie below everything else."""
+def deep_features(table: Coded) -> NDArray[np.float32]:
+    """``(rows, columns)`` for trees of full depth; nulls lie below everything else."""
     return (
         np.concatenate([np.where(np.isnan(table.numbers), -1e30, table.numbers), table.codes], axis=1)
         .clip(-1e30, 1e30)
@@ -224,12 +228,15 @@ ATTACKS: dict[str, Callable[[Neighbourhoods], Scores]] = {
 }
 
 
-def judge(scores: Scores, folds: Sequence[Fold], far: Fold | None = None, seed: int = 0) -> Attack:
-    """AUC and TPR of the scores: the mean over folds."""
+def judge(
+    scores: Scores, folds: Sequence[Fold], far: Fold | None = None, *, shared: float = 0.0, seed: int = 0
+) -> Attack:
+    """AUC and TPR of the scores: the mean over folds. ``shared``: see :class:`Targets`."""
     rng = np.random.default_rng([seed, 2])
     sides = [(scores.members[m], scores.controls[c]) for m, c in folds]
     aucs = np.array([auc_with_variance(m, c) for m, c in sides])
     auc, variance = float(aucs[:, 0].mean()), float(aucs[:, 1].sum()) / len(sides) ** 2
+    variance *= 1 + _SHARED * shared if len(sides) > 1 else 1
     tpr, tpr_interval = _true_positives(sides, rng)
     outer = float("nan")
     if far is not None:
@@ -262,21 +269,24 @@ def _true_positives(sides: Sequence[tuple[Floats, Floats]], rng: np.random.Gener
     return tpr, (min(float(low), tpr), max(float(high), tpr, 3 / sum(len(m) for m, _ in sides)))
 
 
-def strongest(
-    scores: Mapping[str, Scores], folds: Sequence[Fold], far: Fold | None, seed: int
-) -> tuple[Attack, list[str]]:
+def strongest(scores: Mapping[str, Scores], targets: Targets, far: Fold | None) -> tuple[Attack, list[str]]:
     """The strongest of several attacks, without the luck of a maximum.
 
     It is chosen by its AUC on one fold and scored on the other, and the other way round; so the AUC of a harmless
     table is 0.5, however many attacks there are.
     """
-    chosen, members, controls = [], np.zeros(len(folds[0][0])), np.zeros(len(folds[0][1]))
+    folds, chosen, members, controls = (
+        targets.folds,
+        [],
+        np.zeros(len(targets.members)),
+        np.zeros(len(targets.controls)),
+    )
     for (m, c), (other_m, other_c) in zip(folds, folds[::-1], strict=True):
         known = {k: auc_with_variance(s.members[other_m], s.controls[other_c])[0] for k, s in scores.items()}
         best = max(known, key=lambda k: known[k])
         chosen.append(best)
         members[m], controls[c] = scores[best].members[m], scores[best].controls[c]
-    return judge(Scores(members, controls), folds, far, seed), chosen
+    return judge(Scores(members, controls), folds, far, shared=targets.shared, seed=targets.seed), chosen
 
 
 def run_attacks(targets: Targets, attacks: Sequence[str]) -> tuple[dict[str, Scores], Fold]:
@@ -329,14 +339,15 @@ def membership_attacks(
         raise SchemaError(f"membership_attacks: needs {2 * LEAST} training and holdout rows, and a synthetic one.")
     targets = Targets.of(s, t, h, seed=seed, rows=rows)
     scores, far = run_attacks(targets, attacks)
-    found = {name: judge(one, folds_of(name, targets), far, seed) for name, one in scores.items()}
-    return {**found, "strongest": strongest(scores, targets.folds, far, seed)[0]}
+    found = {name: judge_as(name, one, targets, far) for name, one in scores.items()}
+    return {**found, "strongest": strongest(scores, targets, far)[0]}
 
 
-def folds_of(name: str, targets: Targets) -> Sequence[Fold]:
-    """The distance attack has no reference: all its rows are comparable."""
+def judge_as(name: str, scores: Scores, targets: Targets, far: Fold | None = None) -> Attack:
+    """Judge an attack. That by distance has no reference, so that all its rows are comparable: one fold."""
     everyone = (np.ones(len(targets.members), np.bool_), np.ones(len(targets.controls), np.bool_))
-    return [everyone] if name == "distance" else targets.folds
+    folds = [everyone] if name == "distance" else targets.folds
+    return judge(scores, folds, far, shared=targets.shared, seed=targets.seed)
 
 
 def mia_likelihood(members: ArrayLike, controls: ArrayLike, *, seed: int = 0) -> Attack:
@@ -361,4 +372,4 @@ def mia_likelihood(members: ArrayLike, controls: ArrayLike, *, seed: int = 0) ->
             raise ParamError(f"mia_likelihood: argument {name!r} must be a list of numbers without NaN, one per row.")
         arrays.append(array)
     everyone = (np.ones(len(arrays[0]), np.bool_), np.ones(len(arrays[1]), np.bool_))
-    return judge(Scores(*arrays), [everyone], None, seed)
+    return judge(Scores(*arrays), [everyone], seed=seed)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from synthkit.metrics.base import Metric
-from synthkit.metrics.copies import Copies
+from synthkit.metrics.copies import Copies, NearCopies
+from synthkit.metrics.disclosure import AttributeInference, Linkability
 from synthkit.metrics.membership import Membership, MIAClassifier, MIADensity, MIADistance, MIALocal
+from synthkit.metrics.predicates import SinglingOut
 from synthkit.metrics.privacy import DCR, NNDR
 
 __all__ = ["PRIVACY_METRICS"]
 
 PRIVACY_METRICS: tuple[type[Metric], ...] = (
     Copies,
+    NearCopies,
     DCR,
     NNDR,
     Membership,
@@ -18,4 +21,7 @@ PRIVACY_METRICS: tuple[type[Metric], ...] = (
     MIADensity,
     MIALocal,
     MIAClassifier,
+    SinglingOut,
+    Linkability,
+    AttributeInference,
 )

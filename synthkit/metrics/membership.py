@@ -14,8 +14,7 @@ from synthkit.metrics.attacks import (
     Neighbourhoods,
     Scores,
     Targets,
-    folds_of,
-    judge,
+    judge_as,
     strongest,
 )
 from synthkit.metrics.base import Case, Measurement, Metric
@@ -69,7 +68,7 @@ class _MIA(Metric):
         """What the attack found, and details."""
         near = _neighbourhoods(case)
         scores = _scores(case, self.attack)
-        return judge(scores, folds_of(self.attack, near.targets), _far(case), case.seed), {"scores": scores}
+        return judge_as(self.attack, scores, near.targets, _far(case)), {"scores": scores}
 
 
 class MIADistance(_MIA):
@@ -134,6 +133,6 @@ class Membership(_MIA):
         """All attacks are run; their own AUCs are parts."""
         near = _neighbourhoods(case)
         scores = {name: _scores(case, name) for name in ATTACKS}
-        found, chosen = strongest(scores, near.targets.folds, _far(case), case.seed)
-        own = {name: judge(s, folds_of(name, near.targets), None, case.seed).auc for name, s in scores.items()}
+        found, chosen = strongest(scores, near.targets, _far(case))
+        own = {name: judge_as(name, s, near.targets).auc for name, s in scores.items()}
         return found, {"chosen": chosen, "parts": own}

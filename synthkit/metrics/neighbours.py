@@ -27,13 +27,16 @@ _ONE_HOT = 24  # up to here a product of one-hot codes is faster than comparing 
 
 @dataclass(frozen=True)
 class Points:
-    """Rows prepared for distances: ``values`` has 0 for null and ``null`` says where; ``levels`` is one-hot."""
+    """Rows prepared for distances: ``values`` has 0 for null and ``null`` says where; ``levels`` is one-hot.
+
+    The columns of ``values`` and ``codes`` are contiguous, for speed.
+    """
 
     values: torch.Tensor  # (rows, n_num)
     null: torch.Tensor  # (rows, nullable n_num)
     filled: torch.Tensor  # (rows, nullable n_num): |values| of those columns
     levels: torch.Tensor  # (rows, one-hot levels)
-    codes: torch.Tensor  # (rows, columns of many levels)
+    codes: torch.Tensor  # (rows, columns of many levels), float32: five times as fast to compare
     one_hot: int  # columns behind ``levels``
 
     def __len__(self) -> int:
@@ -42,7 +45,7 @@ class Points:
     def take(self, index: slice | NDArray[np.int64]) -> Points:
         """The rows at ``index``."""
         at = index if isinstance(index, slice) else torch.from_numpy(index)
-        parts = [t[at] for t in (self.values, self.null, self.filled, self.levels, self.codes)]
+        parts = [t.T[:, at].T for t in (self.values, self.null, self.filled, self.levels, self.codes)]
         return Points(parts[0], parts[1], parts[2], parts[3], parts[4], self.one_hot)
 
 
@@ -82,11 +85,11 @@ def place(scale_by: Coded, tables: Sequence[Coded]) -> list[Points]:
         ]  # null is one more level
         out.append(
             Points(
-                torch.from_numpy(values.astype(np.float32)),
+                torch.from_numpy(np.asfortranarray(values, np.float32)),
                 torch.from_numpy(null[:, nullable].astype(np.float32)),
                 torch.from_numpy(np.abs(values[:, nullable]).astype(np.float32)),
                 torch.from_numpy(np.concatenate(levels, axis=1) if levels else np.zeros((len(table), 0), np.float32)),
-                torch.from_numpy(table.codes[:, many].astype(np.int32)),
+                torch.from_numpy(np.asfortranarray(table.codes[:, many], np.float32)),
                 len(few),
             )
         )
@@ -96,13 +99,14 @@ def place(scale_by: Coded, tables: Sequence[Coded]) -> list[Points]:
 def distances(a: Points, b: Points) -> torch.Tensor:
     """``(len(a), len(b))``."""
     out = a.one_hot - a.levels @ b.levels.T  # matching levels do not count
-    for j in range(a.values.shape[1]):  # three times as fast as torch.cdist, as the block stays in the cache
-        out += (a.values[:, j, None] - b.values[:, j]).abs_()
+    one = torch.empty_like(out)
+    for j in range(a.values.shape[1]):  # five times as fast as torch.cdist, as the blocks stay in the cache
+        out += torch.sub(a.values[:, j, None], b.values[:, j], out=one).abs_()
     if a.null.shape[1]:
         # a pair with one null has |value - 0| above; replace that by 1. Both null: 0 already.
         out += (1 - a.null - a.filled) @ b.null.T + a.null @ (1 - b.null - b.filled).T
     for j in range(a.codes.shape[1]):
-        out += a.codes[:, j, None] != b.codes[:, j]
+        out += torch.ne(a.codes[:, j, None], b.codes[:, j], out=one)
     return out
 
 

@@ -14,23 +14,26 @@ from synthkit.metrics.base import Measurement
 
 __all__ = [
     "CERTIFIED_AUC",
-    "CERTIFIED_RISK",
+    "CERTIFIED_RATE",
     "CERTIFIED_SHARE",
     "DETECT",
+    "Attempts",
     "Risk",
     "auc_interval",
     "auc_power",
     "auc_with_variance",
     "certify",
+    "certify_rate",
     "detectable_auc",
     "detectable_rate",
+    "judged",
     "rate_interval",
-    "worst",
+    "worst_of",
 ]
 
 CERTIFIED_AUC = 0.55  # an attack that could not have been seen at this AUC certifies nothing
 CERTIFIED_SHARE = 0.60  # the same for a share of nearer rows
-CERTIFIED_RISK = 0.10  # the same for a rate of success beyond the control's
+CERTIFIED_RATE = 0.10  # the same for a rate of success less the control's
 DETECT = float(norm.ppf(0.95) + norm.ppf(0.8))  # one-sided test at 5 %, power 80 %
 
 Interval = tuple[float, float]
@@ -84,10 +87,14 @@ def detectable_auc(members: int, controls: int) -> float:
     return min(1.0, 0.5 + DETECT * float(np.sqrt((members + controls + 1) / (12 * members * controls))))
 
 
-def detectable_rate(control: float, members: int, controls: int) -> float:
-    """Smallest risk beyond a control rate that a one-sided test at 5 % finds with 80 % probability."""
+def detectable_rate(control: float, rows: int, controls: int) -> float:
+    """Smallest excess over a control rate that a one-sided test at 5 % finds with 80 % probability.
+
+    >>> round(detectable_rate(0.5, 1000, 1000), 3)
+    0.056
+    """
     rate = float(np.clip(control, 0.5 / controls, 1 - 0.5 / controls))
-    return min(1.0, DETECT * float(np.sqrt(rate * (1 - rate) * (1 / members + 1 / controls))) / (1 - rate))
+    return min(1.0, DETECT * float(np.sqrt(rate * (1 - rate) * (1 / rows + 1 / controls))))
 
 
 def certify(smallest: float, limit: float, what: str) -> tuple[bool, str]:
@@ -104,15 +111,20 @@ def auc_power(members: int, controls: int) -> tuple[dict[str, Any], str]:
     return {"detectable": smallest, "limit": CERTIFIED_AUC, "enough": enough, "probability": 0.8}, note
 
 
+def certify_rate(smallest: float, what: str) -> tuple[dict[str, Any], str]:
+    """``details["power"]`` and the note of whatever is scored by a rate beside that of the control."""
+    enough, note = certify(smallest, CERTIFIED_RATE, what)
+    return {"detectable": smallest, "limit": CERTIFIED_RATE, "enough": enough, "probability": 0.8}, note
+
+
 @dataclass(frozen=True)
 class Risk:
     """How much more often an attack succeeds on training rows than on rows that were not trained on.
 
     Attributes:
         train, control: rates of success.
-        n_train, n_control: rows attacked.
-        naive: rate of success of a guess that does not look at the attacked row's data.
-        extra: variance of ``train - control`` beyond the binomial one.
+        n_train, n_control: attempts on each side; where some stand or fall together, as many as independent ones.
+        naive: rate of success on training rows of a guess that does not look at the attacked row's data.
     """
 
     train: float
@@ -120,7 +132,6 @@ class Risk:
     n_train: int
     n_control: int
     naive: float = float("nan")
-    extra: float = 0.0
 
     @property
     def value(self) -> float:
@@ -129,8 +140,14 @@ class Risk:
 
     @property
     def detectable(self) -> float:
-        """Smallest risk that would have been found with 80 % probability."""
+        """Smallest ``train - control`` that would have been found with 80 % probability."""
         return detectable_rate(self.control, self.n_train, self.n_control)
+
+    @property
+    def clear(self) -> float:
+        """``train - control`` in standard errors."""
+        rates = [((r * n + 0.5) / (n + 1), n) for r, n in ((self.train, self.n_train), (self.control, self.n_control))]
+        return (self.train - self.control) / float(np.sqrt(sum(r * (1 - r) / n for r, n in rates)))
 
     @property
     def weak(self) -> bool:
@@ -144,30 +161,60 @@ class Risk:
         size = [self.n_train + 0.5, self.n_control + 0.5]
         ratio = (miss[0] / size[0]) / (miss[1] / size[1])
         variance = sum(max(1 / m - 1 / s, 0.0) for m, s in zip(miss, size, strict=True))
-        variance += self.extra / max((miss[0] / size[0]) ** 2, 1e-12) if self.extra else 0.0
         half = float(norm.ppf((1 + level) / 2)) * float(np.sqrt(variance))
         low, high = 1 - ratio * np.exp(half), 1 - ratio * np.exp(-half)
         value = self.value
         return (float(low), float(high)) if np.isnan(value) else (min(float(low), value), max(float(high), value))
 
 
-def worst(risks: Mapping[Any, Risk], parts: Mapping[Any, float] | None = None) -> Measurement:
-    """The greatest of several risks, with an interval that holds for all of them at once (Bonferroni)."""
-    known = {key: r for key, r in risks.items() if not np.isnan(r.value)}
-    if not known:
-        return Measurement.nothing("the attack succeeds on every control row: there is nothing left to learn")
-    bounds = [r.interval(1 - 0.05 / len(known)) for r in known.values()]
-    key = max(known, key=lambda k: known[k].value)
-    smallest = max(r.detectable for r in known.values())
-    enough, note = certify(smallest, CERTIFIED_RISK, "a risk")
+@dataclass(frozen=True)
+class Attempts:
+    """How far each attempt of an attack succeeded, from 0 to 1, and the rate of a naive guess."""
+
+    train: NDArray[np.float64]
+    control: NDArray[np.float64]
+    naive: float
+
+    @property
+    def risk(self) -> Risk:
+        """Of all attempts together."""
+        means = float(self.train.mean()), float(self.control.mean())
+        return Risk(*means, len(self.train), len(self.control), self.naive)
+
+    def half(self, which: int) -> Attempts:
+        """Every second attempt."""
+        return Attempts(self.train[which::2], self.control[which::2], self.naive)
+
+
+def worst_of(attacks: Mapping[Any, Attempts]) -> tuple[Risk, list[Any]]:
+    """The clearest of several risks, without the luck of a maximum, and the attacks that it is of.
+
+    Chosen on one half of the attempts and measured on the other, and the other way round: harmless tables have risk 0.
+    """
+    chosen: list[Any] = []
+    halves: list[Attempts] = []
+    for choose, measure in ((0, 1), (1, 0)):
+        clear = {key: attempts.half(choose).risk.clear for key, attempts in attacks.items()}
+        best = max(clear, key=lambda key, by=clear: by[key])  # type: ignore[misc]
+        chosen.append(best)
+        halves.append(attacks[best].half(measure))
+    both = (np.concatenate([x.train for x in halves]), np.concatenate([x.control for x in halves]))
+    return Attempts(*both, float(np.mean([x.naive for x in halves]))).risk, chosen
+
+
+def judged(risk: Risk, parts: Mapping[Any, float], **details: Any) -> Measurement:
+    """A risk as a measurement, with what may be said against it."""
+    if np.isnan(risk.value):
+        return Measurement.nothing("the attack succeeds on every holdout row: there is nothing left to learn")
+    power, note = certify_rate(risk.detectable, "success on training rows that is commoner by a share")
     notes: Sequence[str] = [note] if note else []
-    if all(r.weak for r in known.values()):
+    if risk.weak:
         notes = [*notes, "the attack does no better than a naive guess, so that its failure says little"]
-    power = {"detectable": smallest, "limit": CERTIFIED_RISK, "enough": enough, "probability": 0.8}
+    shown = {key: value for key, value in parts.items() if not np.isnan(value)}
     return Measurement(
-        known[key].value,
-        (max(low for low, _ in bounds), max(high for _, high in bounds)),
-        dict(parts) if parts is not None else {k: r.value for k, r in known.items()},
+        risk.value,
+        risk.interval(),
+        shown,
         "; ".join(notes),
-        {"power": power, "risks": dict(risks), "worst": key},
+        {"power": power, "risk": risk, "weak": risk.weak, **details},
     )

@@ -1,0 +1,322 @@
+"""What the synthetic table tells about a known person: which records belong together, and what a secret is.
+
+The attacks follow Giomi et al. (2022), in their three questions and in the risk, which is how much oftener an attack
+succeeds on training rows than on holdout rows. The attacks themselves are our own: distances of mixed rows with exact
+ties, differences of numbers by an absolute tolerance, null equal to null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+from synthkit.errors import ParamError, SchemaError
+from synthkit.metrics.attacks import deep_features
+from synthkit.metrics.base import Case, Measurement, Metric
+from synthkit.metrics.copies import row_hashes
+from synthkit.metrics.neighbours import TIE, Points, distances, nearest, place
+from synthkit.metrics.rates import Attempts, Risk, judged, worst_of
+from synthkit.metrics.surroundings import pick
+from synthkit.metrics.tables import Coded, Kinds, code_tables
+
+__all__ = ["AttributeInference", "Linkability", "attribute_inference", "linkability"]
+
+LEAST = 20  # rows attacked: below, no rate has a meaning
+_TOLERANCE = 0.05  # of the range from the 5 % to the 95 % quantile: a guess of a number so close is a success
+_CLASSES = 20  # levels that a model guesses; all rarer ones it misses
+_BLOCK = (64, 2048)
+
+Floats = NDArray[np.float64]
+
+
+def _attacked(t: Coded, h: Coded, seed: int, rows: int) -> tuple[Coded, Coded]:
+    """Training rows and equally many holdout rows."""
+    rng = np.random.default_rng([seed, 4])
+    size = min(len(t), len(h), rows)
+    return t.take(pick(rng, len(t), size)), h.take(pick(rng, len(h), size))
+
+
+def _check(function: str, *tables: Coded) -> None:
+    if min(len(t) for t in tables) < LEAST:
+        raise SchemaError(f"{function}: needs at least {LEAST} rows in each table.")
+    if len(tables[0].num) + len(tables[0].cat) < 2:
+        raise SchemaError(f"{function}: needs at least 2 columns; pass 'kinds' with more.")
+
+
+# -------------------------------------------------------------------- linkability
+def linkability(
+    synthetic: pd.DataFrame,
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    *,
+    halves: tuple[Sequence[Hashable], Sequence[Hashable]] | None = None,
+    kinds: Kinds | None = None,
+    rows: int = 2000,
+    seed: int = 0,
+) -> Risk:
+    """Risk that the synthetic table links two records of one person that have no column in common.
+
+    The attacker holds some columns of a row in one file and the others in a second file, and takes two records for one
+    person's if both are nearest to the same synthetic row. Repeated synthetic rows count as one; among
+    equally near rows one is picked at random, whose chances are computed, not drawn.
+
+    Args:
+        synthetic, train, holdout: the tables. The numbers are scaled by the range in ``train``.
+        halves: the columns of the two files; by default all columns, dealt in turn by how many values they have.
+        kinds: the columns to use and what they are; by default read from the dtypes of ``synthetic``.
+        rows: rows attacked at most, on each side.
+        seed: of the subsamples.
+
+    Raises:
+        ParamError: a half is empty, or names an unknown column.
+        SchemaError: fewer than 20 rows in a table, or a single column.
+
+    >>> rng = np.random.default_rng(0)
+    >>> train, holdout = (pd.DataFrame(rng.normal(size=(100, 4)), columns=list("abcd")) for _ in range(2))
+    >>> linkability(train, train, holdout).train
+    1.0
+    """
+    s, t, h = code_tables(synthetic, train, holdout, kinds=kinds)
+    _check("linkability", s, t, h)
+    names = {*t.num, *t.cat}
+    if halves is not None and not all(half and names.issuperset(half) for half in halves):
+        raise ParamError("linkability: argument 'halves' takes two lists of columns, none empty, all in the tables.")
+    return _linkability(s, t, h, halves or dealt(t), seed=seed, rows=rows)
+
+
+def dealt(table: Coded) -> tuple[list[Hashable], list[Hashable]]:
+    """Two halves of the columns, about equally telling: dealt by the number of values, first second second first."""
+    counts = {n: len(np.unique(table.numbers[:, j])) for j, n in enumerate(table.num)}
+    counts |= {n: len(np.unique(table.codes[:, j])) for j, n in enumerate(table.cat)}
+    ranked = sorted(counts, key=lambda n: (-counts[n], str(n)))
+    first = [n for i, n in enumerate(ranked) if i % 4 in (0, 3)]
+    return first, [n for n in ranked if n not in first]
+
+
+def _linkability(
+    s: Coded, t: Coded, h: Coded, halves: tuple[Sequence[Hashable], Sequence[Hashable]], *, seed: int, rows: int
+) -> Risk:
+    members, controls = _attacked(t, h, seed, rows)
+    ((keys, _),) = row_hashes(s)
+    s = s.take(np.sort(np.unique(keys, return_index=True)[1]))
+    spaces = [place(_only(t, half), [_only(x, half) for x in (s, members, controls)]) for half in halves]
+    (base_a, members_a, controls_a), (base_b, members_b, controls_b) = spaces
+    found = _links(members_a, members_b, base_a, base_b), _links(controls_a, controls_b, base_a, base_b)
+    return Risk(float(found[0].mean()), float(found[1].mean()), len(found[0]), len(found[1]), 1 / len(s))
+
+
+def _only(table: Coded, names: Sequence[Hashable]) -> Coded:
+    for name in (*table.num, *table.cat):
+        if name not in names:
+            table = table.without(name)
+    return table
+
+
+def _links(a: Points, b: Points, base_a: Points, base_b: Points) -> Floats:
+    """Per row: the chance that its nearest base row by ``a`` and its nearest by ``b`` are the same."""
+    out = []
+    for start in range(0, len(a), _BLOCK[0]):
+        block = slice(start, start + _BLOCK[0])
+        near = [_nearest_set(points.take(block), base) for points, base in ((a, base_a), (b, base_b))]
+        both = (near[0] & near[1]).sum(1).double()
+        out.append((both / (near[0].sum(1).double() * near[1].sum(1).double())).numpy())
+    return np.concatenate(out)
+
+
+def _nearest_set(rows: Points, base: Points) -> torch.Tensor:
+    """Bool ``(rows, base)``: which base rows are at the least distance."""
+    chunks = [base.take(slice(low, low + _BLOCK[1])) for low in range(0, len(base), _BLOCK[1])]
+    found = torch.cat([distances(rows, chunk) for chunk in chunks], dim=1)
+    return found <= found.amin(1, keepdim=True) + TIE
+
+
+class Linkability(Metric):
+    """Risk that two halves of a row are linked; see :func:`linkability`."""
+
+    name = "linkability"
+    label = "Linkability risk"
+    group = "privacy"
+    goal = "lower"
+    best = 0.0
+    bounds = (-np.inf, 1.0)
+    needs = ("holdout",)
+    culprit = "copy"
+    definition = (
+        "How much oftener two halves of a training row than of a holdout row are nearest to the same synthetic row, as "
+        "a share of what is possible (after Giomi et al. 2022)."
+    )
+
+    def measure(self, case: Case) -> Measurement:
+        """The risk; its parts are the rates of success."""
+        assert case.holdout is not None
+        s, t, h = case.synthetic, case.real.coded, case.holdout.coded
+        if min(len(s), len(t), len(h)) < LEAST:
+            return Measurement.nothing(f"too few rows: needs {LEAST} in every table")
+        if len(case.kinds) < 2:
+            return Measurement.nothing("a single column has no two halves")
+        base = s.head(case.limit(20_000, 50_000, 200_000), case.rng).coded
+        risk = _linkability(base, t, h, dealt(t), seed=case.seed, rows=case.limit(500, 2000, 5000))
+        rates = {"training rows": risk.train, "holdout rows": risk.control, "naive guess": risk.naive}
+        return judged(risk, rates)
+
+
+# -------------------------------------------------------------------- attribute inference
+def attribute_inference(
+    synthetic: pd.DataFrame,
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    secrets: Sequence[Hashable],
+    *,
+    kinds: Kinds | None = None,
+    rows: int = 2000,
+    seed: int = 0,
+) -> dict[tuple[Hashable, str], Risk]:
+    """Risk that somebody who knows all other columns of a person learns a secret from the synthetic table.
+
+    Two attackers: ``"neighbour"`` takes the secret of the nearest synthetic row (of equally near ones any, up to ten);
+    ``"model"`` fits deep random trees to the synthetic table. A number is guessed if it is within 5 % of the range
+    between its 5 % and 95 % quantiles. What everybody's data would tell about anybody succeeds on holdout rows just as
+    often, and is no risk.
+
+    Args:
+        synthetic, train, holdout: the tables. The numbers are scaled by the range in ``train``.
+        secrets: the columns that an attacker would like to learn.
+        kinds: the columns to use and what they are; by default read from the dtypes of ``synthetic``.
+        rows: rows attacked at most, on each side; those whose secret is null are not.
+        seed: of the subsamples and the trees.
+
+    Returns:
+        ``{(secret, attacker): risk}``; a secret that is null in nearly all real rows, or in all synthetic ones, is
+        left out.
+
+    Raises:
+        ParamError: a secret is not among the columns, or there is none.
+        SchemaError: fewer than 20 rows in a table, or a single column.
+
+    >>> rng = np.random.default_rng(0)
+    >>> train, holdout = (pd.DataFrame(rng.normal(size=(200, 3)), columns=list("abc")) for _ in range(2))
+    >>> attribute_inference(train, train, holdout, ["c"])["c", "neighbour"].train
+    1.0
+    """
+    s, t, h = code_tables(synthetic, train, holdout, kinds=kinds)
+    _check("attribute_inference", s, t, h)
+    unknown = [name for name in secrets if name not in (*t.num, *t.cat)]
+    if unknown or not secrets:
+        raise ParamError(
+            f"attribute_inference: argument 'secrets' takes columns of the tables; not among them: {unknown}."
+        )
+    found = _inferred(s, t, h, secrets, seed=seed, rows=rows, trees=50, trained=20_000)
+    return {key: attempts.risk for key, attempts in found.items()}
+
+
+def _inferred(
+    s: Coded, t: Coded, h: Coded, secrets: Sequence[Hashable], *, seed: int, rows: int, trees: int, trained: int
+) -> dict[tuple[Hashable, str], Attempts]:
+    out: dict[tuple[Hashable, str], Attempts] = {}
+    for secret in secrets:
+        known, t_known, h_known = (x.take(np.flatnonzero(~np.isnan(_values(x, secret)))) for x in (s, t, h))
+        if min(len(t_known), len(h_known)) < LEAST or not len(known):
+            continue
+        sides = _attacked(t_known, h_known, seed, rows)
+        close = _closeness(t, secret)
+        truth = [_values(side, secret) for side in sides]
+        naive = float(close(truth[0], np.full(len(truth[0]), _usual(known, secret))).mean())
+        model = _fitted(known, secret, seed=seed, trees=trees, trained=trained)
+        found = {
+            "neighbour": [_by_neighbour(known, t, side, secret) for side in sides],
+            "model": [model(side) for side in sides],
+        }
+        for name, guesses in found.items():
+            pairs = zip(truth, guesses, strict=True)
+            right = [(close(y[:, None], guess) * weight).sum(1) for y, (guess, weight) in pairs]
+            out[secret, name] = Attempts(right[0], right[1], naive)
+    return out
+
+
+def _values(table: Coded, name: Hashable) -> Floats:
+    if name in table.num:
+        return table.numbers[:, table.num.index(name)]
+    codes = table.codes[:, table.cat.index(name)]
+    return np.where(codes < 0, np.nan, codes)
+
+
+def _closeness(train: Coded, secret: Hashable) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
+    """When a guess is right."""
+    if secret in train.cat:
+        return lambda truth, guess: truth == guess
+    low, high = np.nanquantile(_values(train, secret), [0.05, 0.95])
+    tolerance = max(_TOLERANCE * (high - low), 1e-9 * max(abs(low), abs(high)))
+    return lambda truth, guess: np.abs(truth - guess) <= tolerance
+
+
+def _usual(table: Coded, secret: Hashable) -> float:
+    """The guess that needs no data of the person: the most frequent level, or the median."""
+    values = _values(table, secret)
+    return float(np.median(values) if secret in table.num else np.bincount(values.astype(np.int64)).argmax())
+
+
+def _by_neighbour(known: Coded, train: Coded, side: Coded, secret: Hashable) -> tuple[Floats, Floats]:
+    """Guesses ``(rows, up to 10)`` and their weights: the secrets of the nearest rows, all that tie alike."""
+    base, points = place(train.without(secret), (known.without(secret), side.without(secret)))
+    near = nearest(points, base, min(10, len(known)))[0]
+    tied = near.distance <= near.distance[:, :1] + TIE
+    return _values(known, secret)[near.index], tied / tied.sum(1, keepdims=True)
+
+
+def _fitted(
+    known: Coded, secret: Hashable, *, seed: int, trees: int, trained: int
+) -> Callable[[Coded], tuple[Floats, Floats]]:
+    """Deep random trees that know the synthetic rows by heart; they give one guess per row."""
+    rows = known.take(pick(np.random.default_rng([seed, 5]), len(known), trained))
+    x, y = deep_features(rows.without(secret)), _values(rows, secret)
+    if secret in known.num:
+        model = ExtraTreesRegressor(trees, random_state=seed).fit(x, y)
+    else:  # rare levels share a class, which is no right guess for any
+        model = ExtraTreesClassifier(trees, random_state=seed).fit(x, np.where(y < _CLASSES, y, -1).astype(np.int64))
+
+    def guess(side: Coded) -> tuple[Floats, Floats]:
+        found = model.predict(deep_features(side.without(secret))).astype(np.float64)[:, None]
+        return found, np.ones_like(found)
+
+    return guess
+
+
+class AttributeInference(Metric):
+    """Risk that a secret is learnt from the other columns; see :func:`attribute_inference`."""
+
+    name = "attribute_inference"
+    label = "Attribute inference risk"
+    group = "privacy"
+    goal = "lower"
+    best = 0.0
+    bounds = (-np.inf, 1.0)
+    needs = ("holdout", "secrets")
+    culprit = "copy"
+    definition = (
+        "How much oftener a secret is guessed right, from all other columns and the synthetic table, for training rows "
+        "than for holdout rows, as a share of what is possible (after Giomi et al. 2022); the secret and attacker with "
+        "the clearest success, chosen on one half of the rows and measured on the other."
+    )
+
+    def measure(self, case: Case) -> Measurement:
+        """The worst risk; its parts are the risk per secret and attacker."""
+        assert case.holdout is not None
+        s, t, h = case.synthetic, case.real.coded, case.holdout.coded
+        if min(len(s), len(t), len(h)) < LEAST:
+            return Measurement.nothing(f"too few rows: needs {LEAST} in every table")
+        secrets = [name for name in case.secrets if name in case.kinds]
+        if not secrets or len(case.kinds) < 2:
+            return Measurement.nothing("the secrets are not among the columns that count, or are the only ones")
+        base = s.head(case.limit(20_000, 50_000, 200_000), case.rng).coded
+        rows, trees, trained = case.limit(600, 2000, 5000), case.limit(20, 50, 100), case.limit(5000, 20_000, 40_000)
+        found = _inferred(base, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
+        if not found:
+            return Measurement.nothing("too few rows: the secrets are null in nearly all of them")
+        risk, chosen = worst_of(found)
+        risks = {key: attempts.risk for key, attempts in found.items()}
+        return judged(risk, {key: r.value for key, r in risks.items()}, chosen=chosen, risks=risks)
