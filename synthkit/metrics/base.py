@@ -8,9 +8,9 @@ the same way. A metric knows nothing of that: it measures the case it is given.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ Group = Literal["fidelity", "utility", "privacy"]
 Goal = Literal["lower", "higher"]
 Need = Literal["holdout", "target", "rules", "secrets", "survival", "time"]
 LEVELS: tuple[Level, ...] = ("quick", "default", "full")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Case:
         time, event: columns of a time-to-event pair; ``time`` also orders rows for an out-of-time split.
         level: how much time may be spent.
         seed: of whatever a metric draws. Nothing else may be random.
+        memory: what metrics have made of tables and share, see :meth:`once`; cases put from one another have the same.
     """
 
     real: Table
@@ -90,6 +92,7 @@ class Case:
     event: Hashable | None = None
     level: Level = "default"
     seed: int = 0
+    memory: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -136,6 +139,13 @@ class Case:
         if need == "survival":
             return self.time is not None and self.event is not None
         return bool(self.secrets) if need == "secrets" else getattr(self, need) is not None
+
+    def once(self, key: Hashable, tables: Sequence[Table], make: Callable[[], T]) -> T:
+        """What ``make`` returns, made once for these very tables, this level and this seed: fitted models, mostly."""
+        index = (key, self.level, self.seed, *map(id, tables))
+        if index not in self.memory:
+            self.memory[index] = (tables, make())  # the tables too: while they live, no other has their id
+        return self.memory[index][1]
 
     def put(self, synthetic: Table, *, holdout: Table | None = None, real: Table | None = None) -> Case:
         """The same case with another table in the synthetic one's place (and, if given, another judge)."""
