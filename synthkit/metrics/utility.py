@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +18,7 @@ from synthkit.metrics.tables import Coded, Kinds, code_tables, resolve_kinds
 __all__ = ["Tstr", "Utility", "UtilityKept", "UtilityMetric", "trtr", "tstr", "utility"]
 
 _TREES = 2_000  # of a model of many classes
+_PARTS = 4
 
 
 def tstr(
@@ -145,11 +146,12 @@ def _score(function: str, train: Coded, test: Coded, target: Hashable, seed: int
 def _graded(learner: Learner, test: Coded) -> Grade:
     y = label(test, learner.target)
     rows = np.flatnonzero(~np.isnan(y))
-    size = test.sizes[test.cat.index(learner.target)] if learner.target in test.cat else 1
     if learner.target in test.cat and learner.model is None:
         # a table that lost all classes but one teaches nothing
         return Grade(0.5, np.zeros(len(rows)), {int(c): 0.5 for c in np.unique(y[rows])})
-    return grade(y[rows], learner.predict(test.take(rows), size), categorical=learner.target in test.cat)
+    return grade(
+        y[rows], learner.predict(test.take(rows), _size(test, learner.target)), categorical=learner.target in test.cat
+    )
 
 
 def _lacks_test(test: Coded, target: Hashable) -> str:
@@ -161,6 +163,10 @@ def _lacks_test(test: Coded, target: Hashable) -> str:
     if len(y) < 2:
         return "R squared needs at least 2 rows with a target in the test table"
     return ""
+
+
+def _size(test: Coded, target: Hashable) -> int:
+    return test.sizes[test.cat.index(target)] if target in test.cat else 1
 
 
 def _chance(target: Hashable, test: Coded) -> float:
@@ -179,13 +185,15 @@ def _class_names(frame: pd.DataFrame, coded: Coded, target: Hashable) -> dict[in
     return {int(c): frame[target].iloc[i] for c, i in zip(*first, strict=True) if c >= 0}
 
 
-def _kept(ours: Grade, ceiling: Grade, chance: float) -> Measurement:
+def _kept(ours: Grade, ceiling: Grade, chance: float, training: tuple[float, float] = (0.0, 0.0)) -> Measurement:
+    """The share, where both are tested on the same rows; ``training``: variances by the choice of training rows."""
     room = ceiling.value - chance
-    if room <= 1.96 * np.sqrt(ceiling.variance):
+    if room <= 1.96 * np.sqrt(ceiling.variance + training[1]):
         return Measurement.nothing("models of the real rows predict the target no better than chance")
     value = (ours.value - chance) / room
     influence = (ours.influence - value * ceiling.influence) / room
-    return Measurement(value, learner_interval(value, float(np.mean(influence**2) / len(influence))))
+    variance = float(np.mean(influence**2)) / len(influence) + (training[0] + value**2 * training[1]) / room**2
+    return Measurement(value, learner_interval(value, variance))
 
 
 class UtilityMetric(Metric):
@@ -230,15 +238,54 @@ class UtilityMetric(Metric):
     def answers(self, case: Case, table: Table) -> NDArray[np.float64]:
         """What the model of ``table`` says of :meth:`test`: ``(rows, classes)``."""
         test = self.test(case)
-        size = test.coded.sizes[test.coded.cat.index(case.target)] if case.target in test.coded.cat else 1
-        learner = self.learner(case, table)
+        learner, size = self.learner(case, table), _size(test.coded, case.target)
         return case.once(("answers", case.target), (table, test), lambda: learner.predict(test.coded, size))
 
     def grade(self, case: Case, table: Table) -> Grade:
         """How good those answers are."""
         y = label(self.test(case).coded, case.target)
-        found = grade(y, self.answers(case, table), categorical=case.target in table.coded.cat)
-        return found
+        return grade(y, self.answers(case, table), categorical=case.target in table.coded.cat)
+
+    def parts(self, case: Case, table: Table) -> list[Learner]:
+        """Models of the four quarters of a table's rows: what they differ by tells what the choice of rows does.
+
+        None of more than 1,000 (5,000, 20,000) rows by level: there the choice of test rows outweighs it.
+        """
+
+        def fit() -> list[Learner]:
+            known = np.flatnonzero(~np.isnan(label(table.coded, case.target)))
+            if not _PARTS * 5 <= len(known) <= case.limit(1_000, 5_000, 20_000):
+                return []
+            quarters = np.array_split(case.rng.permutation(known), _PARTS)
+            kinds = {"seed": case.seed, "rounds": 100, "trees": _TREES // 2}
+            return [fit_learner(table.coded.take(np.sort(q)), case.target, **kinds) for q in quarters]
+
+        return case.once(("parts", case.target), (table,), fit)
+
+    def training_variance(
+        self, case: Case, table: Table, judge: Callable[[NDArray[np.float64], NDArray[np.float64]], float]
+    ) -> float:
+        """Of ``judge(truth, answers)``, by the choice of training rows: that of quarters, over four."""
+        learners = self.parts(case, table)
+        if not learners:
+            return 0.0
+        test = self.test(case)
+
+        def answer() -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+            rows = test.head(2_000, case.rng).coded
+            return label(rows, case.target), [learner.predict(rows, _size(rows, case.target)) for learner in learners]
+
+        y, answers = case.once(("answers of parts", case.target), (table, test), answer)
+        return float(np.var([judge(y, a) for a in answers], ddof=1)) / _PARTS
+
+    def variance(self, case: Case, table: Table) -> float:
+        """Of the grade, by the choice of test rows and of training rows."""
+        categorical = case.target in table.coded.cat
+
+        def judge(y: NDArray[np.float64], answers: NDArray[np.float64]) -> float:
+            return grade(y, answers, categorical=categorical).value
+
+        return self.grade(case, table).variance + self.training_variance(case, table, judge)
 
     def measure(self, case: Case) -> Measurement:
         """Measure, unless no model can be trained or judged."""
@@ -281,11 +328,11 @@ class Tstr(UtilityMetric):
         names = _class_names(test.frame, test.coded, case.target)
         return Measurement(
             ours.value,
-            learner_interval(ours.value, ours.variance, bounds),
+            learner_interval(ours.value, self.variance(case, case.synthetic), bounds),
             {"trained on synthetic": ours.value, "trained on real": ceiling.value},
             details={
                 "trtr": ceiling.value,
-                "trtr_interval": learner_interval(ceiling.value, ceiling.variance, bounds),
+                "trtr_interval": learner_interval(ceiling.value, self.variance(case, case.real), bounds),
                 "per_class": {names[c]: (v, ceiling.per_class[c]) for c, v in ours.per_class.items()},
             },
         )
@@ -308,4 +355,5 @@ class UtilityKept(UtilityMetric):
     def compare(self, case: Case) -> Measurement:
         """The share, unless the real rows teach nothing either."""
         ours, ceiling = self.grade(case, case.synthetic), self.grade(case, case.real)
-        return _kept(ours, ceiling, _chance(case.target, case.judge.coded))
+        training = [self.variance(case, t) - self.grade(case, t).variance for t in (case.synthetic, case.real)]
+        return _kept(ours, ceiling, _chance(case.target, case.judge.coded), (training[0], training[1]))
