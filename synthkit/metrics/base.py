@@ -78,6 +78,7 @@ class Case:
         time, event: columns of a time-to-event pair; ``time`` also orders rows for an out-of-time split.
         level: how much time may be spent.
         seed: of whatever a metric draws. Nothing else may be random.
+        memory: what metrics have made of tables and share, see :meth:`once`; cases put from one another have the same.
     """
 
     real: Table
@@ -91,8 +92,8 @@ class Case:
     event: Hashable | None = None
     level: Level = "default"
     seed: int = 0
-    _memo: dict[Hashable, list[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _shared: dict[Hashable, list[Any]] = field(default_factory=dict, repr=False, compare=False)
+    _memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -132,21 +133,24 @@ class Case:
         """The one of three numbers (of rows, of rounds) that belongs to the level."""
         return (quick, default, full)[LEVELS.index(self.level)]
 
-    def once(self, key: Hashable, make: Callable[[], _T], *, of_real: bool = False) -> _T:
-        """What several metrics of this case share: made by the first that asks for ``key``, kept with the case.
+    def once(
+        self, key: Hashable, make: Callable[[], _T], *, of: Sequence[Table | None] | None = None, of_real: bool = False
+    ) -> _T:
+        """What several metrics share (a fitted model, nearest neighbours): made by the first that asks for ``key``.
 
         Args:
             key: a name for it; make: computes it.
-            of_real: it depends on the real rows, the holdout, level and seed only: the cases made by :meth:`put`
-                share it, as long as these are the same.
+            of: the tables on which it depends, besides key, level and seed. Every case that was made from this one
+                (:meth:`put`) and has these very tables shares it. By default it belongs to this case alone.
+            of_real: the same as ``of=(case.real, case.holdout)``.
         """
-        known = self._shared if of_real else self._memo
-        behind = (self.real, self.holdout, self.level, self.seed) if of_real else ()
-        for tables, value in known.setdefault(key, []):
-            if all(a is b or (isinstance(a, (str, int)) and a == b) for a, b in zip(tables, behind, strict=True)):
-                return value  # type: ignore[no-any-return]
-        known[key].append((behind, value := make()))
-        return value
+        if of_real:
+            of = (self.real, self.holdout)
+        memory, tables = (self._memo, ()) if of is None else (self._shared, tuple(of))
+        index = (key, self.level, self.seed, *map(id, tables))
+        if index not in memory:
+            memory[index] = (tables, make())  # the tables too: while they live, no other has their id
+        return memory[index][1]  # type: ignore[no-any-return]
 
     def has(self, need: Need) -> bool:
         """Is what a metric needs there?"""

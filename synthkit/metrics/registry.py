@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from synthkit.metrics.base import Metric
-from synthkit.metrics.catalogue_core import CORE_METRICS
 from synthkit.metrics.catalogue_fidelity import FIDELITY_METRICS
 from synthkit.metrics.catalogue_privacy import PRIVACY_METRICS
+from synthkit.metrics.catalogue_utility import UTILITY_METRICS
 
 __all__ = ["METRICS"]
 
 METRICS: dict[str, type[Metric]] = {
-    metric.name: metric for metric in (*FIDELITY_METRICS, *CORE_METRICS, *PRIVACY_METRICS)
+    metric.name: metric for metric in (*FIDELITY_METRICS, *UTILITY_METRICS, *PRIVACY_METRICS)
 }
