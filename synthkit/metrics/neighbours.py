@@ -22,6 +22,7 @@ __all__ = ["TIE", "Near", "Points", "isolated", "nearest", "place", "windows"]
 
 TIE = 1e-5  # distances are float32 sums: closer than this is equal
 _BLOCK = (64, 2048)  # distances held at a time: 512 kB, which a core's cache holds
+_FAR = 1e12  # ranges from the real rows: farther is as far, and float32 stays finite
 _ONE_HOT = 24  # up to here a product of one-hot codes is faster than comparing the codes of all pairs
 
 
@@ -79,7 +80,8 @@ def place(scale_by: Coded, tables: Sequence[Coded]) -> list[Points]:
     out = []
     for table in tables:
         null = np.isnan(table.numbers)
-        values = np.where(null, 0.0, (table.numbers - low) / span)
+        with np.errstate(over="ignore"):
+            values = np.where(null, 0.0, (table.numbers - low) / span).clip(-_FAR, _FAR)
         levels = [
             np.eye(scale_by.sizes[j] + 1, dtype=np.float32)[table.codes[:, j] + 1] for j in few
         ]  # null is one more level

@@ -82,17 +82,24 @@ def _of_table(held: Ints, times: float) -> NDArray[np.float64]:
     return np.where(held <= 4, times * held * (1.0 - times) ** np.maximum(held - 1, 0), 0.0)
 
 
-def _risk(owner: Ints, held: Ints, times: float, naive: float) -> Risk:
-    """From the training row that each predicate isolates (-1: none), and the control rows that it holds for.
+def _risk(owner: Ints, held: Ints, rows: tuple[int, int], naive: float) -> Risk:
+    """From the training row that each predicate isolates (-1: none), and how many control rows it holds for.
 
-    Predicates that isolate the same row are not independent; so many count as would be as certain.
+    Predicates that isolate the same row are not independent; so many count as would be as certain, and never more than
+    the tables have ``rows``.
     """
     n, train = len(owner), float((owner >= 0).mean())
     sums = np.bincount(owner[owner >= 0]) * (1 - train)
     spread = (float((sums**2).sum()) + n * (1 - train) * train**2) / n**2
-    chances = _of_table(held, times)
+    chances = _of_table(held, rows[0] / rows[1])
     control = float(np.clip(chances.mean(), 0.0, 1.0))
-    return Risk(train, control, _size(train, spread, n), _size(control, float(chances.var()) / n, n), naive)
+    return Risk(
+        train,
+        control,
+        _size(train, spread, min(n, rows[0])),
+        _size(control, float(chances.var()) / n, min(n, rows[1])),
+        naive,
+    )
 
 
 def _size(rate: float, variance: float, n: int) -> int:
@@ -120,7 +127,7 @@ def _univariate(s: Coded, t: Coded, h: Coded, rng: np.random.Generator, count: i
     tried = np.concatenate(found, axis=1)
     tried = tried[:, pick(rng, tried.shape[1], count)]
     # the naive guess: a value that is nowhere near the data isolates nobody
-    return _risk(tried[0], tried[1], len(t) / len(h), 0.0)
+    return _risk(tried[0], tried[1], (len(t), len(h)), 0.0)
 
 
 def _holding(column: NDArray[np.float64], values: NDArray[np.float64]) -> Ints:
@@ -156,7 +163,7 @@ def _multivariate(s: Coded, t: Coded, h: Coded, rng: np.random.Generator, count:
         naive.append(len(train.fitting(used, others)) == 1)
     if not owners:
         return None
-    return _risk(np.array(owners), np.array(held), len(t) / len(h), float(np.mean(naive)))
+    return _risk(np.array(owners), np.array(held), (len(t), len(h)), float(np.mean(naive)))
 
 
 def _cells(*tables: Coded) -> list[list[Ints]]:

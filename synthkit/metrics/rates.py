@@ -34,6 +34,7 @@ __all__ = [
 CERTIFIED_AUC = 0.55  # an attack that could not have been seen at this AUC certifies nothing
 CERTIFIED_SHARE = 0.60  # the same for a share of nearer rows
 CERTIFIED_RATE = 0.10  # the same for a rate of success less the control's
+_MISSES = 10  # failures on control rows: a risk is a share of these
 DETECT = float(norm.ppf(0.95) + norm.ppf(0.8))  # one-sided test at 5 %, power 80 %
 
 Interval = tuple[float, float]
@@ -90,11 +91,17 @@ def detectable_auc(members: int, controls: int) -> float:
 def detectable_rate(control: float, rows: int, controls: int) -> float:
     """Smallest excess over a control rate that a one-sided test at 5 % finds with 80 % probability.
 
-    >>> round(detectable_rate(0.5, 1000, 1000), 3)
-    0.056
+    >>> round(detectable_rate(0.5, 1000, 1000), 3), round(detectable_rate(0.0, 25, 25), 2)
+    (0.055, 0.21)
     """
-    rate = float(np.clip(control, 0.5 / controls, 1 - 0.5 / controls))
-    return min(1.0, DETECT * float(np.sqrt(rate * (1 - rate) * (1 / rows + 1 / controls))))
+    low, high, (z, power) = 0.0, 1.0 - control, (float(norm.ppf(0.95)), float(norm.ppf(0.8)))
+    for _ in range(40):  # bisection; the variance depends on the excess itself
+        excess = (low + high) / 2
+        rate, mean = control + excess, (rows * (control + excess) + controls * control) / (rows + controls)
+        null = np.sqrt(mean * (1 - mean) * (1 / rows + 1 / controls))
+        other = np.sqrt(rate * (1 - rate) / rows + control * (1 - control) / controls)
+        low, high = (low, excess) if excess >= z * null + power * other else (excess, high)
+    return high
 
 
 def certify(smallest: float, limit: float, what: str) -> tuple[bool, str]:
@@ -207,6 +214,9 @@ def judged(risk: Risk, parts: Mapping[Any, float], **details: Any) -> Measuremen
     if np.isnan(risk.value):
         return Measurement.nothing("the attack succeeds on every holdout row: there is nothing left to learn")
     power, note = certify_rate(risk.detectable, "success on training rows that is commoner by a share")
+    if (1 - risk.control) * risk.n_control < _MISSES:
+        power["enough"] = False
+        note = note or "too few rows to certify: the attack misses hardly any holdout row"
     notes: Sequence[str] = [note] if note else []
     if risk.weak:
         notes = [*notes, "the attack does no better than a naive guess, so that its failure says little"]
