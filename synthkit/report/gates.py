@@ -43,15 +43,16 @@ class Gate:
     Attributes:
         tolerance: how much worse than fresh rows is good enough.
         limit: how much worse must not go unnoticed.
-        optional: where the score was not computed, the gate is left out rather than undecided.
-        whole: besides the matched rows, all rows are held against fresh ones. For figures whose expectation does not
-            depend on the number of rows, where more rows see more.
+        optional: where there is no such figure, the gate is left out rather than undecided.
+        whole: besides the matched rows, all rows are judged, as more rows see more: against ``"fresh"``, where the
+            figure does not depend on the number of rows; or against the ``"best"`` value, where the metric brings its
+            own control, so that fresh rows score the best value on average.
     """
 
     tolerance: float
     limit: float
     optional: bool = False
-    whole: bool = False
+    whole: Literal["fresh", "best"] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ PROFILES: dict[str, Profile] = {
         {
             "shape": Gate(0.03, 0.15),
             "pair": Gate(0.03, 0.15),
-            "detection_boosting": Gate(0.10, 0.30),
+            "detection": Gate(0.10, 0.30),
+            "rules": Gate(0.01, 0.10, optional=True),
+            "global_utility": Gate(0.10, 0.40, optional=True),
             "tstr": Gate(0.05, 0.30, optional=True),
         },
     ),
@@ -85,22 +88,35 @@ PROFILES: dict[str, Profile] = {
         {
             "shape": Gate(0.05, 0.20),
             "pair": Gate(0.05, 0.20),
-            "detection_boosting": Gate(0.15, 0.35),
+            "detection": Gate(0.15, 0.35),
+            "rules": Gate(0.02, 0.10, optional=True),
             "tstr": Gate(0.05, 0.30),
         },
     ),
     "test-data": Profile(
         "try software on rows of the right form, without the real ones",
-        {"shape": Gate(0.10, 0.30), "pair": Gate(0.15, 0.40), "copies": Gate(0.01, 0.10, whole=True)},
+        {
+            "shape": Gate(0.10, 0.30),
+            "pair": Gate(0.15, 0.40),
+            "coverage": Gate(0.10, 0.30),
+            "null_rates": Gate(0.05, 0.20),
+            "rules": Gate(0.01, 0.10, optional=True),
+            "copies": Gate(0.01, 0.10, whole="fresh"),
+        },
     ),
     "release": Profile(
         "hand the rows to others: no attack that was tried finds more than in fresh rows, certified",
         {
             "shape": Gate(0.10, 0.20),
             "pair": Gate(0.10, 0.20),
-            "copies": Gate(0.005, 0.02, whole=True),
-            "dcr": Gate(0.03, 0.10, whole=True),
-            "mia_distance": Gate(0.03, 0.10, whole=True),
+            "copies": Gate(0.005, 0.02, whole="fresh"),
+            "near_copies": Gate(0.02, 0.10, whole="fresh"),
+            "dcr": Gate(0.03, 0.10, whole="best"),
+            "nndr": Gate(0.03, 0.10, whole="best"),
+            "membership": Gate(0.03, 0.10, whole="best"),
+            "singling_out": Gate(0.05, 0.30, whole="best"),
+            "linkability": Gate(0.05, 0.20, whole="best"),
+            "attribute_inference": Gate(0.05, 0.20, optional=True, whole="best"),
         },
         strict=True,
     ),
@@ -199,8 +215,8 @@ def judge(
         raise ParamError(f"check: argument 'profile' must be one of {', '.join(PROFILES)}, got {profile!r}.")
     chosen = PROFILES[profile]
     gates = _overridden(chosen.gates, overrides, scores)
-    gates = {name: gate for name, gate in gates.items() if not (gate.optional and name not in scores)}
-    checks = sum(1 + gate.whole for gate in gates.values())
+    gates = {name: gate for name, gate in gates.items() if not (gate.optional and _absent(scores.get(name)))}
+    checks = sum(1 + (gate.whole is not None) for gate in gates.values())
     z = float(norm.ppf(1 - JOINT_ALPHA / max(checks, 1)))
     results = []
     for name, gate in gates.items():
@@ -232,6 +248,10 @@ def _overridden(
     return out
 
 
+def _absent(score: Score | None) -> bool:
+    return score is None or (math.isnan(score.value) and math.isnan(score.matched))
+
+
 def _label(name: str) -> str:
     return METRICS[name].label if name in METRICS else name
 
@@ -243,13 +263,18 @@ def _undecided(name: str, label: str, reason: str, gate: Gate) -> GateResult:
 
 def _result(score: Score, gate: Gate, z: float, strict: bool) -> GateResult:
     """The comparison that looks worst decides a failure, the one that sees best decides whether a pass is possible."""
-    if math.isnan(score.fresh):
-        why = score.note or "what fresh rows score is not known"
-        return _undecided(score.name, score.label, f"nothing to compare with: {why}", gate)
-    sides = [(score.matched, score.matched_interval)] + ([(score.value, score.interval)] if gate.whole else [])
-    found = [_excess(score, value, interval, z) for value, interval in sides if not math.isnan(value)]
+    found = []
+    if not math.isnan(score.fresh):
+        fresh = _Side("fresh", score.fresh, score.fresh_interval)
+        found.append(_excess(score, score.matched, score.matched_interval, fresh, z))
+        if gate.whole == "fresh":
+            found.append(_excess(score, score.value, score.interval, fresh, z))
+    if gate.whole == "best":
+        found.append(_excess(score, score.value, score.interval, _Side("the best", score.best, None), z))
+    found = [excess for excess in found if not math.isnan(excess.value)]
     if not found:
-        return _undecided(score.name, score.label, score.note or "the score could not be found", gate)
+        why = score.note or ("what fresh rows score is not known" if math.isnan(score.fresh) else "no figure was found")
+        return _undecided(score.name, score.label, f"nothing to compare: {why}", gate)
     worst, sharp = max(found, key=lambda e: e.low), min(found, key=lambda e: e.high - e.low)
     status: Status = "cannot tell"
     shown = sharp
@@ -261,29 +286,40 @@ def _result(score: Score, gate: Gate, z: float, strict: bool) -> GateResult:
         why = f"too few rows, or too close, to certify an excess below {gate.limit:g}"
     else:
         why = f"too few rows to see an excess of {gate.limit:g}"
-    figures = f"{shown.of:.3f} against fresh {score.fresh:.3f}"
+    figures = f"{shown.of:.3f} against {shown.side.name} {shown.side.value:.3f}"
     reason = f"{figures}, excess {shown.value:.3f} in [{shown.low:.3f}, {shown.high:.3f}]: {why}"
     interval = (shown.low, shown.high)
     return GateResult(score.name, score.label, status, reason, shown.value, interval, gate.tolerance, gate.limit)
 
 
+class _Side(NamedTuple):
+    """What a figure is held against."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+
+
 class _Excess(NamedTuple):
-    """How much worse than fresh, its interval, and the figure that was held against fresh."""
+    """How much worse a figure is, the interval of that, the figure, and what it was held against."""
 
     value: float
     low: float
     high: float
     of: float
+    side: _Side
 
 
-def _excess(score: Score, value: float, interval: tuple[float, float] | None, z: float) -> _Excess:
+def _excess(score: Score, value: float, interval: tuple[float, float] | None, side: _Side, z: float) -> _Excess:
     sign = 1.0 if score.goal == "lower" else -1.0
-    loss, floor = (max(0.0, sign * (v - score.best)) for v in (value, score.fresh))
+    if math.isnan(value):
+        return _Excess(math.nan, math.nan, math.nan, value, side)
+    loss, floor = (max(0.0, sign * (v - score.best)) for v in (value, side.value))
     down, up = _arms(value, interval, sign)
-    fresh_down, fresh_up = _arms(score.fresh, score.fresh_interval, sign)
+    side_down, side_up = _arms(side.value, side.interval, sign)
     excess, wide = loss - floor, z / _Z
-    low, high = excess - wide * math.hypot(down, fresh_up), excess + wide * math.hypot(up, fresh_down)
-    return _Excess(excess, low, high, value)
+    low, high = excess - wide * math.hypot(down, side_up), excess + wide * math.hypot(up, side_down)
+    return _Excess(excess, low, high, value, side)
 
 
 def _arms(value: float, interval: tuple[float, float] | None, sign: float) -> tuple[float, float]:

@@ -84,21 +84,25 @@ def head(report: Report) -> str:
 
 def plain(report: Report) -> str:
     """The compact table of ``print(report)``."""
+    rows = {score.name: [_goal(score), *_cells(score)] for score in report.scores.values()}
+    heads = ["best", *_HEADS]
+    sizes = [max(map(len, column)) for column in zip(heads, *rows.values(), strict=True)]
     wide = max((len(score.label) for score in report.scores.values()), default=5)
-    sizes = (8, 17, 9, 7, 7, 12)
     lines = [head(report)]
     for title, scores in panels(report):
-        heads = "".join(f"{text:>{size}}" for text, size in zip(_HEADS, sizes, strict=True))
-        lines += ["", f"{title:<{wide}}  best{heads}"]
-        for score in scores:
-            sign = "<" if score.goal == "lower" else ">"
-            cells = "".join(f"{text:>{size}}" for text, size in zip(_cells(score), sizes, strict=True))
-            lines.append(f"{score.label:<{wide}} {sign}{_short(score.best):>4}{cells}")
+        body = [(title, heads), *((score.label, rows[score.name]) for score in scores)]
+        lines.append("")
+        for label, cells in body:
+            lines.append(f"{label:<{wide}}" + "".join(f"  {c:>{size}}" for c, size in zip(cells, sizes, strict=True)))
     for line in _legend(report):
         lines += ["", *textwrap.wrap(line, 100)]
     for line in _remarks(report):
         lines += textwrap.wrap(line, 100, subsequent_indent="  ")
     return "\n".join(lines)
+
+
+def _goal(score: Score) -> str:
+    return f"{'low' if score.goal == 'lower' else 'high'} {_short(score.best)}"
 
 
 def _short(best: float) -> str:
@@ -134,9 +138,8 @@ def markdown(report: Report) -> str:
     for title, scores in panels(report):
         lines += ["", f"## {title}", "", f"| score | best | {' | '.join(_HEADS)} |", "|---|" + "---:|" * 7]
         for score in scores:
-            sign = "low" if score.goal == "lower" else "high"
-            cells = " | ".join(_cells(score))
-            lines.append(f"| {escaped(score.label)} | {sign}, {_short(score.best)} | {cells} |")
+            cells = " | ".join((_goal(score), *_cells(score)))
+            lines.append(f"| {escaped(score.label)} | {cells} |")
         lines += ["", *(f"- {escaped(sentence(score))}" for score in scores)]
     legend = [*(f"- {escaped(note)}" for note in _legend(report)), *(f"  {escaped(note)}" for note in _remarks(report))]
     lines += ["", "## Notes", "", *legend]
@@ -155,7 +158,7 @@ def small_html(report: Report) -> str:
     for title, scores in panels(report):
         rows.append(f"<tr><th style='text-align:left'>{title}</th>{heads}</tr>")
         for score in scores:
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in (_short(score.best), *_cells(score)))
+            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in (_goal(score), *_cells(score)))
             title_text = html.escape(sentence(score), quote=True)
             label = html.escape(score.label)
             rows.append(f"<tr title='{title_text}'><td style='text-align:left'>{label}</td>{cells}</tr>")
