@@ -226,8 +226,8 @@ class GlobalUtility(Metric):
     level = "default"
     culprit = "independent"
     definition = (
-        "Skill of boosting trained on synthetic rows in predicting each column of the holdout from the others, relative "
-        "to training on real rows (after TabStruct; Jiang et al., 2025)."
+        "Skill of boosting trained on synthetic rows in predicting each column of the holdout from all others, "
+        "relative to training on real rows (after TabStruct; Jiang et al., 2025)."
     )
 
     def measure(self, case: Case) -> Measurement:
