@@ -249,8 +249,8 @@ def run_metric(
             return float(metric.compute(*given, **options))
     except Exception as error:  # whatever SDMetrics raises: it has no base class of its own for that
         raise SchemaError(
-            f"run_metric: {name} cannot be computed of these columns with these options ({type(error).__name__}); see the "
-            "error above, and SDMetrics' documentation of it."
+            f"run_metric: {name} cannot be computed of these columns with these options ({type(error).__name__}); see "
+            "the error above, and SDMetrics' documentation of it."
         ) from error
 
 
