@@ -165,12 +165,14 @@ def network(a: Coded, b: Coded, seed: int, *, size: int) -> Detected:
     x = np.concatenate([code.real, code.synthetic]).astype(np.float32)
 
     def fit(x_fit: Floats, y_fit: Ints, x_test: Floats) -> Floats:
+        if not x.shape[1]:
+            return np.zeros(len(x_test))  # nothing varies
         centre, spread = x_fit.mean(axis=0), x_fit.std(axis=0)
         spread[spread < _LEAST_SPREAD] = 1.0
         model = MLPClassifier(
             (64, 32),
             alpha=0.01,
-            batch_size=int(np.clip(len(x_fit) // 20, 16, 256)),
+            batch_size=min(len(x_fit), int(np.clip(len(x_fit) // 20, 16, 256))),
             learning_rate_init=0.005,
             max_iter=30,
             n_iter_no_change=30,

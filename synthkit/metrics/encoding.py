@@ -58,6 +58,8 @@ def encode(
         place[:-1] = np.minimum(place[:-1], top)
         sides = [(place[c][:, None] == np.arange(top + 2)).astype(np.float64) for c in codes]
         blocks.append((sides[0], sides[1], len(a.num) + j))
+    if not blocks:
+        return Encoded(np.empty((len(a), 0)), np.empty((len(b), 0)), np.empty(0, np.int64))
     real, synthetic = (np.concatenate([block[i] for block in blocks], axis=1) for i in (0, 1))
     owner = np.concatenate([np.full(block[0].shape[1], block[2]) for block in blocks]).astype(np.int64)
     low = np.minimum(real.min(axis=0, initial=np.inf), synthetic.min(axis=0, initial=np.inf))

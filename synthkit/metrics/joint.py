@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _BINS = 10
+_LARGE = 1e100
 _NO_GROUPS: Groups = (None, None)
 Pair = tuple[Hashable, Hashable]
 _Core = Callable[[Coded, Coded, Sequence[Hashable], Groups], dict[Pair, Estimate]]
@@ -239,6 +240,9 @@ def correlations(numbers: Floats, groups: Ints | None) -> Floats:
 
     The first is of all rows, the others without one group.
     """
+    largest = np.abs(np.where(np.isnan(numbers), 0, numbers)).max(axis=0, initial=0)
+    if (largest > _LARGE).any():  # squares would overflow
+        numbers = numbers / np.where(largest > _LARGE, largest, 1.0)
     full = np.nan_to_num(pd.DataFrame(numbers).corr().to_numpy(np.float64))[None]
     if groups is None or not numbers.shape[1]:
         return full

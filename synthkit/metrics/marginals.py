@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _DECIMALS = 14  # SDMetrics rounds to this many before its KS test
+_LARGE = 1e100  # numbers beyond have no decimals, and overflow when they are rounded
 _BINS = 20
 Groups = Sequence[Ints | None]
 _NO_GROUPS: Groups = (None, None)
@@ -156,11 +157,14 @@ def shapes(a: Coded, b: Coded, groups: Groups) -> dict[Hashable, Estimate]:
     """Kolmogorov-Smirnov of numbers, total variation of categories."""
     found = {}
     for j, name in enumerate(a.num):
-        x, y = a.numbers[:, j].round(_DECIMALS), b.numbers[:, j].round(_DECIMALS)
-        found[name] = _of_values(x, y, groups, kolmogorov)
+        found[name] = _of_values(_rounded(a.numbers[:, j]), _rounded(b.numbers[:, j]), groups, kolmogorov)
     for j, name in enumerate(a.cat):
         (found[name],) = compare(a.codes[:, j] + 1, b.codes[:, j] + 1, a.sizes[j] + 1, groups, total_variation)
     return found
+
+
+def _rounded(x: Floats) -> Floats:
+    return np.where(np.abs(x) < _LARGE, np.where(np.abs(x) < _LARGE, x, 0).round(_DECIMALS), x)
 
 
 def transports(a: Coded, b: Coded, groups: Groups) -> dict[Hashable, Estimate]:

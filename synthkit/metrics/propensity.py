@@ -88,7 +88,8 @@ def by_logistic(a: Coded, b: Coded) -> tuple[float, int]:
 
 def by_tree(a: Coded, b: Coded, rng: np.random.Generator) -> float:
     """The ratio of a classification tree's error to that of permuted labels."""
-    x = np.nan_to_num(np.concatenate([features(t) for t in (a, b)]), nan=-1e18).astype(np.float32)
+    x = np.nan_to_num(np.concatenate([features(t) for t in (a, b)]), nan=-1e38)
+    x = np.clip(x, -1e38, 1e38).astype(np.float32)
     y = np.repeat([0, 1], [len(a), len(b)])
     permuted = [_tree_error(x, y[rng.permutation(len(y))]) for _ in range(_PERMUTED)]
     expected = float(np.mean(permuted))
