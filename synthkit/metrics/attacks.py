@@ -29,7 +29,7 @@ FPR = 0.01
 LEAST = 10  # members and controls: below, no AUC has a meaning
 _K = 10  # neighbours that density and neighbourhood attacks look at
 _SHARED = 0.4  # how the AUCs of two folds go together where each fold is the other's reference (found by simulation)
-_NEED = round(1 / FPR)  # controls of a fold that a false-positive rate of 1 % needs
+NEED = round(1 / FPR)  # controls of a fold that a false-positive rate of 1 % needs
 
 Floats = NDArray[np.float64]
 Fold = tuple[NDArray[np.bool_], NDArray[np.bool_]]  # of members, of controls
@@ -249,7 +249,7 @@ def judge(
 
 def _true_positives(sides: Sequence[tuple[Floats, Floats]], rng: np.random.Generator) -> tuple[float, Interval]:
     """The TPR at a false-positive rate of at most 1 %; its bootstrap interval draws members and threshold anew."""
-    if min(len(c) for _, c in sides) < _NEED or not min(len(m) for m, _ in sides):
+    if min(len(c) for _, c in sides) < NEED or not min(len(m) for m, _ in sides):
         return float("nan"), (float("nan"), float("nan"))
     draws, rates = np.zeros(1000), []
     for members, controls in sides:
@@ -259,7 +259,7 @@ def _true_positives(sides: Sequence[tuple[Floats, Floats]], rng: np.random.Gener
         def found(at: NDArray[np.int64], top: Floats = ranked, inside: Floats = sorted_members) -> Floats:
             return 1 - np.searchsorted(inside, top[at], side="right") / len(inside)
 
-        rates.append(float(found(np.array([allowed]))[0]))
+        rates.append(_found_at(members, controls))
         # the threshold of a bootstrap sample is an order statistic, whose place has a beta law
         at = (rng.beta(allowed + 1, len(controls) - allowed, 1000) * len(controls)).astype(np.int64)
         draws += rng.binomial(len(members), found(np.minimum(at, len(controls) - 1))) / len(members)
@@ -269,24 +269,28 @@ def _true_positives(sides: Sequence[tuple[Floats, Floats]], rng: np.random.Gener
     return tpr, (min(float(low), tpr), max(float(high), tpr, 3 / sum(len(m) for m, _ in sides)))
 
 
-def strongest(scores: Mapping[str, Scores], targets: Targets, far: Fold | None) -> tuple[Attack, list[str]]:
+def strongest(
+    scores: Mapping[str, Scores], targets: Targets, far: Fold | None, *, by_tpr: bool = False
+) -> tuple[Attack, list[str]]:
     """The strongest of several attacks, without the luck of a maximum.
 
-    It is chosen by its AUC on one fold and scored on the other, and the other way round; so the AUC of a harmless
-    table is 0.5, however many attacks there are.
+    It is chosen by its AUC (or TPR) on one fold and scored on the other, and the other way round; so the AUC of a
+    harmless table is 0.5, however many attacks there are.
     """
-    folds, chosen, members, controls = (
-        targets.folds,
-        [],
-        np.zeros(len(targets.members)),
-        np.zeros(len(targets.controls)),
-    )
+    folds, chosen = targets.folds, []
+    members, controls = np.zeros(len(targets.members)), np.zeros(len(targets.controls))
     for (m, c), (other_m, other_c) in zip(folds, folds[::-1], strict=True):
-        known = {k: auc_with_variance(s.members[other_m], s.controls[other_c])[0] for k, s in scores.items()}
-        best = max(known, key=lambda k: known[k])
+        known = {name: (s.members[other_m], s.controls[other_c]) for name, s in scores.items()}
+        power = {name: _found_at(*sides) if by_tpr else auc_with_variance(*sides)[0] for name, sides in known.items()}
+        best = max(power, key=lambda name, by=power: by[name])  # type: ignore[misc]
         chosen.append(best)
         members[m], controls[c] = scores[best].members[m], scores[best].controls[c]
     return judge(Scores(members, controls), folds, far, shared=targets.shared, seed=targets.seed), chosen
+
+
+def _found_at(members: Floats, controls: Floats) -> float:
+    """The TPR at a false-positive rate of at most 1 %."""
+    return float((members > np.sort(controls)[::-1][int(FPR * len(controls))]).mean())
 
 
 def run_attacks(targets: Targets, attacks: Sequence[str]) -> tuple[dict[str, Scores], Fold]:

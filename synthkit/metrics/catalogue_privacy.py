@@ -5,7 +5,7 @@ from __future__ import annotations
 from synthkit.metrics.base import Metric
 from synthkit.metrics.copies import Copies, NearCopies
 from synthkit.metrics.disclosure import AttributeInference, Linkability
-from synthkit.metrics.membership import Membership, MIAClassifier, MIADensity, MIADistance, MIALocal
+from synthkit.metrics.membership import Membership, MembershipTPR, MIAClassifier, MIADensity, MIADistance, MIALocal
 from synthkit.metrics.predicates import SinglingOut
 from synthkit.metrics.privacy import DCR, NNDR
 
@@ -17,6 +17,7 @@ PRIVACY_METRICS: tuple[type[Metric], ...] = (
     DCR,
     NNDR,
     Membership,
+    MembershipTPR,
     MIADistance,
     MIADensity,
     MIALocal,

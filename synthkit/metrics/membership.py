@@ -8,7 +8,9 @@ import numpy as np
 
 from synthkit.metrics.attacks import (
     ATTACKS,
+    FPR,
     LEAST,
+    NEED,
     Attack,
     Fold,
     Neighbourhoods,
@@ -18,9 +20,9 @@ from synthkit.metrics.attacks import (
     strongest,
 )
 from synthkit.metrics.base import Case, Measurement, Metric
-from synthkit.metrics.rates import auc_power
+from synthkit.metrics.rates import CERTIFIED_TPR, auc_power, certify, detectable_rate
 
-__all__ = ["MIAClassifier", "MIADensity", "MIADistance", "MIALocal", "Membership"]
+__all__ = ["MIAClassifier", "MIADensity", "MIADistance", "MIALocal", "Membership", "MembershipTPR"]
 
 
 def _neighbourhoods(case: Case) -> Neighbourhoods:
@@ -51,15 +53,20 @@ class _MIA(Metric):
     needs = ("holdout",)
     culprit = "copy"
     attack: ClassVar[str]
+    least: ClassVar[int] = 2 * LEAST  # training and holdout rows
 
     def measure(self, case: Case) -> Measurement:
         """The AUC with its interval; the TPR at 1 % FPR and the AUC among isolated rows are parts."""
         assert case.holdout is not None
-        if min(len(case.real), len(case.holdout)) < 2 * LEAST or not len(case.synthetic):
-            return Measurement.nothing(f"too few rows: needs {2 * LEAST} training and {2 * LEAST} holdout rows")
+        if min(len(case.real), len(case.holdout)) < self.least or not len(case.synthetic):
+            return Measurement.nothing(f"too few rows: needs {self.least} training and {self.least} holdout rows")
         found, details = self.result(case)
         parts = {**details.pop("parts", {}), "TPR at 1 % FPR": found.tpr, "most isolated rows": found.isolated}
         parts = {"all rows": found.auc, **{k: v for k, v in parts.items() if not np.isnan(v)}}
+        return self.report(found, parts, details)
+
+    def report(self, found: Attack, parts: dict[str, float], details: dict[str, Any]) -> Measurement:
+        """The figure that leads."""
         power, note = auc_power(found.members, found.controls)
         details = {**details, "power": power, "tpr": found.tpr, "tpr_interval": found.tpr_interval, "attack": found}
         return Measurement(found.auc, found.interval, parts, note, details)
@@ -122,6 +129,7 @@ class MIAClassifier(_MIA):
 class Membership(_MIA):
     """The strongest membership attack; see :func:`membership_attacks`."""
 
+    by_tpr: ClassVar[bool] = False
     name = "membership"
     label = "Strongest membership attack"
     definition = (
@@ -133,6 +141,30 @@ class Membership(_MIA):
         """All attacks are run; their own AUCs are parts."""
         near = _neighbourhoods(case)
         scores = {name: _scores(case, name) for name in ATTACKS}
-        found, chosen = strongest(scores, near.targets, _far(case))
-        own = {name: judge_as(name, s, near.targets).auc for name, s in scores.items()}
-        return found, {"chosen": chosen, "parts": own}
+        found, chosen = strongest(scores, near.targets, _far(case), by_tpr=self.by_tpr)
+        own = {name: judge_as(name, s, near.targets) for name, s in scores.items()}
+        figures = {name: attack.tpr if self.by_tpr else attack.auc for name, attack in own.items()}
+        return found, {"chosen": chosen, "parts": figures, "attacks": own}
+
+
+class MembershipTPR(Membership):
+    """The members that the strongest attack is sure of; see :func:`membership_attacks`."""
+
+    name = "membership_tpr"
+    label = "Members found at 1 % false alarms"
+    best = FPR
+    by_tpr = True
+    least = 2 * NEED
+    definition = (
+        "Share of training rows that the strongest of the membership attacks finds while at most 1 % of the holdout "
+        "rows are taken for training rows (Carlini et al. 2022), chosen on one half of the attacked rows and scored on "
+        "the other. It finds the few who are betrayed where the AUC, a mean over all, does not."
+    )
+
+    def report(self, found: Attack, parts: dict[str, float], details: dict[str, Any]) -> Measurement:
+        """The TPR; 1 % is what chance finds."""
+        smallest = FPR + detectable_rate(FPR, found.members, found.controls)
+        enough, note = certify(smallest, CERTIFIED_TPR, "a share of members found")
+        power = {"detectable": smallest, "limit": CERTIFIED_TPR, "enough": enough, "probability": 0.8}
+        parts = {"all rows": found.tpr, **{name: parts[name] for name in ATTACKS if name in parts}}
+        return Measurement(found.tpr, found.tpr_interval, parts, note, {**details, "power": power})

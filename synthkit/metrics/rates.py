@@ -16,6 +16,7 @@ __all__ = [
     "CERTIFIED_AUC",
     "CERTIFIED_RATE",
     "CERTIFIED_SHARE",
+    "CERTIFIED_TPR",
     "DETECT",
     "Attempts",
     "Risk",
@@ -33,6 +34,7 @@ __all__ = [
 
 CERTIFIED_AUC = 0.55  # an attack that could not have been seen at this AUC certifies nothing
 CERTIFIED_SHARE = 0.60  # the same for a share of nearer rows
+CERTIFIED_TPR = 0.05  # the same for the share of members found at 1 % false positives
 CERTIFIED_RATE = 0.10  # the same for a rate of success less the control's
 _MISSES = 10  # failures on control rows: a risk is a share of these
 DETECT = float(norm.ppf(0.95) + norm.ppf(0.8))  # one-sided test at 5 %, power 80 %
