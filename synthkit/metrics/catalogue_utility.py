@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from synthkit.metrics.base import Metric
+from synthkit.metrics.outcomes import CalibrationError, ImportanceAgreement
 from synthkit.metrics.utility import Tstr, UtilityKept
+from synthkit.metrics.whatif import WhatIfAgreement
 
 __all__ = ["UTILITY_METRICS"]
 
-UTILITY_METRICS: tuple[type[Metric], ...] = (Tstr, UtilityKept)
+UTILITY_METRICS: tuple[type[Metric], ...] = (
+    Tstr,
+    UtilityKept,
+    CalibrationError,
+    ImportanceAgreement,
+    WhatIfAgreement,
+)

@@ -226,7 +226,7 @@ def replicate(
         seed: of the draws and the bootstraps.
 
     Raises:
-        ParamError: an argument is out of range, ``synthetic`` has no ``sample``, or the analysis returns no dict of pairs.
+        ParamError: an argument is out of range, ``synthetic`` has no ``sample``, or the analysis returns no pairs.
         SchemaError: a table is no DataFrame or has no rows, or the analysis fails on all synthetic tables.
 
     >>> def mean(table):
