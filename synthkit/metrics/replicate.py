@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from synthkit.errors import ParamError, SchemaError
 
-__all__ = ["Analysis", "Conclusion", "Replication", "Rule", "combine", "interval_overlap", "replicate"]
+__all__ = ["Analysis", "Conclusion", "Replication", "Rule", "combine", "interval_overlap", "overlaps", "replicate"]
 
 Analysis = Callable[[pd.DataFrame], Mapping[Any, tuple[float, float]]]
 Rule = Literal["simple", "proper", "partial", "full"]
@@ -79,10 +79,10 @@ def interval_overlap(first: tuple[float, float], second: tuple[float, float]) ->
     >>> interval_overlap((0.0, 2.0), (1.0, 3.0))
     0.5
     """
-    return float(_overlap(np.array([first]), np.array([second]))[0])
+    return float(overlaps(np.array([first]), np.array([second]))[0])
 
 
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of intervals ``(..., 2)``; an interval of no width counts as inside or outside."""
     shared = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
     parts = [
@@ -327,7 +327,7 @@ def _rates(
         "sign_rate": float(np.mean(np.sign(pairs[:, 0]) == np.sign(estimate))) * lost,
         "significance_rate": float(np.mean(significant == (low > 0 or high < 0))) * lost,
         "coverage_rate": float(np.mean((intervals[:, 0] <= estimate) & (estimate <= intervals[:, 1]))) * lost,
-        "mean_overlap": float(_overlap(intervals, np.broadcast_to([low, high], intervals.shape)).mean()) * lost,
+        "mean_overlap": float(overlaps(intervals, np.broadcast_to([low, high], intervals.shape)).mean()) * lost,
     }
 
 
