@@ -1,6 +1,6 @@
 """Would a conclusion drawn from the real table be drawn from synthetic ones too?
 
-An analysis is run on the real table, on m synthetic ones, and on m bootstraps of the real one: as far as the bootstraps
+An analysis is run on the real table, on m synthetic ones, and on as many bootstraps of the real one: as far as those
 disagree with the table they come from, no synthesizer can be asked to agree.
 """
 
@@ -17,7 +17,9 @@ from scipy.stats import norm
 
 from synthkit.errors import ParamError, SchemaError
 
-__all__ = ["Analysis", "Conclusion", "Replication", "Rule", "combine", "interval_overlap", "replicate"]
+__all__ = ["Analysis", "Conclusion", "Replication", "Rule", "combine", "interval_overlap", "overlaps", "replicate"]
+
+_BOOTSTRAPS = 20  # at least
 
 Analysis = Callable[[pd.DataFrame], Mapping[Any, tuple[float, float]]]
 Rule = Literal["simple", "proper", "partial", "full"]
@@ -79,10 +81,10 @@ def interval_overlap(first: tuple[float, float], second: tuple[float, float]) ->
     >>> interval_overlap((0.0, 2.0), (1.0, 3.0))
     0.5
     """
-    return float(_overlap(np.array([first]), np.array([second]))[0])
+    return float(overlaps(np.array([first]), np.array([second]))[0])
 
 
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of intervals ``(..., 2)``; an interval of no width counts as inside or outside."""
     shared = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
     parts = [
@@ -211,7 +213,7 @@ def replicate(
 
     The synthetic estimates are combined by :func:`combine` and compared with the real one: overlap of the intervals
     (Karr et al. 2006), sign, significance, coverage. Beside them stand the rates of the m tables by themselves, and of
-    m bootstraps of the real table: the floor below which no synthesizer can be asked to go.
+    as many bootstraps of the real table (20 at least): the floor, of which no synthesizer can be asked for more.
 
     Args:
         analysis: a function of a DataFrame that returns ``{name: (estimate, variance)}``, for instance coefficients
@@ -219,14 +221,14 @@ def replicate(
             95 % interval. It may get tables that lack rare levels; an error it raises there counts as a failure.
         real: the rows that the synthesizer learnt from.
         synthetic: anything with ``sample(n, seed=...)``, or the synthetic tables themselves (then they are the m).
-        m: tables to draw, at least 1; bootstraps of the real table, too.
+        m: tables to draw, at least 1.
         rows: of each drawn table; by default as many as ``real`` has.
         rule: how to combine, see :func:`combine`; the default suits a synthesizer that was fitted once.
         confidence: of all intervals.
         seed: of the draws and the bootstraps.
 
     Raises:
-        ParamError: an argument is out of range, ``synthetic`` has no ``sample``, or the analysis returns no dict of pairs.
+        ParamError: an argument is out of range, ``synthetic`` has no ``sample``, or the analysis returns no pairs.
         SchemaError: a table is no DataFrame or has no rows, or the analysis fails on all synthetic tables.
 
     >>> def mean(table):
@@ -248,7 +250,7 @@ def replicate(
     if not found:
         raise SchemaError("replicate: argument 'analysis' failed on all synthetic tables; try it on one by hand.")
     size = round(float(np.mean([len(t) for t in tables])))
-    draws = [rng.integers(0, len(real), len(real)) for _ in range(len(tables))]
+    draws = [rng.integers(0, len(real), len(real)) for _ in range(max(_BOOTSTRAPS, len(tables)))]
     floor, _ = _run_all(analysis, (real.take(i).reset_index(drop=True) for i in draws))
     z = float(norm.ppf((1 + confidence) / 2))
     sizes = (size, len(real))
@@ -327,7 +329,7 @@ def _rates(
         "sign_rate": float(np.mean(np.sign(pairs[:, 0]) == np.sign(estimate))) * lost,
         "significance_rate": float(np.mean(significant == (low > 0 or high < 0))) * lost,
         "coverage_rate": float(np.mean((intervals[:, 0] <= estimate) & (estimate <= intervals[:, 1]))) * lost,
-        "mean_overlap": float(_overlap(intervals, np.broadcast_to([low, high], intervals.shape)).mean()) * lost,
+        "mean_overlap": float(overlaps(intervals, np.broadcast_to([low, high], intervals.shape)).mean()) * lost,
     }
 
 

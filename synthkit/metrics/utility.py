@@ -15,7 +15,18 @@ from synthkit.metrics.base import Case, Measurement, Metric, Table
 from synthkit.metrics.learners import ROUNDS, Grade, Learner, fit_learner, grade, label, learner_interval
 from synthkit.metrics.tables import Coded, Kinds, code_tables, resolve_kinds
 
-__all__ = ["Tstr", "Utility", "UtilityKept", "UtilityMetric", "trtr", "tstr", "utility"]
+__all__ = [
+    "Tstr",
+    "Utility",
+    "UtilityKept",
+    "UtilityMetric",
+    "checked_target",
+    "target_size",
+    "trtr",
+    "tstr",
+    "utility",
+    "with_target",
+]
 
 _TREES = 2_000  # of a model of many classes
 _PARTS = 4
@@ -43,7 +54,7 @@ def tstr(
     >>> tstr(table, table, "y")
     1.0
     """
-    kinds = _checked("tstr", (train, test), target, kinds)
+    kinds = checked_target("tstr", (train, test), target, kinds)
     coded_test, coded_train = code_tables(test, train, kinds=kinds)
     return _score("tstr", coded_train, coded_test, target, seed).value
 
@@ -108,7 +119,7 @@ def utility(
     >>> utility(table, table, table, "y").kept
     1.0
     """
-    kinds = _checked("utility", (real, synthetic, holdout), target, kinds)
+    kinds = checked_target("utility", (real, synthetic, holdout), target, kinds)
     test, fake, true = code_tables(holdout, synthetic, real, kinds=kinds)
     ours, ceiling = (_score("utility", rows, test, target, seed) for rows in (fake, true))
     kept = _kept(ours, ceiling, _chance(target, test))
@@ -124,7 +135,8 @@ def utility(
     )
 
 
-def _checked(function: str, tables: tuple[pd.DataFrame, ...], target: Hashable, kinds: Kinds | None) -> Kinds:
+def checked_target(function: str, tables: tuple[pd.DataFrame, ...], target: Hashable, kinds: Kinds | None) -> Kinds:
+    """The kinds; an error that names ``function`` where the target is not among them, or alone."""
     kinds = resolve_kinds(tables, kinds)
     if target not in kinds:
         raise ParamError(f"{function}: argument 'target': the tables have no column {target!r} to predict.")
@@ -134,24 +146,29 @@ def _checked(function: str, tables: tuple[pd.DataFrame, ...], target: Hashable, 
 
 
 def _score(function: str, train: Coded, test: Coded, target: Hashable, seed: int) -> Grade:
-    reason = _lacks_test(test, target)
+    _refuse_null(function, train, test, target)
+    learner = fit_learner(train, target, seed=seed)
+    if target in train.cat and learner.model is None:
+        # a table that lost all classes but one teaches nothing
+        y = label(test, target)
+        y = y[~np.isnan(y)]
+        return Grade(0.5, np.zeros(len(y)), {int(c): 0.5 for c in np.unique(y)})
+    rows = with_target(function, train, test, target)
+    return grade(label(rows, target), learner.predict(rows, target_size(rows, target)), categorical=target in rows.cat)
+
+
+def _refuse_null(function: str, train: Coded, test: Coded, target: Hashable) -> None:
     if np.isnan(label(train, target)).all() or np.isnan(label(test, target)).all():
         raise SchemaError(f"{function}: column {target!r} is null in all rows of a table; pass one with a target.")
-    learner = fit_learner(train, target, seed=seed)
-    if reason and not (target in train.cat and learner.model is None):
+
+
+def with_target(function: str, train: Coded, test: Coded, target: Hashable) -> Coded:
+    """The test rows that have a target; an error where they, or the training rows, are of no use."""
+    _refuse_null(function, train, test, target)
+    reason = _lacks_test(test, target)
+    if reason:
         raise SchemaError(f"{function}: {reason}; pass more rows.")
-    return _graded(learner, test)
-
-
-def _graded(learner: Learner, test: Coded) -> Grade:
-    y = label(test, learner.target)
-    rows = np.flatnonzero(~np.isnan(y))
-    if learner.target in test.cat and learner.model is None:
-        # a table that lost all classes but one teaches nothing
-        return Grade(0.5, np.zeros(len(rows)), {int(c): 0.5 for c in np.unique(y[rows])})
-    return grade(
-        y[rows], learner.predict(test.take(rows), _size(test, learner.target)), categorical=learner.target in test.cat
-    )
+    return test.take(np.flatnonzero(~np.isnan(label(test, target))))
 
 
 def _lacks_test(test: Coded, target: Hashable) -> str:
@@ -165,7 +182,8 @@ def _lacks_test(test: Coded, target: Hashable) -> str:
     return ""
 
 
-def _size(test: Coded, target: Hashable) -> int:
+def target_size(test: Coded, target: Hashable) -> int:
+    """Classes of the target over all tables; 1 for a number."""
     return test.sizes[test.cat.index(target)] if target in test.cat else 1
 
 
@@ -238,7 +256,7 @@ class UtilityMetric(Metric):
     def answers(self, case: Case, table: Table) -> NDArray[np.float64]:
         """What the model of ``table`` says of :meth:`test`: ``(rows, classes)``."""
         test = self.test(case)
-        learner, size = self.learner(case, table), _size(test.coded, case.target)
+        learner, size = self.learner(case, table), target_size(test.coded, case.target)
         return case.once(("answers", case.target), lambda: learner.predict(test.coded, size), of=(table, test))
 
     def grade(self, case: Case, table: Table) -> Grade:
@@ -273,7 +291,9 @@ class UtilityMetric(Metric):
 
         def answer() -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
             rows = test.head(2_000, case.rng).coded
-            return label(rows, case.target), [learner.predict(rows, _size(rows, case.target)) for learner in learners]
+            return label(rows, case.target), [
+                learner.predict(rows, target_size(rows, case.target)) for learner in learners
+            ]
 
         y, answers = case.once(("answers of parts", case.target), answer, of=(table, test))
         return float(np.var([judge(y, a) for a in answers], ddof=1)) / _PARTS
