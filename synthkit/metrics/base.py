@@ -8,9 +8,9 @@ the same way. A metric knows nothing of that: it measures the case it is given.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ Group = Literal["fidelity", "utility", "privacy"]
 Goal = Literal["lower", "higher"]
 Need = Literal["holdout", "target", "rules", "secrets", "survival", "time"]
 LEVELS: tuple[Level, ...] = ("quick", "default", "full")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Case:
     event: Hashable | None = None
     level: Level = "default"
     seed: int = 0
+    _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -128,6 +130,12 @@ class Case:
     def limit(self, quick: int, default: int, full: int) -> int:
         """The one of three numbers (of rows, of rounds) that belongs to the level."""
         return (quick, default, full)[LEVELS.index(self.level)]
+
+    def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        """What several metrics of this case share: made by the first that asks for ``key``, kept with the case."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]  # type: ignore[no-any-return]
 
     def has(self, need: Need) -> bool:
         """Is what a metric needs there?"""

@@ -1,116 +1,73 @@
-"""Whether synthetic rows sit closer to the rows they were learnt from than fresh rows would.
+"""Whether synthetic rows sit closer to the rows they were learnt from than to rows nobody learnt from.
 
-Distances are Gower-like (Gower 1971): the sum over columns of the difference of numbers, scaled by the training
-range, and of 1 for each pair of different categories; where just one of two cells is null that counts 1.
+Distances are those of :mod:`synthkit.metrics.neighbours`. These are checks for copies, not proofs of privacy: tables
+that pass them have been attacked with success (Yao et al. 2025, "The DCR Delusion"), so that the attacks of
+:mod:`synthkit.metrics.attacks` belong beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from synthkit.metrics.tables import Coded, Kinds, code_tables, row_keys
+from synthkit.errors import SchemaError
+from synthkit.metrics.base import Case, Measurement, Metric
+from synthkit.metrics.copies import copy_rate
+from synthkit.metrics.neighbours import TIE, isolated, nearest, place
+from synthkit.metrics.rates import CERTIFIED_SHARE, DETECT, certify, rate_interval
+from synthkit.metrics.surroundings import SUBSETS, Surroundings, case_surroundings, pick, surroundings
+from synthkit.metrics.tables import Kinds, code_tables
 
-__all__ = ["copy_rate", "dcr_share", "mia_auc"]
+__all__ = ["DCR", "NNDR", "copy_rate", "dcr_share", "mia_auc", "nndr_share"]
 
-_BLOCK = (64, 2048)  # distances held at a time: 512 kB, which a core's cache holds
-_ONE_HOT = 24  # up to here a product of one-hot codes is faster than comparing the codes of all pairs
-_TIE = 1e-5  # distances are float32 sums
+_LEAST = 10  # rows: below, no share has a meaning
+
+
+def _first(distance: NDArray[np.float32]) -> NDArray[np.float32]:
+    return distance[:, 0]
+
+
+def _ratio(distance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Nearest by second nearest, 1 where both are at distance 0: then no single row is singled out."""
+    with np.errstate(invalid="ignore"):
+        return np.where(distance[:, 1] <= TIE, 1.0, distance[:, 0] / distance[:, 1]).astype(np.float32)
+
+
+def _wins(train: NDArray[np.float32], holdout: NDArray[np.float32]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(train - holdout) <= TIE, 0.5, train < holdout)
 
 
 @dataclass(frozen=True)
-class _Points:
-    """Rows prepared for distances: ``values`` has 0 for null and ``null`` says where; ``levels`` is one-hot."""
+class _Share:
+    """Share of rows that are nearer to training rows; its variance counts all three tables as drawn anew.
 
-    values: torch.Tensor  # (rows, n_num)
-    null: torch.Tensor  # (rows, nullable n_num)
-    filled: torch.Tensor  # (rows, nullable n_num): |values| of those columns
-    levels: torch.Tensor  # (rows, one-hot levels)
-    codes: torch.Tensor  # (rows, columns of many levels)
+    Rows with the same nearest real row stand or fall together, so that the variance is that of sums over such clusters:
+    with the labels "training" and "holdout" dealt at random, this is the variance of a harmless table.
+    """
 
-    def __len__(self) -> int:
-        return len(self.values)
+    value: float
+    variance: float
+    rows: NDArray[np.float64]
 
-    def take(self, index: slice) -> _Points:
-        return _Points(*(t[index] for t in (self.values, self.null, self.filled, self.levels, self.codes)))
-
-
-def _points(scale_by: Coded, tables: Sequence[Coded]) -> list[_Points]:
-    """Every table, scaled by the range that ``scale_by`` has."""
-    low, span = np.zeros(len(scale_by.num)), np.ones(len(scale_by.num))
-    for j in range(len(scale_by.num)):
-        known = scale_by.numbers[~np.isnan(scale_by.numbers[:, j]), j]
-        if len(known) and known.max() > known.min():
-            low[j], span[j] = known.min(), known.max() - known.min()
-    nullable = np.any([np.isnan(t.numbers).any(axis=0) for t in tables], axis=0)
-    few = [j for j, size in enumerate(scale_by.sizes) if size < _ONE_HOT]
-    many = [j for j, size in enumerate(scale_by.sizes) if size >= _ONE_HOT]
-    out = []
-    for table in tables:
-        null = np.isnan(table.numbers)
-        values = np.where(null, 0.0, (table.numbers - low) / span)
-        levels = [
-            np.eye(scale_by.sizes[j] + 1, dtype=np.float32)[table.codes[:, j] + 1] for j in few
-        ]  # null is one more level
-        out.append(
-            _Points(
-                torch.from_numpy(values.astype(np.float32)),
-                torch.from_numpy(null[:, nullable].astype(np.float32)),
-                torch.from_numpy(np.abs(values[:, nullable]).astype(np.float32)),
-                torch.from_numpy(np.concatenate(levels, axis=1) if levels else np.zeros((len(table), 0), np.float32)),
-                torch.from_numpy(table.codes[:, many].astype(np.int32)),
-            )
-        )
-    return out
-
-
-def _distances(a: _Points, b: _Points, n_one_hot: int) -> torch.Tensor:
-    """``(len(a), len(b))``."""
-    out = n_one_hot - a.levels @ b.levels.T  # matching levels do not count
-    for j in range(a.values.shape[1]):  # three times as fast as torch.cdist, as the block stays in the cache
-        out += (a.values[:, j, None] - b.values[:, j]).abs_()
-    if a.null.shape[1]:
-        # a pair with one null has |value - 0| above; replace that by 1. Both null: 0 already.
-        out += (1 - a.null - a.filled) @ b.null.T + a.null @ (1 - b.null - b.filled).T
-    for j in range(a.codes.shape[1]):
-        out += a.codes[:, j, None] != b.codes[:, j]
-    return out
-
-
-def _nearest(rows: _Points, base: _Points, n_one_hot: int, windows: Sequence[slice]) -> NDArray[np.float32]:
-    """Distance of every row to its nearest in each window of ``base``: ``(windows, rows)``."""
-    cuts = {0, len(base)} | {w.start for w in windows} | {w.stop for w in windows}
-    edges = sorted(cuts | set(range(0, len(base), _BLOCK[1])))
-    chunks = [base.take(slice(low, high)) for low, high in pairwise(edges)]
-    nearest = torch.empty(len(chunks), len(rows))
-    for start in range(0, len(rows), _BLOCK[0]):
-        block = slice(start, start + _BLOCK[0])
-        part = rows.take(block)
-        for k, chunk in enumerate(chunks):
-            torch.amin(_distances(part, chunk, n_one_hot), 1, out=nearest[k, block])
-    inside = [[w.start <= low < w.stop for low in edges[:-1]] for w in windows]
-    return np.stack([nearest[torch.tensor(i)].amin(0).numpy() for i in inside])
-
-
-def _windows(rows: int, size: int, count: int) -> list[slice]:
-    """``count`` windows of ``size``, spread evenly over ``rows``; of shuffled rows each is a random subsample."""
-    starts = np.linspace(0, rows - size, count if rows > size else 1).astype(int).tolist()
-    return [slice(start, start + size) for start in starts]
-
-
-def _pick(rng: np.random.Generator, rows: int, size: int) -> NDArray[np.int64]:
-    return rng.permutation(rows)[:size]
-
-
-def _one_hot_columns(table: Coded) -> int:
-    return sum(size < _ONE_HOT for size in table.sizes)
+    @classmethod
+    def of(cls, around: Surroundings, figure: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> _Share:
+        """``figure`` of the distances to the nearest rows is compared."""
+        pairs, found = around.pairs, []
+        for train, holdout in pairs:
+            nearer = np.where(train.distance[:, 0] <= holdout.distance[:, 0], train.index[:, 0], around.n_train)
+            owner = np.where(nearer < around.n_train, nearer, around.n_train + holdout.index[:, 0])
+            found.append((_wins(figure(train.distance), figure(holdout.distance)), owner))
+        wins = np.stack([w for w, _ in found])
+        value = float(wins.mean())
+        sums = np.bincount(np.concatenate([o for _, o in found]), (wins - value).ravel())
+        return cls(value, float((sums**2).sum()) / wins.size**2, wins.mean(axis=0))
 
 
 def dcr_share(
@@ -121,7 +78,7 @@ def dcr_share(
     kinds: Kinds | None = None,
     seed: int = 0,
     rows: int = 5000,
-    subsets: int = 5,
+    subsets: int = SUBSETS,
 ) -> float:
     """Share of synthetic rows that lie nearer to training than to holdout rows, ties one half: 0.5 is best.
 
@@ -140,15 +97,43 @@ def dcr_share(
     (1.0, 0.0)
     """
     s, t, h = code_tables(synthetic, train, holdout, kinds=kinds)
-    rng = np.random.default_rng(seed)
-    s, t, h = s.take(_pick(rng, len(s), rows)), t.take(_pick(rng, len(t), len(t))), h.take(_pick(rng, len(h), len(h)))
-    size = min(len(t), len(h))
-    points, base_t, base_h = _points(t, (s, t, h))
-    n = _one_hot_columns(t)
-    to_train = _nearest(points, base_t, n, _windows(len(t), size, subsets))
-    to_holdout = _nearest(points, base_h, n, _windows(len(h), size, subsets))
-    tie = np.abs(to_train - to_holdout) <= _TIE
-    return float(np.where(tie, 0.5, to_train < to_holdout).mean())
+    return _Share.of(surroundings(s, t, h, seed=seed, rows=rows, subsets=subsets), _first).value
+
+
+def nndr_share(
+    synthetic: pd.DataFrame,
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    *,
+    kinds: Kinds | None = None,
+    seed: int = 0,
+    rows: int = 5000,
+    subsets: int = SUBSETS,
+) -> float:
+    """Share of synthetic rows that single out a training row more than a holdout row, ties one half: 0.5 is best.
+
+    The nearest-neighbour distance ratio (nearest by second nearest; Lowe 2004, Zhao et al. 2021) is small where a row
+    is much closer to one real row than to any other. It is taken among training rows and among equally many holdout
+    rows, and the share of synthetic rows with the smaller ratio among training rows is returned.
+
+    Args:
+        synthetic, train, holdout: the tables. The numbers are scaled by the range in ``train``.
+        kinds: the columns to use and what they are; by default read from the dtypes of ``synthetic``.
+        seed: of the subsamples.
+        rows: synthetic rows used at most.
+        subsets: training subsets.
+
+    Raises:
+        SchemaError: fewer than 2 rows in ``train`` or ``holdout``.
+
+    >>> train, holdout = pd.DataFrame({"x": [0.0, 2.0, 4.0]}), pd.DataFrame({"x": [1.0, 3.0, 5.0]})
+    >>> nndr_share(train, train, holdout), nndr_share(holdout, train, holdout)
+    (1.0, 0.0)
+    """
+    s, t, h = code_tables(synthetic, train, holdout, kinds=kinds)
+    if min(len(t), len(h)) < 2:
+        raise SchemaError("nndr_share: arguments 'train' and 'holdout' need at least 2 rows each for a ratio.")
+    return _Share.of(surroundings(s, t, h, seed=seed, rows=rows, subsets=subsets, k=2), _ratio).value
 
 
 def mia_auc(
@@ -178,22 +163,65 @@ def mia_auc(
     s, t, h = code_tables(synthetic, train, holdout, kinds=kinds)
     rng = np.random.default_rng(seed)
     size = min(len(t), len(h), rows)
-    members, others = t.take(_pick(rng, len(t), size)), h.take(_pick(rng, len(h), size))
-    base, inside, outside = _points(t, (s, members, others))
-    n = _one_hot_columns(t)
-    everything = [slice(0, len(base))]
-    distance = np.concatenate([_nearest(attacked, base, n, everything)[0] for attacked in (inside, outside)])
+    members, others = t.take(pick(rng, len(t), size)), h.take(pick(rng, len(h), size))
+    base, inside, outside = place(t, (s, members, others))
+    distance = np.concatenate([nearest(attacked, base)[0].distance[:, 0] for attacked in (inside, outside)])
     # rounded, so that the float32 sums of equal distances are equal
-    return float(roc_auc_score(np.repeat([1, 0], size), -np.round(distance / _TIE)))
+    return float(roc_auc_score(np.repeat([1, 0], size), -np.round(distance / TIE)))
 
 
-def copy_rate(synthetic: pd.DataFrame, train: pd.DataFrame, *, kinds: Kinds | None = None) -> float:
-    """Share of synthetic rows that equal a training row in every column (null equals null).
+class _NearerShare(Metric):
+    """A share of rows that are nearer to training than to holdout rows."""
 
-    Compare it with the holdout's own, ``copy_rate(holdout, train)``: coarse tables repeat by chance.
+    group = "privacy"
+    goal = "lower"
+    best = 0.5
+    needs = ("holdout",)
+    culprit = "copy"
 
-    >>> copy_rate(pd.DataFrame({"x": [1, 2], "y": ["a", "a"]}), pd.DataFrame({"x": [1, 1], "y": ["a", "b"]}))
-    0.5
-    """
-    a, b = row_keys(*code_tables(synthetic, train, kinds=kinds))
-    return float(np.isin(a, b).mean())
+    @staticmethod
+    @abstractmethod
+    def figure(distance: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is compared, of the distances to the nearest rows."""
+
+    def measure(self, case: Case) -> Measurement:
+        """The share, its interval, and the same among the synthetic rows whose surroundings are emptiest."""
+        assert case.holdout is not None
+        if min(len(case.real), len(case.holdout), len(case.synthetic)) < _LEAST:
+            return Measurement.nothing(f"too few rows: needs {_LEAST} in every table")
+        around = case_surroundings(case)
+        share = _Share.of(around, self.figure)
+        far = isolated(around.isolation)
+        parts = {"all rows": share.value}
+        if far.any():
+            parts["most isolated rows"] = float(share.rows[far].mean())
+        n = len(share.rows)
+        smallest = DETECT * float(np.sqrt(max(share.variance, 0.25 / n)))
+        enough, note = certify(0.5 + smallest, CERTIFIED_SHARE, "a share")
+        power = {"detectable": 0.5 + smallest, "limit": CERTIFIED_SHARE, "enough": enough, "probability": 0.8}
+        details = {"power": power, "rows": n, "isolated": int(far.sum())}
+        return Measurement(share.value, rate_interval(share.value, share.variance, n), parts, note, details)
+
+
+class DCR(_NearerShare):
+    """Distance to the closest record, as a share; see :func:`dcr_share`."""
+
+    name = "dcr"
+    label = "Nearer to training rows (DCR)"
+    definition = (
+        "Share of synthetic rows that lie nearer to a training row than to any of equally many holdout rows, ties one "
+        "half (Platzer & Reutterer 2021). A check for copies, not a proof of privacy."
+    )
+    figure = staticmethod(_first)
+
+
+class NNDR(_NearerShare):
+    """Nearest-neighbour distance ratio, as a share; see :func:`nndr_share`."""
+
+    name = "nndr"
+    label = "Singles out training rows (NNDR)"
+    definition = (
+        "Share of synthetic rows whose ratio of nearest to second nearest distance is smaller among training rows than "
+        "among equally many holdout rows, ties one half (after Zhao et al. 2021)."
+    )
+    figure = staticmethod(_ratio)

@@ -15,7 +15,7 @@ training rows, of which the bootstrap alone knows no more than it drew, and so i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,7 @@ class Cases:
 
     synthetic: Mapping[str, Case]
     given: Mapping[str, int]
+    _references: dict[Any, Case] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(
@@ -143,9 +144,13 @@ class Cases:
         """
         if not self.rows or (kind == "fresh" and self.fresh is None):
             return None
-        table = self.matched(name or next(iter(self.synthetic))) if kind == "matched" else getattr(self, kind)
-        real = self.any.real if group == "privacy" and kind != "copy" else self.training
-        return replace(self.any, synthetic=table, real=real, holdout=self.judge)
+        whole = group == "privacy" and kind != "copy"
+        key = (kind, whole, name)
+        if key not in self._references:  # one object for all metrics: it keeps what they share
+            table = self.matched(name or next(iter(self.synthetic))) if kind == "matched" else getattr(self, kind)
+            real = self.any.real if whole else self.training
+            self._references[key] = replace(self.any, synthetic=table, real=real, holdout=self.judge)
+        return self._references[key]
 
     def tables(self, name: str) -> dict[str, Table]:
         """The tables behind a report, for its figures."""

@@ -101,8 +101,10 @@ class Comparison:
         """One row per table, the best first: mean rank per panel and over all scores."""
         ranks = self.ranks()
         groups = pd.Series({name: score.group for name, score in self._any.scores.items()}).reindex(ranks.index)
-        columns = {group: ranks[groups == group].mean() for group in text.GROUPS if (groups == group).any()}
-        frame = pd.DataFrame({**columns, "all": ranks.mean()}, index=list(self.reports)).rename_axis("table")
+        there = [group for group in text.GROUPS if (groups == group).any()]
+        columns: dict[str, pd.Series[float]] = {group: ranks[groups == group].mean() for group in there}
+        columns["all"] = ranks.mean()
+        frame = pd.DataFrame(columns, index=list(self.reports)).rename_axis("table")
         return frame.sort_values("all", kind="stable")
 
     def to_json(self, path: str | Path | None = None) -> str:

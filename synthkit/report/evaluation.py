@@ -84,7 +84,7 @@ def evaluate(
         kinds: ``{column: "numeric" | "categorical" | "datetime"}``: the columns to judge and what they are, where
             the schema is not to decide.
         seed: of all that is random. The same arguments and seed give the same scores.
-        max_seconds: metrics that have not begun by then are left out, with a note.
+        max_seconds: metrics that have not begun by then are left out, with a note; one is always computed.
         progress: True for a bar on stderr, or a callable given a :class:`Step`; returning True stops.
 
     Raises:
@@ -161,8 +161,8 @@ class _Run:
         stopped = ""
         try:
             for done, metric in enumerate(order, 1):
-                if self.max_seconds is not None and self.elapsed() > self.max_seconds:
-                    stopped = stopped or "no time was left (max_seconds)"
+                if done > 1 and self.max_seconds is not None and self.elapsed() > self.max_seconds:
+                    stopped = "no time was left (max_seconds)"
                     break
                 begin = clock.perf_counter()
                 self.found[metric.name] = self.measure(metric)

@@ -1,0 +1,139 @@
+"""The membership attacks as metrics."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from synthkit.metrics.attacks import (
+    ATTACKS,
+    LEAST,
+    Attack,
+    Fold,
+    Neighbourhoods,
+    Scores,
+    Targets,
+    folds_of,
+    judge,
+    strongest,
+)
+from synthkit.metrics.base import Case, Measurement, Metric
+from synthkit.metrics.rates import auc_power
+
+__all__ = ["MIAClassifier", "MIADensity", "MIADistance", "MIALocal", "Membership"]
+
+
+def _neighbourhoods(case: Case) -> Neighbourhoods:
+    """Drawn once per case; the attacks share the distances."""
+    assert case.holdout is not None
+    s, t, h = case.synthetic.coded, case.real.coded, case.holdout.coded
+    rows, reference, trees = case.limit(1000, 5000, 10_000), case.limit(5000, 20_000, 40_000), case.limit(30, 60, 120)
+    return case.once(
+        "attacked",
+        lambda: Neighbourhoods(Targets.of(s, t, h, seed=case.seed, rows=rows, reference=reference, trees=trees)),
+    )
+
+
+def _far(case: Case) -> Fold:
+    return case.once("attacked far", lambda: _neighbourhoods(case).far())
+
+
+def _scores(case: Case, attack: str) -> Scores:
+    return case.once(("attack", attack), lambda: ATTACKS[attack](_neighbourhoods(case)))
+
+
+class _MIA(Metric):
+    """An attack on membership, scored by its AUC."""
+
+    group = "privacy"
+    goal = "lower"
+    best = 0.5
+    needs = ("holdout",)
+    culprit = "copy"
+    attack: ClassVar[str]
+
+    def measure(self, case: Case) -> Measurement:
+        """The AUC with its interval; the TPR at 1 % FPR and the AUC among isolated rows are parts."""
+        assert case.holdout is not None
+        if min(len(case.real), len(case.holdout)) < 2 * LEAST or not len(case.synthetic):
+            return Measurement.nothing(f"too few rows: needs {2 * LEAST} training and {2 * LEAST} holdout rows")
+        found, details = self.result(case)
+        parts = {**details.pop("parts", {}), "TPR at 1 % FPR": found.tpr, "most isolated rows": found.isolated}
+        parts = {"all rows": found.auc, **{k: v for k, v in parts.items() if not np.isnan(v)}}
+        power, note = auc_power(found.members, found.controls)
+        details = {**details, "power": power, "tpr": found.tpr, "tpr_interval": found.tpr_interval, "attack": found}
+        return Measurement(found.auc, found.interval, parts, note, details)
+
+    def result(self, case: Case) -> tuple[Attack, dict[str, Any]]:
+        """What the attack found, and details."""
+        near = _neighbourhoods(case)
+        scores = _scores(case, self.attack)
+        return judge(scores, folds_of(self.attack, near.targets), _far(case), case.seed), {"scores": scores}
+
+
+class MIADistance(_MIA):
+    """Membership by the distance to the nearest synthetic row; see :func:`mia_auc`."""
+
+    name = "mia_distance"
+    label = "Membership attack: distance"
+    attack = "distance"
+    definition = (
+        "ROC AUC of taking the real rows that lie nearest to a synthetic row for training rows, against equally many "
+        "holdout rows (Chen et al. 2020, GAN-Leaks). A weak attack: to pass it is necessary, not sufficient."
+    )
+
+
+class MIADensity(_MIA):
+    """Membership by the ratio of densities; see :func:`membership_attacks`."""
+
+    name = "mia_density"
+    label = "Membership attack: density ratio"
+    attack = "density"
+    definition = (
+        "ROC AUC of taking the real rows with the greatest ratio of synthetic to reference density for training rows "
+        "(van Breugel et al. 2023, DOMIAS; kernels over mixed columns)."
+    )
+
+
+class MIALocal(_MIA):
+    """Membership by the neighbourhood; see :func:`membership_attacks`."""
+
+    name = "mia_local"
+    label = "Membership attack: neighbourhood"
+    attack = "local"
+    definition = (
+        "ROC AUC of taking the real rows that lie nearer to their nearest synthetic than to their nearest reference "
+        "rows for training rows (calibrated distance; Ward et al. 2025)."
+    )
+
+
+class MIAClassifier(_MIA):
+    """Membership by what looks synthetic; see :func:`membership_attacks`."""
+
+    name = "mia_classifier"
+    label = "Membership attack: classifier"
+    attack = "classifier"
+    definition = (
+        "ROC AUC of taking the real rows that a forest, trained to tell synthetic from reference rows, finds most "
+        "synthetic for training rows (after Hayes et al. 2019, LOGAN, black box)."
+    )
+
+
+class Membership(_MIA):
+    """The strongest membership attack; see :func:`membership_attacks`."""
+
+    name = "membership"
+    label = "Strongest membership attack"
+    definition = (
+        "ROC AUC of the strongest of the membership attacks, chosen on one half of the attacked rows and scored on the "
+        "other half, so that the number of attacks raises no false alarm."
+    )
+
+    def result(self, case: Case) -> tuple[Attack, dict[str, Any]]:
+        """All attacks are run; their own AUCs are parts."""
+        near = _neighbourhoods(case)
+        scores = {name: _scores(case, name) for name in ATTACKS}
+        found, chosen = strongest(scores, near.targets.folds, _far(case), case.seed)
+        own = {name: judge(s, folds_of(name, near.targets), None, case.seed).auc for name, s in scores.items()}
+        return found, {"chosen": chosen, "parts": own}
