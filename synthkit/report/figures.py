@@ -181,7 +181,13 @@ def heat_figure(parts: Mapping[Any, float], names: Sequence[Hashable], title: st
     legend = int(left)
     for k in range(6):
         body += el(
-            "rect", x=legend + 30 + k * 22, y=bottom + 10, width=22, height=10, class_="heat", fill_opacity=0.06 + 0.94 * k / 5
+            "rect",
+            x=legend + 30 + k * 22,
+            y=bottom + 10,
+            width=22,
+            height=10,
+            class_="heat",
+            fill_opacity=0.06 + 0.94 * k / 5,
         )
     body += text("0", legend + 24, bottom + 19, "mut end") + text(f"{most:.3f}", legend + 168, bottom + 19, "mut")
     return Figure(body, max(width, legend + 220), int(bottom + 30), esc(title))

@@ -74,7 +74,9 @@ def share_of(count: int, rows: int) -> float:
     return math.nan if 0 < count < LEAST or not rows else count / rows
 
 
-def column_picture(name: Hashable, real: Table, synthetic: Sequence[Table], *, dated: bool = False) -> Bins | Bars | str:
+def column_picture(
+    name: Hashable, real: Table, synthetic: Sequence[Table], *, dated: bool = False
+) -> Bins | Bars | str:
     """What to draw of a column; a text where nothing may be drawn.
 
     Args:

@@ -79,9 +79,7 @@ def marks(score: Score, scale: Scale, place: Callable[[float], str], y: float) -
     """Track, interval and marks; ``place`` turns a place between 0 and 1 into a coordinate."""
     body = el("line", x1=place(0), x2=place(1), y1=y, y2=y, class_="track")
     matched = not math.isnan(score.matched)
-    shown, interval = (
-        (score.matched, score.matched_interval or None) if matched else (score.value, score.interval)
-    )
+    shown, interval = (score.matched, score.matched_interval or None) if matched else (score.value, score.interval)
     for kind in ("independent", "copy", "fresh"):
         value = getattr(score, kind)
         if not math.isnan(value):

@@ -73,7 +73,9 @@ def page_style() -> str:
     return (
         f".skr{{color-scheme:light;{light}}}\n"
         f"@media screen and (prefers-color-scheme:dark){{.skr:not([data-theme=light]){{color-scheme:dark;{dark}}}}}\n"
-        f"@media screen{{.skr[data-theme=dark]{{color-scheme:dark;{dark}}}}}\n" + asset("report.css") + asset("figure.css")
+        f"@media screen{{.skr[data-theme=dark]{{color-scheme:dark;{dark}}}}}\n"
+        + asset("report.css")
+        + asset("figure.css")
     )
 
 

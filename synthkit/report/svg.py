@@ -121,7 +121,7 @@ def percent(share: float) -> str:
         return "-"
     if share in (0.0, 1.0):
         return f"{100 * share:.0f} %"
-    return f"{100 * share:.1f} %" if 0.001 <= share else f"{100 * share:.1g} %"
+    return f"{100 * share:.1f} %" if share >= 0.001 else f"{100 * share:.1g} %"
 
 
 def compact(value: float) -> str:
