@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from synthkit.errors import ParamError
@@ -15,13 +16,24 @@ from synthkit.report import text
 from synthkit.report.figures import MAX_HEAT, bars_figure, bins_figure, cumulative_figure, heat_figure, heat_order
 from synthkit.report.pictures import LEAST, Bins, column_picture
 from synthkit.report.projection import hexagons, hexagons_figure
+from synthkit.report.reading import brief
 from synthkit.report.sections import section, table
 from synthkit.report.svg import Figure, esc, percent, short
 
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["MAX_COLUMNS", "Drawing", "columns_section", "detection_section", "pairs_section", "rows_section", "telling"]
+__all__ = [
+    "MAX_COLUMNS",
+    "Drawing",
+    "columns_section",
+    "detection_section",
+    "pair_score",
+    "pairs_section",
+    "rows_figures",
+    "rows_section",
+    "telling",
+]
 
 MAX_COLUMNS = 60
 """Columns that are drawn; of more, those that differ most."""
@@ -134,9 +146,16 @@ def _column_card(drawing: Drawing, name: Hashable, at: int) -> str:
 
 
 # -------------------------------------------------------------------- pairs
+def pair_score(report: Report, name: str | None = None) -> Score | None:
+    """The score whose parts are pairs: the named one, or the first that there is."""
+    names = ("pair", "contingency", "correlation", "mutual_information") if name is None else (name,)
+    found = (report.scores[n] for n in names if n in report.scores)
+    return next((s for s in found if any(isinstance(k, tuple) and len(k) == 2 for k in s.parts)), None)
+
+
 def pairs_section(report: Report) -> str:
     """The heat map of pairs, and the worst of them as a table."""
-    score = report.scores.get("pair") or report.scores.get("contingency")
+    score = pair_score(report)
     if score is None:
         return ""
     parts = {k: v for k, v in score.parts.items() if isinstance(k, tuple) and len(k) == 2}
@@ -158,9 +177,10 @@ def pairs_section(report: Report) -> str:
         "Pairs of columns",
         f'<div class="split"><div class="scroll card" tabindex="0" role="region" aria-label="{esc(title)}">'
         f"{figure.inline(fluid=False)}{note}</div>",
-        table("Pairs that differ most", ("Pair", "Difference"), rows),
+        table("Pairs that differ most", ("Pair", "Difference"), rows, class_="prose"),
         "</div>",
-        lead="Where the dependence of two columns differs between real and synthetic rows: the darker, the more.",
+        lead="Where the dependence of two columns differs between real and synthetic rows: the stronger the colour, "
+        "the more.",
     )
 
 
@@ -193,7 +213,7 @@ def rows_section(report: Report) -> str:
 
 def rows_figures(report: Report) -> tuple[list[Figure], float] | None:
     """The three panels, and the share of variance; ``None`` where there are too few rows or columns."""
-    real = report.tables.get("judge") or report.tables.get("holdout") or report.tables.get("real")
+    real = report.tables.get("holdout") or report.tables.get("real")
     synthetic = report.tables.get("synthetic")
     if real is None or synthetic is None:
         return None
@@ -221,24 +241,23 @@ def detection_section(report: Report) -> str:
         return ""
     score, columns, values = found
     top = columns.head(8)
-    most = max(float((top["auc"] - 0.5).max()), 0.05)
+    alone, lost = (
+        np.maximum(top[key].to_numpy(np.float64), least) for key, least in (("auc", 0.5), ("importance", 0.0))
+    )
+    most = max(float((alone - 0.5).max()), float(lost.max()), 0.05)
     rows = [
-        (
-            esc(short(r.column, 40)),
-            f"{text.number(r.auc)}{_meter((r.auc - 0.5) / most)}",
-            text.number(max(r.importance, 0.0)),
-        )
-        for r in top.itertuples(index=False)
+        (esc(short(name, 40)), f"{text.number(a)}{_meter((a - 0.5) / most)}", f"{text.number(b)}{_meter(b / most)}")
+        for name, a, b in zip(top["column"], alone.tolist(), lost.tolist(), strict=True)
     ]
     cards = "".join(_value_card(name, values[values["column"] == name]) for name in top["column"])
     if not cards:
-        cards = '<p class="note">No single value of a column is more or less frequent than chance explains.</p>'
+        cards = '<p class="note span">No single value of a column is more or less frequent than chance explains.</p>'
     return section(
         "detection",
         "What gives synthetic rows away",
         table("Most telling columns", ("Column", "AUC of the column alone", "AUC lost without it"), rows),
         f'<div class="grid">{cards}</div>',
-        lead=f"{text.sentence(score)} These columns help a classifier most; 0.5 is a coin toss.",
+        lead=f"{brief(score)} These columns help the classifier most; 0.5 is a coin toss.",
     )
 
 
@@ -253,7 +272,8 @@ def _value_card(name: Any, values: pd.DataFrame) -> str:
         (esc(short(r.value, 40)), percent(float(r.real)), percent(float(r.synthetic)), _times(float(r.ratio)))
         for r in values.head(5).itertuples(index=False)
     ]
-    return f'<article class="card">{table(str(name), ("Value", "Real", "Synthetic", "Ratio"), rows)}</article>'
+    heads = ("Value", "Real", "Synthetic", "Ratio")
+    return f'<article class="card">{table(str(name), heads, rows, boxed=False)}</article>'
 
 
 def _times(ratio: float) -> str:

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthkit.metrics.base import Score
 from synthkit.report.pictures import LEAST, Bars, Bins, Pair
-from synthkit.report.svg import Figure, compact, day, el, esc, joined, percent, short, steps, text, ticks
+from synthkit.report.svg import Figure, compact, day, el, joined, percent, short, steps, text, ticks
+from synthkit.report.text import number
 
-__all__ = ["bars_figure", "bins_figure", "cumulative_figure", "heat_figure", "heat_order", "share_rows"]
+__all__ = ["bars_figure", "bins_figure", "cumulative_figure", "heat_figure", "heat_order", "parts_figure", "share_rows"]
 
 Floats = NDArray[np.float64]
 WIDTH = 340
-_LABEL = 104  # pixels for the names of categories
+_LABEL = 122  # pixels for the names of categories
 MAX_HEAT = 40
 
 
@@ -40,7 +42,7 @@ def bins_figure(name: Hashable, picture: Bins, labels: Sequence[str]) -> Figure:
         shares += [f"{label} {percent(float(s[k]))}" for label, s in zip(labels, picture.synthetic, strict=True)]
         tip = f"{_edge(picture, k)} to {_edge(picture, k + 1)}: {', '.join(shares)}"
         body += _hit(at[k], top, at[k + 1] - at[k], base - top, tip)
-    body, height = _beside(body, height, picture.beside, labels)
+    body, height = _beside(body, height, picture, labels)
     return Figure(body, WIDTH, height, f"Distribution of {name}, real and {', '.join(labels)}")
 
 
@@ -50,19 +52,18 @@ def cumulative_figure(name: Hashable, picture: Bins, labels: Sequence[str]) -> F
         return _with_rows(name, picture.beside, labels)
     height, base, top = 150, 126, 8
     x, body = _axis(picture, base)
-    below = next((p for p in picture.beside if p.label == "below the range"), None)
     at = [x(e) for e in picture.edges]
     for share in (0.5, 1.0):
         y = base - share * (base - top)
         body += el("line", x1=28, x2=WIDTH - 8, y1=y, y2=y, class_="axis")
         body += text(f"{share:.0%}", 24, y + 4, "mut end")
     for k, shares in enumerate((picture.real, *picture.synthetic)):
-        start = 0.0 if below is None else (below.real, *below.synthetic)[k]
+        start = (picture.outside[0].real, *picture.outside[0].synthetic)[k]
         line = (0.0 if math.isnan(start) else start) + np.concatenate([[0.0], np.cumsum(shares)])
         points = zip(at, (base - float(v) * (base - top) for v in line), strict=True)
         class_ = "curve" if k == 0 else f"step c{(k - 1) % 6} d{(k - 1) % 6}"
         body += el("path", d=joined(points), class_=class_)
-    body, height = _beside(body, height, picture.beside, labels)
+    body, height = _beside(body, height, picture, labels)
     return Figure(body, WIDTH, height, f"Cumulative distribution of {name}, real and {', '.join(labels)}")
 
 
@@ -103,12 +104,21 @@ def _hit(x: float, y: float, width: float, height: float, tip: str) -> str:
     return el("rect", x=x, y=y, width=max(width, 0.5), height=height, class_="hit", data_tip=tip)
 
 
-def _beside(body: str, height: int, beside: Sequence[Pair], labels: Sequence[str]) -> tuple[str, int]:
-    """Shares that are not in the histogram, as bars under it."""
-    if not beside:
-        return body, height
-    rows, more = share_rows(beside, labels, height + 4)
-    return body + rows, height + 4 + more
+def _beside(body: str, height: int, picture: Bins, labels: Sequence[str]) -> tuple[str, int]:
+    """Under the histogram: shares that are not in it, as bars, and what is beyond its range, in words."""
+    if picture.beside:
+        rows, more = share_rows(picture.beside, labels, height + 4, most=1.0)
+        body, height = body + rows, height + 4 + more
+    sides = [f"{p.label}: {_outside(p, labels)}" for p in picture.outside if any(s > 0 for s in p.synthetic)]
+    for k, line in enumerate(sides):
+        body += text(line if k else f"not drawn {line}", 28, height + 10 + 14 * k, "mut")
+    return body, height + (14 * len(sides) + 4 if sides else 0)
+
+
+def _outside(pair: Pair, labels: Sequence[str]) -> str:
+    if len(labels) == 1:
+        return f"real {_share(pair.real)}, synthetic {percent(pair.synthetic[0])}"
+    return f"real {_share(pair.real)}, others {percent(min(pair.synthetic))} to {percent(max(pair.synthetic))}"
 
 
 def _with_rows(name: Hashable, pairs: Sequence[Pair], labels: Sequence[str]) -> Figure:
@@ -122,10 +132,13 @@ def bars_figure(name: Hashable, picture: Bars, labels: Sequence[str]) -> Figure:
     return _with_rows(name, (*picture.pairs, *picture.beside), labels)
 
 
-def share_rows(pairs: Sequence[Pair], labels: Sequence[str], y: float) -> tuple[str, int]:
-    """A bar of real rows and one per table for each share, from ``y`` down; and how high all are."""
+def share_rows(pairs: Sequence[Pair], labels: Sequence[str], y: float, most: float | None = None) -> tuple[str, int]:
+    """A bar of real rows and one per table for each share, from ``y`` down; and how high all are.
+
+    ``most`` is the share of a full bar, by default the largest.
+    """
     known = [s for p in pairs for s in (p.real, *p.synthetic) if not math.isnan(s)]
-    most = max(known, default=0.0) or 1.0
+    most = most or max(known, default=0.0) or 1.0
     left, right = float(_LABEL), WIDTH - 50.0
     thin = 7 if len(labels) == 1 else 5
     pitch = (len(labels) + 1) * (thin + 1) + 8
@@ -159,35 +172,55 @@ def heat_order(parts: Mapping[Any, float], names: Sequence[Hashable]) -> list[Ha
 
 
 def heat_figure(parts: Mapping[Any, float], names: Sequence[Hashable], title: str) -> Figure:
-    """The difference of every pair of columns: the darker, the larger."""
+    """The difference of every pair of columns: the stronger the colour, the larger."""
     both = {frozenset(pair): value for pair, value in parts.items()}
-    size = 26 if len(names) <= 20 else 18
-    left = 20 + 6.3 * min(24, max(len(str(name)) for name in names)) + 20
+    left = 34 + 6.2 * min(24, max(len(str(name)) for name in names))
+    size = int(min(30, max(13, (640 - left) / len(names))))
     top, most = 22.0, max((v for v in both.values() if not math.isnan(v)), default=0.0) or 1.0
+    every = 1 if size >= 15 else 2
     body = ""
     for i, name in enumerate(names):
         y = top + i * size
         body += text(f"{short(name, 24)}  {i + 1}", left - 8, y + size / 2 + 4, "end")
-        if i < len(names) - 1:
+        if i < len(names) - 1 and i % every == 0:
             body += text(i + 1, left + (i + 0.5) * size, top - 7, "mut mid")
         for j, other in enumerate(names[:i]):
             value = both.get(frozenset((name, other)), math.nan)
             class_ = "cell none" if math.isnan(value) else "cell heat"
             tip = f"{other} with {name}: {'not known' if math.isnan(value) else f'{value:.3f}'}"
-            opacity = None if math.isnan(value) else round(0.06 + 0.94 * value / most, 2)
+            opacity = None if math.isnan(value) else _heat(value / most)
             place = {"x": left + j * size, "y": y, "width": size, "height": size}
             body += el("rect", **place, class_=class_, fill_opacity=opacity, data_tip=tip)
-    width, bottom = int(left + len(names) * size + 8), top + len(names) * size
-    legend = int(left)
-    for k in range(6):
-        body += el(
-            "rect",
-            x=legend + 30 + k * 22,
-            y=bottom + 10,
-            width=22,
-            height=10,
-            class_="heat",
-            fill_opacity=0.06 + 0.94 * k / 5,
-        )
-    body += text("0", legend + 24, bottom + 19, "mut end") + text(f"{most:.3f}", legend + 168, bottom + 19, "mut")
-    return Figure(body, max(width, legend + 220), int(bottom + 30), esc(title))
+    width = max(int(left + len(names) * size + 8), int(left) + 240)
+    body += _heat_legend(width - 190, top + 4, most)
+    return Figure(body, width, int(top + len(names) * size + 8), title)
+
+
+def _heat(share: float) -> float:
+    return round(0.05 + 0.95 * share, 2)
+
+
+def _heat_legend(x: float, y: float, most: float) -> str:
+    boxes = (
+        el("rect", x=x + 16 + k * 20, y=y, width=20, height=10, class_="heat", fill_opacity=_heat(k / 5))
+        for k in range(6)
+    )
+    return text("0", x + 10, y + 9, "mut end") + "".join(boxes) + text(f"{most:.3f}", x + 142, y + 9, "mut")
+
+
+# -------------------------------------------------------------------- parts
+def parts_figure(score: Score) -> Figure:
+    """The breakdown of a score as bars, the worst first; at most 30."""
+    known = {part: value for part, value in score.parts.items() if not math.isnan(value)}
+    worst = sorted(known, key=lambda part: known[part], reverse=score.goal == "lower")[:30]
+    most = max((abs(known[part]) for part in worst), default=0.0) or 1.0
+    left, width, pitch = 260.0, 640, 20
+    body = text(score.label, 8, 18, "b")
+    for row, part in enumerate(worst):
+        y = 32 + row * pitch
+        name = " with ".join(str(p) for p in part) if isinstance(part, tuple) else str(part)
+        body += text(short(name, 42), left - 8, y + 10, "end")
+        wide = abs(known[part]) / most * (width - left - 70)
+        body += el("rect", x=left, y=y + 1, width=max(wide, 0.6), height=pitch - 8, class_="sbar f0 c0")
+        body += text(number(known[part]), width - 8, y + 10, "end")
+    return Figure(body, width, 40 + len(worst) * pitch, f"{score.label}: its parts, the worst first")

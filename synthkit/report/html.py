@@ -27,9 +27,10 @@ from synthkit.report.style import asset, page_style
 from synthkit.report.svg import esc
 
 if TYPE_CHECKING:
+    from synthkit.report.comparison import Comparison
     from synthkit.report.report import Report
 
-__all__ = ["page", "render", "write"]
+__all__ = ["page", "render", "write", "write_comparison"]
 
 _NAMES = {
     "verdict": "Verdict",
@@ -54,6 +55,18 @@ def write(report: Report, path: str | Path, *, profiles: Sequence[str] | None = 
         OSError: the file cannot be written.
     """
     Path(path).write_text(render(report, profiles=profiles), encoding="utf-8")
+
+
+def write_comparison(comparison: Comparison, path: str | Path, *, profiles: Sequence[str] | None = None) -> None:
+    """Write a comparison to a file; for ``profiles`` see :func:`render`.
+
+    Raises:
+        ParamError: an unknown profile.
+        OSError: the file cannot be written.
+    """
+    from synthkit.report.comparison_html import render_comparison  # it needs this module's page
+
+    Path(path).write_text(render_comparison(comparison, profiles=profiles), encoding="utf-8")
 
 
 def render(report: Report, *, profiles: Sequence[str] | None = None) -> str:

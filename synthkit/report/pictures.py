@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,8 @@ class Bins:
     Attributes:
         edges: of the bins, unequal in width where bins were merged.
         real: shares of the rows that are binned; synthetic: likewise, per table.
-        beside: what is not binned: empty cells, a value that very many rows have, what is beyond the drawn range.
+        beside: what is not binned: empty cells, and a value that very many rows have.
+        outside: what is below and above the drawn range.
         log, dated: how the axis is to be read.
     """
 
@@ -57,6 +59,7 @@ class Bins:
     real: Floats
     synthetic: tuple[Floats, ...]
     beside: tuple[Pair, ...]
+    outside: tuple[Pair, ...]
     log: bool
     dated: bool
 
@@ -91,13 +94,13 @@ def column_picture(
     return _bins([np.asarray(c) for c in columns], dated)
 
 
-def _pair(label: str, inside: Callable[[Floats], Floats], columns: Sequence[Floats]) -> Pair:
+def _pair(label: str, inside: Callable[[Any], Any], columns: Sequence[NDArray[Any]]) -> Pair:
     counts = [int(inside(c).sum()) for c in columns]
     shares = [n / max(len(c), 1) for n, c in zip(counts, columns, strict=True)]
     return Pair(label, share_of(counts[0], len(columns[0])), tuple(shares[1:]))
 
 
-def _empty(columns: Sequence[Floats], null: Callable[[Floats], Floats]) -> list[Pair]:
+def _empty(columns: Sequence[NDArray[Any]], null: Callable[[Any], Any]) -> list[Pair]:
     pair = _pair("empty", null, columns)
     return [pair] if any(null(c).any() for c in columns) else []
 
@@ -140,20 +143,14 @@ def _bins(columns: Sequence[Floats], dated: bool) -> Bins | str:
             others = _pair("other values", lambda c: (c != spike) & ~np.isnan(c), columns)
             beside.append(others)
         nothing = np.zeros(0)
-        return Bins(nothing, nothing, tuple(nothing for _ in known[1:]), tuple(beside), False, dated)
+        return Bins(nothing, nothing, tuple(nothing for _ in known[1:]), tuple(beside), (), False, dated)
     edges, log = _edges(np.sort(known[0]), dated)
     counts = [_count(c, edges) for c in known]
     keep = _merged(counts[0])
     counts = [np.add.reduceat(n, keep[:-1]) for n in counts]
     shares = [n / max(len(c), 1) for n, c in zip(counts, known, strict=True)]
-    for label, beyond in (
-        ("below the range", lambda c: c < edges[0]),
-        ("above the range", lambda c: c >= edges[-1]),
-    ):
-        pair = _pair(label, beyond, known)
-        if any(s > 0 for s in (pair.real, *pair.synthetic)):
-            beside.append(pair)
-    return Bins(edges[keep], shares[0], tuple(shares[1:]), tuple(beside), log, dated)
+    outside = (_pair("below", lambda c: c < edges[0], known), _pair("above", lambda c: c >= edges[-1], known))
+    return Bins(edges[keep], shares[0], tuple(shares[1:]), tuple(beside), outside, log, dated)
 
 
 def _spike(real: Floats) -> float | None:
@@ -171,11 +168,12 @@ def _edges(real: Floats, dated: bool) -> tuple[Floats, bool]:
     if high <= low:
         low, high = min(low, high), max(low, high)
         low, high = (low, high) if high > low else (low, low + (abs(low) * 1e-3 or 1.0))
+    bins = min(_BINS, max(8, round(3 * len(real) ** (1 / 3))))
     whole = bool((real == np.round(real)).all()) and not dated
     if low > 0 and not dated and high / low > 100 and high / float(np.median(real)) > 10:
-        step = nice((math.log10(high) - math.log10(low)) / _BINS)
+        step = nice((math.log10(high) - math.log10(low)) / bins)
         return 10.0 ** _grid(math.log10(low), math.log10(high), step), True
-    step = nice((high - low) / _BINS)
+    step = nice((high - low) / bins)
     if whole:
         step = max(1.0, math.ceil(step))
     edges = _grid(low, high, step)
@@ -186,7 +184,7 @@ def _grid(low: float, high: float, step: float) -> Floats:
     if max(abs(low), abs(high)) / step > 1e12:  # floats know no round numbers there
         return np.linspace(low, np.nextafter(high, math.inf), 3)
     start, end = math.floor(low / step + 1e-9), math.floor(high / step + 1e-9) + 1
-    return np.arange(start, end + 1) * step
+    return np.arange(start, end + 1, dtype=np.float64) * step
 
 
 def _count(values: Floats, edges: Floats) -> NDArray[np.int64]:

@@ -17,8 +17,8 @@ __all__ = ["Hexagons", "hexagons", "hexagons_figure"]
 Floats = NDArray[np.float64]
 _ROWS = 5000
 _LEVELS = 20
+_FEWEST = 100
 _COLUMNS = 300
-_ACROSS = 22
 _MARGIN = 0.06
 
 
@@ -69,7 +69,7 @@ def hexagons(real: Table, synthetic: Table, seed: int = 0) -> Hexagons | None:
     rng = np.random.default_rng(seed)
     tables = [t.head(_ROWS, rng).coded for t in (real, synthetic)]
     a, b = _features(tables)
-    if a.shape[1] < 2 or len(a) < 100 or len(b) < 100:
+    if a.shape[1] < 2 or len(a) < _FEWEST or len(b) < _FEWEST:
         return None
     centre = a.mean(0)
     values, vectors = np.linalg.eigh(np.cov((a - centre).T))
@@ -85,7 +85,7 @@ def hexagons(real: Table, synthetic: Table, seed: int = 0) -> Hexagons | None:
 
 def _counted(a: Floats, b: Floats, explained: float) -> Hexagons:
     """Hexagonal cells: the nearer of two shifted grids of rectangles (Carr et al., 1987)."""
-    step = 1.0 / _ACROSS
+    step = 1.0 / min(22, max(5, int(np.sqrt(len(a) / 4))))
     tall = step * np.sqrt(3)
     keys, sizes = [], (len(a), len(b))
     a, b = (p[((p > -_MARGIN) & (p < 1 + _MARGIN)).all(1)] for p in (a, b))  # a few rows lie far out: not drawn

@@ -14,7 +14,7 @@ from synthkit.report.gates import _Z, _excess
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["Standing", "leading", "standing", "summary"]
+__all__ = ["Standing", "brief", "capital", "leading", "standing", "summary"]
 
 # The scores that lead a panel's summary, in this order, as many as there are.
 _LEAD: dict[Group, tuple[str, ...]] = {
@@ -71,27 +71,52 @@ def summary(report: Report, group: Group) -> list[str]:
     scores = [score for score in report.scores.values() if score.group == group]
     if not scores:
         return []
-    return [_count(group, scores), *(text.sentence(score) for score in leading(report, group))]
+    return [_count(group, scores), *(brief(score) for score in leading(report, group))]
+
+
+def brief(score: Score) -> str:
+    """A short sentence: the figure beside that of fresh rows, and of what it must not be near."""
+    value = score.value if math.isnan(score.matched) else score.matched
+    if math.isnan(value):
+        return text.sentence(score)
+    reading = (score.reading or f"{score.label}: {{value}}").replace("{value}", text.number(value))
+    culprit = ("copied rows", score.copy) if score.group == "privacy" else ("independent columns", score.independent)
+    found = [(name, v) for name, v in (("fresh real rows", score.fresh), culprit) if not math.isnan(v)]
+    beside = ", ".join(f"{name}: {text.number(v)}" for name, v in found)
+    return capital(reading.replace("{best}", text.number(score.best)).rstrip(".")) + (
+        f" ({beside})." if beside else "."
+    )
+
+
+def capital(words: str) -> str:
+    """With a large first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def _small(words: str) -> str:
+    return words[:1].lower() + words[1:] if words[1:2].islower() else words
 
 
 def _count(group: Group, scores: Sequence[Score]) -> str:
     """How many scores stand how, and which is the farthest off."""
     stands = {score.name: standing(score).status for score in scores}
     good, bad, unsure = (sum(s == status for s in stands.values()) for status in ("pass", "fail", "unsure"))
-    figures = "score" if len(scores) == 1 else "scores"
+    what = "attacks and distances" if group == "privacy" else "figures"
     if good + bad == 0:
-        return f"Of {len(scores)} {figures} none can be held against fresh real rows."
-    who = "attacks and distances" if group == "privacy" else "figures"
-    parts = [f"{good} of {len(scores)} {who} are not shown to be worse than fresh real rows"]
-    if bad:
-        parts.append(f"{bad} {'is' if bad == 1 else 'are'}")
-    if unsure:
-        parts.append(f"{unsure} cannot be told")
-    line = ", ".join(parts) + "."
+        return f"None of the {len(scores)} {what} can be held against fresh real rows."
+    if len(scores) == 1:
+        return f"The one figure is {'' if bad else 'not shown to be '}worse than for fresh real rows."
+    if bad == 0:
+        line = f"None of the {len(scores)} {what} is shown to be worse than for fresh real rows"
+    else:
+        line = (
+            f"{bad} of {len(scores)} {what} {'is' if bad == 1 else 'are'} worse than for fresh real rows, beyond chance"
+        )
+    line += f"; {unsure} cannot be told." if unsure else "."
     worst = [score for score in scores if stands[score.name] == "fail"]
     if worst:
         far = max(worst, key=_reach)
-        line += f" Farthest off: {far.label[:1].lower() + far.label[1:] if far.label[1:2].islower() else far.label}."
+        line += f" Farthest off: {_small(far.label)}."
     return line
 
 

@@ -13,7 +13,7 @@ from synthkit.metrics.base import Score
 from synthkit.report import text as words
 from synthkit.report.svg import Figure, el, esc, short, text
 
-__all__ = ["Scale", "mark", "scale_legend", "scale_svg", "summary_figure"]
+__all__ = ["Scale", "badge", "badge_svg", "mark", "scale_legend", "scale_svg", "scales_svg", "summary_figure"]
 
 _PATHS = {
     "fresh": "M0 -7L6 0L0 7L-6 0Z",
@@ -98,6 +98,41 @@ def _span(interval: tuple[float, float], scale: Scale, place: Callable[[float], 
     return el("line", x1=ends[0], x2=ends[1], y1=y, y2=y, class_=class_)
 
 
+def badge(at: int) -> str:
+    """The letter of a table in a comparison: A, B, C, ..."""
+    return chr(ord("A") + at) if at < 26 else str(at + 1)
+
+
+def badge_svg(at: int) -> str:
+    """The same as a mark beside a name."""
+    return f'<svg class="sk" width="20" height="20" aria-hidden="true">{_badge(at, "10", 10)}</svg>'
+
+
+def _badge(at: int, x: str, y: float) -> str:
+    letter = el("circle", r=8, class_=f"f{at % 6}") + el("text", badge(at), y=4, class_="letter mid b")
+    return el("svg", letter, x=x, y=y, overflow="visible")
+
+
+def scales_svg(scores: Sequence[Score], names: Sequence[str]) -> str:
+    """One score of several tables on one scale; the last table's mark lies lowest."""
+    scale, y = Scale.of(scores), 17
+    body = el("line", x1=_percents(0), x2=_percents(1), y1=y, y2=y, class_="track")
+    for kind in ("independent", "copy", "fresh"):
+        value = getattr(scores[0], kind)
+        if not math.isnan(value):
+            body += mark(kind, _percents(scale.at(value)), y)
+    tips = [f"{label} {words.number(getattr(scores[0], kind))}" for kind, label in REFERENCES]
+    for at in reversed(range(len(scores))):
+        value = scores[at].value if math.isnan(scores[at].matched) else scores[at].matched
+        tips.insert(0, f"{names[at]} {words.number(value)}")
+        if not math.isnan(value):
+            body += _badge(at, _percents(scale.at(value)), y)
+    tip = "; ".join(tip for tip in tips if not tip.endswith(" -"))
+    label = esc(f"{scores[0].label}: {tip}. Better is to the right.")
+    hit = el("rect", x=0, y=0, width="100%", height=34, class_="hit", data_tip=tip)
+    return f'<svg class="sk" width="100%" height="34" role="img" aria-label="{label}">{body}{hit}</svg>'
+
+
 def _percents(at: float) -> str:
     return f"{3 + 94 * at:.2f}%"
 
@@ -111,18 +146,15 @@ def scale_svg(score: Score, scale: Scale | None = None) -> str:
     return f'<svg class="sk" width="100%" height="28" role="img" aria-label="{label}">{body}{hit}</svg>'
 
 
-def scale_legend() -> str:
-    """What the marks are, for a page."""
-    kinds = (
-        ("synthetic", "synthetic, on as many rows as the references"),
-        ("all", "synthetic, all rows"),
-        *REFERENCES,
-    )
+def scale_legend(*, several: bool = False) -> str:
+    """What the marks are, for a page of one table or of several."""
+    one = (("synthetic", "synthetic, on as many rows as the references"), ("all", "synthetic, all rows"))
+    kinds = REFERENCES if several else (*one, *REFERENCES)
     items = "".join(
         f'<li><svg class="sk" width="18" height="18" aria-hidden="true">{mark(kind, "9", 9)}</svg>{label}</li>'
         for kind, label in kinds
     )
-    return f'<ul class="legend">{items}<li class="mut">lines: 95 % intervals; better is to the right</li></ul>'
+    return f'<ul class="legend">{items}<li class="mut">{"" if several else "lines: 95 % intervals; "}better is to the right</li></ul>'
 
 
 def summary_figure(scores: Sequence[Score]) -> Figure:

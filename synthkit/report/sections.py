@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from synthkit.metrics.base import Group, Score
 from synthkit.report import text
 from synthkit.report.gates import GateResult, Verdict
-from synthkit.report.reading import standing, summary
+from synthkit.report.reading import capital, standing, summary
 from synthkit.report.scales import scale_legend, scale_svg
 from synthkit.report.svg import esc, short
 
@@ -47,16 +47,32 @@ def chip(status: str, words: str) -> str:
     return f'<span class="chip {kind}"><span aria-hidden="true">{_SIGNS[status]}</span> {esc(words)}</span>'
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], class_: str = "plain") -> str:
-    """A table with a caption; cells are HTML, the first of a row names it."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
-        for first, *rest in rows
-    )
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    boxed: bool = True,
+    class_: str = "",
+    labels: Sequence[str] | None = None,
+) -> str:
+    """A table with a caption; cells are HTML, the first of a row names it.
+
+    ``class_``: ``"prose"`` lets cells wrap; ``"stack"`` turns rows into cards on a phone, where ``labels`` (by default
+    the heads) name the cells.
+    """
+    head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in heads)
+    body = ""
+    for first, *rest in rows:
+        cells = "".join(
+            f'<td role="cell" data-label="{name}">{cell}</td>'
+            for name, cell in zip((labels or heads)[1:], rest, strict=True)
+        )
+        body += f'<tr role="row"><th scope="row" role="rowheader">{first}</th>{cells}</tr>'
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{esc(caption)}"><table class="{class_}">'
-        f"<caption>{esc(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="scroll{" card" if boxed else ""} {class_}" tabindex="0" role="region" aria-label="{esc(caption)}">'
+        f'<table role="table"><caption><span>{esc(caption)}</span></caption><thead role="rowgroup"><tr role="row">{head}'
+        f'</tr></thead><tbody role="rowgroup">{body}</tbody></table></div>'
     )
 
 
@@ -89,7 +105,7 @@ def _gate(result: GateResult) -> str:
     return (
         f'<li><span class="sign {status}" aria-hidden="true">{_SIGNS[status]}</span><details'
         f'{" open" if result.status != "pass" else ""}><summary><span class="sr">{result.status}: </span>'
-        f"{esc(result.label)}</summary><p>{esc(result.reason)}</p></details></li>"
+        f"{esc(capital(result.label))}</summary><p>{esc(result.reason)}</p></details></li>"
     )
 
 
@@ -119,7 +135,7 @@ def scores_section(report: Report) -> str:
     parts = [scale_legend()]
     for title, scores in text.panels(report):
         rows = "".join(_score_rows(score) for score in scores)
-        heads = ("Score", "All synthetic rows", "Like for like", "Fresh rows", "Scale")
+        heads = ("Score", "All rows", "Like for like", "Fresh rows", "Scale")
         head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in heads)
         parts.append(
             f'<table class="scores" role="table"><caption>{title}</caption><thead role="rowgroup"><tr role="row">{head}'
@@ -138,22 +154,20 @@ def _score_rows(score: Score) -> str:
     stand = standing(score)
     goal = "lower is better" if score.goal == "lower" else "higher is better"
     cells = (
-        ("All synthetic rows", f"<b>{text.number(score.value)}</b>{_interval(score.interval)}"),
+        ("All rows", f"<b>{text.number(score.value)}</b>{_interval(score.interval)}"),
         ("Like for like", f"<b>{text.number(score.matched)}</b>{_interval(score.matched_interval)}"),
         ("Fresh rows", f"{text.number(score.fresh)}{_interval(score.fresh_interval)}"),
     )
     data = "".join(f'<td role="cell" data-label="{name}">{cell}</td>' for name, cell in cells)
     name = esc(score.name)
+    line = text.sentence(score) if score.reading or not score.definition else score.definition
     return (
         f'<tbody role="rowgroup" id="score-{name}" data-score="{name}"><tr role="row"><th scope="row" role="rowheader">'
-        f'{esc(_capital(score.label))} <small class="mut">{goal}</small>{chip(stand.status, stand.words)}</th>{data}'
+        f'{esc(capital(score.label))} <span class="under">{chip(stand.status, stand.words)}<small>{goal}</small></span>'
+        f"</th>{data}"
         f'<td role="cell" class="scale">{scale_svg(score)}</td></tr><tr role="row" class="more"><td role="cell" '
-        f'colspan="5"><details><summary>{esc(text.sentence(score))}</summary>{_more(score)}</details></td></tr></tbody>'
+        f'colspan="5"><details><summary>{esc(line)}</summary>{_more(score)}</details></td></tr></tbody>'
     )
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
@@ -162,16 +176,17 @@ def _interval(interval: tuple[float, float] | None) -> str:
 
 def _more(score: Score) -> str:
     """What unfolds: definition, note, references, the worst parts."""
-    lines = [f"<p>{esc(score.definition)}</p>"] if score.definition else []
+    other = score.definition if score.reading else text.sentence(score)
+    lines = [f"<p>{esc(other)}</p>"] if other else []
     if score.note:
-        lines.append(f"<p>{esc(_capital(score.note))}.</p>")
+        lines.append(f"<p>{esc(capital(score.note))}.</p>")
     known = {k: v for k, v in score.parts.items() if not math.isnan(v)}
     if known:
         worst = sorted(known, key=lambda k: known[k], reverse=score.goal == "lower")
         rest = len(worst) - _PARTS
         title = f"The {_PARTS} worst parts of {len(known)}" if rest > 0 else "Parts"
         rows = [(esc(short(pair_words(k), 60)), text.number(known[k])) for k in worst[:_PARTS]]
-        lines.append(table(f"{title}: {score.label}", ("Part", "Value"), rows))
+        lines.append(table(f"{title}: {score.label}", ("Part", "Value"), rows, boxed=False))
     return "".join(lines)
 
 
@@ -193,7 +208,7 @@ def privacy_section(report: Report) -> str:
         stand = standing(score)
         rows.append(
             (
-                esc(_capital(score.label)),
+                esc(capital(score.label)),
                 f"<b>{text.number(score.matched if not math.isnan(score.matched) else score.value)}</b>"
                 + _interval(score.interval if math.isnan(score.matched) else score.matched_interval),
                 text.number(score.fresh) + _interval(score.fresh_interval),
@@ -212,7 +227,12 @@ def privacy_section(report: Report) -> str:
     return section(
         "privacy",
         "Privacy: attacks beside their controls",
-        table("What each attack finds in synthetic rows, in fresh real rows, and in copied training rows", heads, rows),
+        table(
+            "What each attack finds in synthetic rows, in fresh real rows, and in copied training rows",
+            heads,
+            rows,
+            class_="stack",
+        ),
         _tpr(scores),
         '<p class="note">An attack that finds no more in synthetic rows than in fresh ones has failed here. That does '
         "not show that every attack fails, and it is no guarantee about a person: only a proof such as differential "
@@ -230,7 +250,7 @@ def _tpr(scores: Sequence[Score]) -> str:
     for score in scores:
         tpr, interval = score.details.get("tpr"), score.details.get("tpr_interval")
         if isinstance(tpr, float) and not math.isnan(tpr):
-            rows.append((esc(_capital(score.label)), f"<b>{text.number(tpr)}</b>{_interval(interval)}"))
+            rows.append((esc(capital(score.label)), f"<b>{text.number(tpr)}</b>{_interval(interval)}"))
     if not rows:
         return ""
     title = "Members found while one in a hundred others is accused (0.010 is chance)"
@@ -247,16 +267,16 @@ def limits_section(report: Report) -> str:
         "limits",
         "What this report cannot know",
         f"<ul class='notes'>{notes}{''.join(remarks)}</ul>",
-        table("Scores that were left out", ("Score", "Why"), left) if left else "",
+        table("Scores that were left out", ("Score", "Why"), left, class_="prose") if left else "",
     )
 
 
 def provenance_section(report: Report) -> str:
     """Rows, level, seed, versions and seconds."""
     known = {k: v for k, v in report.provenance.items() if v not in (None, [], "") and k not in ("seconds", "versions")}
-    rows = [(esc(_capital(k.replace("_", " "))), esc(_flat(v))) for k, v in known.items()]
+    rows = [(esc(capital(k.replace("_", " "))), esc(_flat(v))) for k, v in known.items()]
     versions = report.provenance.get("versions", {})
-    rows += [(esc(_capital(name)), esc(version)) for name, version in versions.items()]
+    rows += [(esc(capital(name)), esc(version)) for name, version in versions.items()]
     seconds = report.provenance.get("seconds", {})
     slow = sorted(seconds.items(), key=lambda item: -item[1])
     spent = [(esc(name), f"{value:.2f}") for name, value in slow]
@@ -265,7 +285,7 @@ def provenance_section(report: Report) -> str:
         "provenance",
         "Provenance",
         '<div class="split">',
-        table("How this report was made", ("What", "Value"), rows),
+        table("How this report was made", ("What", "Value"), rows, class_="prose"),
         times if spent else "",
         "</div>",
     )
@@ -290,6 +310,6 @@ def definitions_section(report: Report) -> str:
         ("Copied rows", "A bootstrap of the training rows: the memoriser."),
         ("Independent columns", "Training rows, each column shuffled by itself: right columns, no dependence."),
     ]
-    terms += [(_capital(score.label), score.definition) for score in report.scores.values() if score.definition]
+    terms += [(capital(score.label), score.definition) for score in report.scores.values() if score.definition]
     body = "".join(f"<dt>{esc(name)}</dt><dd>{esc(words)}</dd>" for name, words in terms)
     return section("definitions", "Definitions", f"<dl>{body}</dl>")

@@ -83,9 +83,9 @@ def page_style() -> str:
 def figure_style() -> str:
     """The style sheet of an SVG that stands alone: plain colours, as not every viewer knows variables."""
     css = asset("figure.css")
-    light, dark = (re.sub(r"var\(--(\w+)\)", lambda m, p=p: p[m[1]], css) for p in (LIGHT, DARK))
-    back = "{background:%s}"
-    return (
-        f".sk{back % LIGHT['card']}{light}@media screen and (prefers-color-scheme:dark)"
-        f"{{.sk{back % DARK['card']}{dark}}}"
-    )
+    return f"{_filled(css, LIGHT)}@media screen and (prefers-color-scheme:dark){{{_filled(css, DARK)}}}"
+
+
+def _filled(css: str, palette: dict[str, str]) -> str:
+    plain = re.sub(r"var\(--(\w+)\)", lambda found: palette[found[1]], css)
+    return f".sk{{background:{palette['card']}}}{plain}"

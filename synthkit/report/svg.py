@@ -71,12 +71,15 @@ class Figure:
 
 # -------------------------------------------------------------------- elements
 def esc(words: object) -> str:
-    """Text that is safe in HTML, in an element as in an attribute; control signs are dropped.
+    """Text that is safe in HTML, in an element as in an attribute; control signs are dropped, any space is a space.
 
     >>> esc('<b title="x">')
     '&lt;b title=&quot;x&quot;&gt;'
     """
-    return html.escape("".join(c for c in str(words) if c.isprintable() or c == " "), quote=True)
+    line = str(words)
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else " " for c in line if c.isprintable() or c.isspace())
+    return html.escape(line, quote=True)
 
 
 def el(tag: str, content: str = "", **attributes: object) -> str:
