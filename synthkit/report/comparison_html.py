@@ -1,0 +1,97 @@
+"""The HTML page of a comparison: several synthetic tables, ranked and side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from synthkit.report import text
+from synthkit.report.drawn import Drawing, columns_section
+from synthkit.report.gates import PROFILES
+from synthkit.report.html import page
+from synthkit.report.reading import capital
+from synthkit.report.scales import badge_svg, scale_legend, scales_svg
+from synthkit.report.sections import chip, definitions_section, limits_section, provenance_section, section, table
+from synthkit.report.svg import esc, short
+
+if TYPE_CHECKING:
+    from synthkit.report.comparison import Comparison
+
+__all__ = ["render_comparison"]
+
+_NAMES = {
+    "ranking": "Ranking",
+    "scores": "Scores",
+    "columns": "Columns",
+    "limits": "Limits",
+    "provenance": "Provenance",
+    "definitions": "Definitions",
+}
+MAX_OVERLAID = 6
+"""Tables that are drawn over each other; of more, the best ranked."""
+
+
+def render_comparison(comparison: Comparison, *, profiles: Sequence[str] | None = None) -> str:
+    """The whole page; for ``profiles`` see :func:`synthkit.report.html.render`."""
+    first = next(iter(comparison.reports.values()))
+    order = [str(name) for name in comparison.summary().index]
+    drawn = Drawing.of_reports({name: comparison.reports[name] for name in order[:MAX_OVERLAID]})
+    parts = {
+        "ranking": _ranking(comparison, order, list(PROFILES if profiles is None else profiles)),
+        "scores": _scores(comparison, order),
+        "columns": "" if drawn is None else columns_section(drawn),
+        "limits": limits_section(first),
+        "provenance": provenance_section(first),
+        "definitions": definitions_section(first),
+    }
+    return page("Comparison of synthetic tables", text.head(first), parts, _NAMES)
+
+
+def _ranking(comparison: Comparison, order: Sequence[str], profiles: Sequence[str]) -> str:
+    """Mean ranks, and what each table is good enough for; the best table first."""
+    summary = comparison.summary()
+    rows = []
+    for at, name in enumerate(order):
+        ranks = [f"{v:.2f}" if not math.isnan(v) else "-" for v in summary.loc[name]]
+        verdicts = (comparison.reports[name].check(profile) for profile in profiles)
+        rows.append((_who(at, name), *ranks, *(chip(v.status, v.status) for v in verdicts)))
+    heads = ("Table", *(f"Rank: {column}" for column in summary.columns), *(capital(p) for p in profiles))
+    return section(
+        "ranking",
+        "Ranking",
+        table("Mean ranks, and what each table is good enough for", heads, rows, class_="stack"),
+        lead="Each score ranks the tables by how much worse than fresh real rows they are; 1 is best, ties share a rank.",
+    )
+
+
+def _who(at: int, name: str) -> str:
+    return f'<span class="who">{badge_svg(at)}{esc(short(name, 40))}</span>'
+
+
+def _scores(comparison: Comparison, order: Sequence[str]) -> str:
+    """A table per panel: each score of all tables on one scale."""
+    ranks = comparison.ranks()
+    parts = [scale_legend(several=True)]
+    for title, scores in text.panels(next(iter(comparison.reports.values()))):
+        rows = []
+        for score in scores:
+            several = [comparison.reports[name].scores[score.name] for name in order]
+            best = ranks.loc[score.name].min() if score.name in ranks.index else math.nan
+            figures = []
+            for name, own in zip(order, several, strict=True):
+                words = text.number(own.value if math.isnan(own.matched) else own.matched)
+                leads = score.name in ranks.index and ranks.loc[score.name, name] == best
+                figures.append(f"<b>{words}</b>" if leads else words)
+            goal = f"<small>{score.goal} is better</small>"
+            scale = f'<div class="wide">{scales_svg(several, order)}</div>'
+            rows.append((f"{esc(capital(score.label))}<br>{goal}", *figures, text.number(score.fresh), scale))
+        heads = ("Score", *(_who(at, name) for at, name in enumerate(order)), "Fresh rows", "Scale")
+        labels = ("Score", *(esc(short(name, 24)) for name in order), "Fresh rows", "Scale")
+        parts.append(table(title, heads, rows, class_="stack", labels=labels))
+    return section(
+        "scores",
+        "Scores",
+        *parts,
+        lead="All tables and references on the same number of rows, before the same judge. The nearest to fresh is bold.",
+    )

@@ -1,0 +1,128 @@
+"""What the figures of a report come to, in plain sentences: the summaries of the panels, and how a score stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from synthkit.metrics.base import Group, Score
+from synthkit.report import text
+from synthkit.report.gates import _Z, _excess
+
+if TYPE_CHECKING:
+    from synthkit.report.report import Report
+
+__all__ = ["Standing", "brief", "capital", "leading", "standing", "summary"]
+
+# The scores that lead a panel's summary, in this order, as many as there are.
+_LEAD: dict[Group, tuple[str, ...]] = {
+    "fidelity": ("detection", "detection_boosting", "shape", "pair"),
+    "utility": ("tstr", "global_utility", "what_if", "feature_importance"),
+    "privacy": ("membership", "mia_distance", "copies", "dcr"),
+}
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a score stands beside fresh rows.
+
+    Attributes:
+        status: ``"pass"``: not shown to be worse; ``"fail"``: worse, beyond chance; ``"unsure"``: cannot tell.
+        words: the same for people.
+    """
+
+    status: str
+    words: str
+
+
+def standing(score: Score) -> Standing:
+    """Is a score worse than what fresh rows get, beyond what chance explains (95 %)?"""
+    value, interval = score.matched, score.matched_interval
+    if math.isnan(score.value):
+        return Standing("unsure", "not found")
+    if math.isnan(score.fresh) or math.isnan(value):
+        return Standing("unsure", "no fresh rows")
+    excess = _excess(score, value, interval, _Z)
+    if interval is None and score.fresh_interval is None:
+        return Standing("pass", "as fresh rows") if excess.value <= 0 else Standing("unsure", "no interval")
+    if excess.low > 0:
+        return Standing("fail", "worse than fresh")
+    if not score.details.get("power", {}).get("enough", True):
+        return Standing("unsure", "too few rows")
+    return Standing("pass", "as fresh rows")
+
+
+def leading(report: Report, group: Group) -> list[Score]:
+    """The scores that a reader should know first."""
+    chosen = [report.scores[name] for name in _LEAD[group] if name in report.scores]
+    if any(score.name == "detection" for score in chosen):
+        chosen = [score for score in chosen if score.name != "detection_boosting"]
+    if any(score.name == "membership" for score in chosen):
+        chosen = [score for score in chosen if score.name != "mia_distance"]
+    others = [score for score in report.scores.values() if score.group == group and score not in chosen]
+    return (chosen + others)[:_SHOWN]
+
+
+def summary(report: Report, group: Group) -> list[str]:
+    """A panel in plain sentences; empty where it has no score."""
+    scores = [score for score in report.scores.values() if score.group == group]
+    if not scores:
+        return []
+    return [_count(group, scores), *(brief(score) for score in leading(report, group))]
+
+
+def brief(score: Score) -> str:
+    """A short sentence: the figure beside that of fresh rows, and of what it must not be near."""
+    value = score.value if math.isnan(score.matched) else score.matched
+    if math.isnan(value):
+        return text.sentence(score)
+    reading = (score.reading or f"{score.label}: {{value}}").replace("{value}", text.number(value))
+    culprit = ("copied rows", score.copy) if score.group == "privacy" else ("independent columns", score.independent)
+    found = [(name, v) for name, v in (("fresh real rows", score.fresh), culprit) if not math.isnan(v)]
+    beside = ", ".join(f"{name}: {text.number(v)}" for name, v in found)
+    return capital(reading.replace("{best}", text.number(score.best)).rstrip(".")) + (
+        f" ({beside})." if beside else "."
+    )
+
+
+def capital(words: str) -> str:
+    """With a large first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def _small(words: str) -> str:
+    return words[:1].lower() + words[1:] if words[1:2].islower() else words
+
+
+def _count(group: Group, scores: Sequence[Score]) -> str:
+    """How many scores stand how, and which is the farthest off."""
+    stands = {score.name: standing(score).status for score in scores}
+    good, bad, unsure = (sum(s == status for s in stands.values()) for status in ("pass", "fail", "unsure"))
+    what = "attacks and distances" if group == "privacy" else "figures"
+    if good + bad == 0:
+        return f"None of the {len(scores)} {what} can be held against fresh real rows."
+    if len(scores) == 1:
+        return f"The one figure is {'' if bad else 'not shown to be '}worse than for fresh real rows."
+    if bad == 0:
+        line = f"None of the {len(scores)} {what} is shown to be worse than for fresh real rows"
+    else:
+        line = (
+            f"{bad} of {len(scores)} {what} {'is' if bad == 1 else 'are'} worse than for fresh real rows, beyond chance"
+        )
+    line += f"; {unsure} cannot be told." if unsure else "."
+    worst = [score for score in scores if stands[score.name] == "fail"]
+    if worst:
+        far = max(worst, key=_reach)
+        line += f" Farthest off: {_small(far.label)}."
+    return line
+
+
+def _reach(score: Score) -> float:
+    """How far from fresh towards independent columns, or towards copies."""
+    excess = _excess(score, score.matched, score.matched_interval, _Z).value
+    culprit = score.copy if score.group == "privacy" else score.independent
+    span = abs(culprit - score.fresh)
+    return excess / span if span > 1e-9 else excess

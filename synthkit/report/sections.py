@@ -1,0 +1,315 @@
+"""Sections of the HTML report: verdicts, summaries, scores, privacy, limits, provenance, definitions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from synthkit.metrics.base import Group, Score
+from synthkit.report import text
+from synthkit.report.gates import GateResult, Verdict
+from synthkit.report.reading import capital, standing, summary
+from synthkit.report.scales import scale_legend, scale_svg
+from synthkit.report.svg import esc, short
+
+if TYPE_CHECKING:
+    from synthkit.report.report import Report
+
+__all__ = [
+    "chip",
+    "definitions_section",
+    "limits_section",
+    "pair_words",
+    "privacy_section",
+    "provenance_section",
+    "scores_section",
+    "section",
+    "summary_section",
+    "table",
+    "verdict_section",
+]
+
+_SIGNS = {"pass": "✓", "fail": "✕", "unsure": "?", "cannot tell": "?"}
+_PARTS = 10
+
+
+def section(name: str, title: str, *content: str, lead: str = "") -> str:
+    """A section with a heading that the navigation points to."""
+    intro = f'<p class="lead">{esc(lead)}</p>' if lead else ""
+    head = f'<section id="{name}" aria-labelledby="h-{name}"><h2 id="h-{name}">{title}</h2>'
+    return f"{head}{intro}{''.join(content)}</section>"
+
+
+def chip(status: str, words: str) -> str:
+    """A status with a sign and a word, never by colour alone."""
+    kind = "unsure" if status == "cannot tell" else status
+    return f'<span class="chip {kind}"><span aria-hidden="true">{_SIGNS[status]}</span> {esc(words)}</span>'
+
+
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    boxed: bool = True,
+    class_: str = "",
+    labels: Sequence[str] | None = None,
+) -> str:
+    """A table with a caption; cells are HTML, the first of a row names it.
+
+    ``class_``: ``"prose"`` lets cells wrap; ``"stack"`` turns rows into cards on a phone, where ``labels`` (by default
+    the heads) name the cells.
+    """
+    head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in heads)
+    body = ""
+    for first, *rest in rows:
+        cells = "".join(
+            f'<td role="cell" data-label="{name}">{cell}</td>'
+            for name, cell in zip((labels or heads)[1:], rest, strict=True)
+        )
+        body += f'<tr role="row"><th scope="row" role="rowheader">{first}</th>{cells}</tr>'
+    return (
+        f'<div class="scroll{" card" if boxed else ""} {class_}" tabindex="0" role="region" aria-label="{esc(caption)}">'
+        f'<table role="table"><caption><span>{esc(caption)}</span></caption><thead role="rowgroup"><tr role="row">{head}'
+        f'</tr></thead><tbody role="rowgroup">{body}</tbody></table></div>'
+    )
+
+
+# -------------------------------------------------------------------- verdicts
+def verdict_section(verdicts: Sequence[Verdict]) -> str:
+    """A card per purpose: does the table pass, and why not?"""
+    cards = "".join(_card(verdict) for verdict in verdicts)
+    return section(
+        "verdict",
+        "Good enough for…",
+        f'<div class="cards two">{cards}</div>',
+        lead="A gate asks how much worse the synthetic rows score than as many fresh real rows. It fails where "
+        "they are worse than tolerated beyond chance, and cannot tell where the data are too few to see.",
+    )
+
+
+def _card(verdict: Verdict) -> str:
+    order = ("fail", "cannot tell", "pass")
+    results = sorted(verdict.results, key=lambda r: order.index(r.status))
+    status = "unsure" if verdict.status == "cannot tell" else verdict.status
+    return (
+        f'<article class="card verdict {status}"><header><h3>{esc(verdict.profile)}</h3>'
+        f'{chip(verdict.status, verdict.status)}</header><p class="mut">{esc(verdict.purpose)}</p>'
+        f'<ul class="gates">{"".join(_gate(result) for result in results)}</ul></article>'
+    )
+
+
+def _gate(result: GateResult) -> str:
+    status = "unsure" if result.status == "cannot tell" else result.status
+    return (
+        f'<li><span class="sign {status}" aria-hidden="true">{_SIGNS[status]}</span><details'
+        f'{" open" if result.status != "pass" else ""}><summary><span class="sr">{result.status}: </span>'
+        f"{esc(capital(result.label))}</summary><p>{esc(result.reason)}</p></details></li>"
+    )
+
+
+# -------------------------------------------------------------------- summaries and scores
+def summary_section(report: Report) -> str:
+    """The three panels in plain sentences."""
+    cards = ""
+    for group, title in text.GROUPS.items():
+        lines = summary(report, group)
+        if lines:
+            first, *rest = (esc(line) for line in lines)
+            body = f"<p><strong>{first}</strong></p>" + "".join(f"<p>{line}</p>" for line in rest)
+        else:
+            body = f"<p>Not measured. {esc(_why_empty(report, group))}</p>"
+        cards += f'<article class="card"><h3>{title}</h3>{body}</article>'
+    return section("summary", "In a few sentences", f'<div class="cards three">{cards}</div>')
+
+
+def _why_empty(report: Report, group: Group) -> str:
+    if group == "utility" and report.provenance.get("target") is None:
+        return "Utility needs a target to predict, and a holdout to predict it on."
+    return "See what was left out, below."
+
+
+def scores_section(report: Report) -> str:
+    """Every score on its scale, with its sentence; its definition and breakdown unfold."""
+    parts = [scale_legend()]
+    for title, scores in text.panels(report):
+        rows = "".join(_score_rows(score) for score in scores)
+        heads = ("Score", "All rows", "Like for like", "Fresh rows", "Scale")
+        head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in heads)
+        parts.append(
+            f'<table class="scores" role="table"><caption>{title}</caption><thead role="rowgroup"><tr role="row">{head}'
+            f"</tr></thead>{rows}</table>"
+        )
+    return section(
+        "scores",
+        "Scores",
+        *parts,
+        lead="Compare “like for like” with “fresh rows”: both have the same number of rows and the same judge. "
+        "Fresh rows are real rows that nobody trained on; a perfect generator would score the same.",
+    )
+
+
+def _score_rows(score: Score) -> str:
+    stand = standing(score)
+    goal = "lower is better" if score.goal == "lower" else "higher is better"
+    cells = (
+        ("All rows", f"<b>{text.number(score.value)}</b>{_interval(score.interval)}"),
+        ("Like for like", f"<b>{text.number(score.matched)}</b>{_interval(score.matched_interval)}"),
+        ("Fresh rows", f"{text.number(score.fresh)}{_interval(score.fresh_interval)}"),
+    )
+    data = "".join(f'<td role="cell" data-label="{name}">{cell}</td>' for name, cell in cells)
+    name = esc(score.name)
+    line = text.sentence(score) if score.reading or not score.definition else score.definition
+    return (
+        f'<tbody role="rowgroup" id="score-{name}" data-score="{name}"><tr role="row"><th scope="row" role="rowheader">'
+        f'{esc(capital(score.label))} <span class="under">{chip(stand.status, stand.words)}<small>{goal}</small></span>'
+        f"</th>{data}"
+        f'<td role="cell" class="scale">{scale_svg(score)}</td></tr><tr role="row" class="more"><td role="cell" '
+        f'colspan="5"><details><summary>{esc(line)}</summary>{_more(score)}</details></td></tr></tbody>'
+    )
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" <small>{text.number(interval[0])}–{text.number(interval[1])}</small>"
+
+
+def _more(score: Score) -> str:
+    """What unfolds: definition, note, references, the worst parts."""
+    other = score.definition if score.reading else text.sentence(score)
+    lines = [f"<p>{esc(other)}</p>"] if other else []
+    if score.note:
+        lines.append(f"<p>{esc(capital(score.note))}.</p>")
+    known = {k: v for k, v in score.parts.items() if not math.isnan(v)}
+    if known:
+        worst = sorted(known, key=lambda k: known[k], reverse=score.goal == "lower")
+        rest = len(worst) - _PARTS
+        title = f"The {_PARTS} worst parts of {len(known)}" if rest > 0 else "Parts"
+        rows = [(esc(short(pair_words(k), 60)), text.number(known[k])) for k in worst[:_PARTS]]
+        lines.append(table(f"{title}: {score.label}", ("Part", "Value"), rows, boxed=False))
+    return "".join(lines)
+
+
+def pair_words(part: Any) -> str:
+    """The name of a part: a column, a pair of columns, an attack."""
+    return " with ".join(str(p) for p in part) if isinstance(part, tuple) else str(part)
+
+
+# -------------------------------------------------------------------- privacy
+def privacy_section(report: Report) -> str:
+    """Attacks beside their controls."""
+    scores = [score for score in report.scores.values() if score.group == "privacy"]
+    if not scores:
+        return ""
+    rows = []
+    for score in scores:
+        power = score.details.get("power", {})
+        seen = text.number(power["detectable"]) if "detectable" in power else "-"
+        stand = standing(score)
+        rows.append(
+            (
+                esc(capital(score.label)),
+                f"<b>{text.number(score.matched if not math.isnan(score.matched) else score.value)}</b>"
+                + _interval(score.interval if math.isnan(score.matched) else score.matched_interval),
+                text.number(score.fresh) + _interval(score.fresh_interval),
+                text.number(score.copy),
+                seen,
+                chip(
+                    stand.status,
+                    {"pass": "no more than in fresh rows", "fail": "more than in fresh rows"}.get(
+                        stand.status, stand.words
+                    ),
+                ),
+                f'<div class="wide">{scale_svg(score)}</div>',
+            )
+        )
+    heads = ("Attack", "Synthetic rows", "Fresh rows (control)", "Copied rows", "Least it could see", "Found", "Scale")
+    return section(
+        "privacy",
+        "Privacy: attacks beside their controls",
+        table(
+            "What each attack finds in synthetic rows, in fresh real rows, and in copied training rows",
+            heads,
+            rows,
+            class_="stack",
+        ),
+        _tpr(scores),
+        '<p class="note">An attack that finds no more in synthetic rows than in fresh ones has failed here. That does '
+        "not show that every attack fails, and it is no guarantee about a person: only a proof such as differential "
+        "privacy gives one. “Least it could see” is the smallest figure that these rows would have shown with "
+        "80 % probability."
+        "</p>",
+        lead="Every attack tries to tell who was in the training rows. What it finds in real rows that nobody "
+        "trained on is its control; what it finds in plain copies is what failure looks like.",
+    )
+
+
+def _tpr(scores: Sequence[Score]) -> str:
+    """The share of members that an attack names while it is wrong about 1 % of the others (Carlini et al., 2022)."""
+    rows = []
+    for score in scores:
+        tpr, interval = score.details.get("tpr"), score.details.get("tpr_interval")
+        if isinstance(tpr, float) and not math.isnan(tpr):
+            rows.append((esc(capital(score.label)), f"<b>{text.number(tpr)}</b>{_interval(interval)}"))
+    if not rows:
+        return ""
+    title = "Members found while one in a hundred others is accused (0.010 is chance)"
+    return table(title, ("Attack", "True positive rate at 1 % false positives"), rows)
+
+
+# -------------------------------------------------------------------- the fine print
+def limits_section(report: Report) -> str:
+    """What the report can't know, and what was left out."""
+    notes = "".join(f"<li>{esc(note)}</li>" for note in report.notes)
+    remarks = [f"<li>{esc(s.label)}: {esc(s.note)}</li>" for s in report.scores.values() if "too few" in s.note]
+    left = [(esc(name), esc(why)) for name, why in report.left_out.items()]
+    return section(
+        "limits",
+        "What this report cannot know",
+        f"<ul class='notes'>{notes}{''.join(remarks)}</ul>",
+        table("Scores that were left out", ("Score", "Why"), left, class_="prose") if left else "",
+    )
+
+
+def provenance_section(report: Report) -> str:
+    """Rows, level, seed, versions and seconds."""
+    known = {k: v for k, v in report.provenance.items() if v not in (None, [], "") and k not in ("seconds", "versions")}
+    rows = [(esc(capital(k.replace("_", " "))), esc(_flat(v))) for k, v in known.items()]
+    versions = report.provenance.get("versions", {})
+    rows += [(esc(capital(name)), esc(version)) for name, version in versions.items()]
+    seconds = report.provenance.get("seconds", {})
+    slow = sorted(seconds.items(), key=lambda item: -item[1])
+    spent = [(esc(name), f"{value:.2f}") for name, value in slow]
+    times = table("Seconds per score", ("Score", "Seconds"), spent)
+    return section(
+        "provenance",
+        "Provenance",
+        '<div class="split">',
+        table("How this report was made", ("What", "Value"), rows, class_="prose"),
+        times if spent else "",
+        "</div>",
+    )
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{v:,} {k}" if isinstance(v, int) else f"{k} {v}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(v) for v in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def definitions_section(report: Report) -> str:
+    """What each score is, and what the references are."""
+    terms = [
+        (
+            "Like for like",
+            "Synthetic rows, as many as each reference has, before the same judge. Compare with fresh rows.",
+        ),
+        ("Fresh rows", "One half of the holdout in the synthetic table's place, judged by the other half."),
+        ("Copied rows", "A bootstrap of the training rows: the memoriser."),
+        ("Independent columns", "Training rows, each column shuffled by itself: right columns, no dependence."),
+    ]
+    terms += [(capital(score.label), score.definition) for score in report.scores.values() if score.definition]
+    body = "".join(f"<dt>{esc(name)}</dt><dd>{esc(words)}</dd>" for name, words in terms)
+    return section("definitions", "Definitions", f"<dl>{body}</dl>")
