@@ -149,7 +149,7 @@ class Comparison:
         Raises:
             OSError: the file cannot be written.
         """
-        from synthkit.report.html import write_comparison  # type: ignore[import-not-found]
+        from synthkit.report.html import write_comparison
 
         write_comparison(self, path)
         return Path(path)

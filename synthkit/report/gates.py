@@ -28,7 +28,17 @@ from synthkit.errors import GateError, ParamError
 from synthkit.metrics.base import Score
 from synthkit.metrics.registry import METRICS
 
-__all__ = ["JOINT_ALPHA", "PROFILES", "Gate", "GateResult", "Profile", "Verdict", "judge"]
+__all__ = [
+    "JOINT_ALPHA",
+    "PROFILES",
+    "Excess",
+    "Gate",
+    "GateResult",
+    "Profile",
+    "Verdict",
+    "excess_over_fresh",
+    "judge",
+]
 
 Status = Literal["pass", "fail", "cannot tell"]
 JOINT_ALPHA = 0.02
@@ -265,10 +275,9 @@ def _result(score: Score, gate: Gate, z: float, strict: bool) -> GateResult:
     """The comparison that looks worst decides a failure, the one that sees best decides whether a pass is possible."""
     found = []
     if not math.isnan(score.fresh):
-        fresh = _Side("fresh", score.fresh, score.fresh_interval)
-        found.append(_excess(score, score.matched, score.matched_interval, fresh, z))
+        found.append(_excess(score, score.matched, score.matched_interval, _fresh(score), z))
         if gate.whole == "fresh":
-            found.append(_excess(score, score.value, score.interval, fresh, z))
+            found.append(_excess(score, score.value, score.interval, _fresh(score), z))
     if gate.whole == "best":
         found.append(_excess(score, score.value, score.interval, _Side("the best", score.best, None), z))
     found = [excess for excess in found if not math.isnan(excess.value)]
@@ -300,7 +309,7 @@ class _Side(NamedTuple):
     interval: tuple[float, float] | None
 
 
-class _Excess(NamedTuple):
+class Excess(NamedTuple):
     """How much worse a figure is, the interval of that, the figure, and what it was held against."""
 
     value: float
@@ -310,16 +319,25 @@ class _Excess(NamedTuple):
     side: _Side
 
 
-def _excess(score: Score, value: float, interval: tuple[float, float] | None, side: _Side, z: float) -> _Excess:
+def excess_over_fresh(score: Score) -> Excess:
+    """How much worse the matched rows score than fresh ones, with its 95 % interval; NaN where one is not known."""
+    return _excess(score, score.matched, score.matched_interval, _fresh(score), _Z)
+
+
+def _fresh(score: Score) -> _Side:
+    return _Side("fresh", score.fresh, score.fresh_interval)
+
+
+def _excess(score: Score, value: float, interval: tuple[float, float] | None, side: _Side, z: float) -> Excess:
     sign = 1.0 if score.goal == "lower" else -1.0
-    if math.isnan(value):
-        return _Excess(math.nan, math.nan, math.nan, value, side)
+    if math.isnan(value) or math.isnan(side.value):
+        return Excess(math.nan, math.nan, math.nan, value, side)
     loss, floor = (max(0.0, sign * (v - score.best)) for v in (value, side.value))
     down, up = _arms(value, interval, sign)
     side_down, side_up = _arms(side.value, side.interval, sign)
     excess, wide = loss - floor, z / _Z
     low, high = excess - wide * math.hypot(down, side_up), excess + wide * math.hypot(up, side_down)
-    return _Excess(excess, low, high, value, side)
+    return Excess(excess, low, high, value, side)
 
 
 def _arms(value: float, interval: tuple[float, float] | None, sign: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from synthkit.metrics.base import Group, Score
 from synthkit.report import text
-from synthkit.report.gates import _Z, _excess
+from synthkit.report.gates import excess_over_fresh
 
 if TYPE_CHECKING:
     from synthkit.report.report import Report
@@ -45,7 +45,7 @@ def standing(score: Score) -> Standing:
         return Standing("unsure", "not found")
     if math.isnan(score.fresh) or math.isnan(value):
         return Standing("unsure", "no fresh rows")
-    excess = _excess(score, value, interval, _Z)
+    excess = excess_over_fresh(score)
     if interval is None and score.fresh_interval is None:
         return Standing("pass", "as fresh rows") if excess.value <= 0 else Standing("unsure", "no interval")
     if excess.low > 0:
@@ -122,7 +122,7 @@ def _count(group: Group, scores: Sequence[Score]) -> str:
 
 def _reach(score: Score) -> float:
     """How far from fresh towards independent columns, or towards copies."""
-    excess = _excess(score, score.matched, score.matched_interval, _Z).value
+    excess = excess_over_fresh(score).value
     culprit = score.copy if score.group == "privacy" else score.independent
     span = abs(culprit - score.fresh)
     return excess / span if span > 1e-9 else excess

@@ -156,7 +156,7 @@ class Report:
         Raises:
             OSError: the file cannot be written.
         """
-        from synthkit.report.html import write  # type: ignore[import-not-found]
+        from synthkit.report.html import write
 
         write(self, path)
         return Path(path)
@@ -167,7 +167,7 @@ class Report:
         Raises:
             ParamError: an unknown figure, or a report without tables (read from JSON).
         """
-        from synthkit.report.plots import plot  # type: ignore[import-not-found]
+        from synthkit.report.plots import plot
 
         return plot(self, name, **options)
 
