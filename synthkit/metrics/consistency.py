@@ -118,6 +118,7 @@ class Rules(Metric):
     group = "fidelity"
     goal = "lower"
     best = 0.0
+    reading = "A share of {value} of the rows breaks a rule of the real table"
     definition = (
         "Share of synthetic rows that break at least one rule that holds in every real row: rules of the schema, or, "
         "without any, those that the real table shows beyond chance."

@@ -94,6 +94,7 @@ class Copies(Metric):
     goal = "lower"
     best = 0.0
     culprit = "copy"
+    reading = "A share of {value} of the synthetic rows equals a training row"
     definition = (
         "Share of synthetic rows that equal a training row in every column; beside it the share of holdout rows that "
         "do so, which is what chance alone gives."
@@ -174,6 +175,7 @@ class NearCopies(Metric):
     best = 0.0
     needs = ("holdout",)
     culprit = "copy"
+    reading = "A share of {value} of the synthetic rows lies as near to a training row as hardly a holdout row does"
     definition = (
         "Share of synthetic rows that lie nearer to a training row than all but 1 % of the holdout rows do; exact "
         "copies count. Beside it, rows that equal a training row in all columns but one."

@@ -60,6 +60,7 @@ class PopulationStability(Metric):
     best = 0.0
     bounds: ClassVar = (0.0, float("inf"))
     domain: ClassVar = "credit"
+    reading = "The population stability index of the columns is {value} on average"
     definition = (
         "Population stability index, mean over columns: sum of (p - q) ln(p / q) over real deciles or levels (Siddiqi "
         "2006). Above .1 counts as a shift, above .25 as a strong one."
@@ -141,6 +142,7 @@ class InformationValueGap(Metric):
     needs: ClassVar = ("target",)
     culprit = "independent"
     domain: ClassVar = "credit"
+    reading = "Information values are off by {value} on average"
     definition = (
         "Absolute difference of a column's information value, sum of (g - b) ln(g / b) over its bins (Siddiqi 2006), "
         "in synthetic and in real rows; mean over columns. The target needs two classes."

@@ -283,6 +283,7 @@ class DetectionBoosting(_Detector):
     name = "detection_boosting"
     label = "Detection by gradient boosting (AUC)"
     culprit = "independent"
+    reading = "Gradient boosting tells synthetic rows from real ones with AUC {value}"
     definition = (
         "ROC AUC of gradient boosting that tells synthetic rows from real ones, 5 folds: the classifier two-sample "
         "test of Lopez-Paz & Oquab (2017)."
@@ -299,6 +300,7 @@ class DetectionNetwork(_Detector):
     name = "detection_network"
     label = "Detection by a neural network (AUC)"
     level = "default"
+    reading = "A neural network tells synthetic rows from real ones with AUC {value}"
     definition = (
         "ROC AUC of a small neural network that tells synthetic rows from real ones, 5 folds; it sees sums, parities "
         "and surfaces that trees are blind to."
@@ -314,6 +316,7 @@ class DetectionLogistic(_Detector):
 
     name = "detection_logistic"
     label = "Detection by logistic regression (AUC)"
+    reading = "Logistic regression tells synthetic rows from real ones with AUC {value}"
     definition = (
         "ROC AUC of logistic regression on levels, standardised numbers and their quantile bins, 5 folds; it sees "
         "marginals, not dependence."
@@ -333,6 +336,7 @@ class Detection(Metric):
     goal = "lower"
     best = 0.5
     culprit = "independent"
+    reading = "The best of several classifiers tells synthetic rows from real ones with AUC {value}"
     definition = (
         "The highest ROC AUC among gradient boosting, a neural network (not at level quick) and logistic regression, "
         "each telling synthetic rows from real ones."

@@ -146,6 +146,7 @@ class Linkability(Metric):
     bounds = (-np.inf, 1.0)
     needs = ("holdout",)
     culprit = "copy"
+    reading = "Beyond what holdout rows allow, an attacker links two parts of a training row at a risk of {value}"
     definition = (
         "How much oftener two halves of a training row than of a holdout row are nearest to the same synthetic row, as "
         "a share of what is possible (after Giomi et al. 2022)."
@@ -297,6 +298,7 @@ class AttributeInference(Metric):
     bounds = (-np.inf, 1.0)
     needs = ("holdout", "secrets")
     culprit = "copy"
+    reading = "Beyond what holdout rows allow, an attacker learns a secret of a training row at a risk of {value}"
     definition = (
         "How much oftener a secret is guessed right, from all other columns and the synthetic table, for training rows "
         "than for holdout rows, as a share of what is possible (after Giomi et al. 2022); the secret and attacker with "

@@ -228,6 +228,9 @@ class GlobalUtility(Metric):
     needs = ("holdout",)
     level = "default"
     culprit = "independent"
+    reading = (
+        "Learnt from synthetic rows, every column is predicted from the others {value} times as well as from real rows"
+    )
     definition = (
         "Skill of boosting trained on synthetic rows in predicting each column of the holdout from all others, "
         "relative to training on real rows (after TabStruct; Jiang et al., 2025)."

@@ -302,6 +302,7 @@ class PairError(_OfPairs):
     name = "pair"
     label = "Pairs of columns (correlation, contingency)"
     culprit = "independent"
+    reading = "Pairs of columns differ from the real ones by {value} on average"
     definition = (
         "Mean over all pairs of half the difference of Pearson correlations (two numbers) or the total variation "
         "distance of contingency tables (numbers in 10 bins of the real range): SDMetrics' column pair trends, "
@@ -315,6 +316,7 @@ class Correlation(_OfPairs):
 
     name = "correlation"
     label = "Correlations (Pearson, Spearman)"
+    reading = "Correlations differ from the real ones by {value} on average"
     definition = (
         "Mean over pairs of numbers or dates of the larger of half the difference of Pearson and half that of Spearman "
         "correlations."
@@ -328,6 +330,7 @@ class Contingency(_OfPairs):
     name = "contingency"
     label = "Pairs of columns, joint cells"
     culprit = "independent"
+    reading = "The joint cells of two columns differ from the real ones by {value} on average"
     definition = (
         "Mean over all pairs of the total variation distance of contingency tables, numbers in 10 bins at real "
         "quantiles."
@@ -343,6 +346,7 @@ class MutualInformation(_OfPairs):
     name = "mutual_information"
     label = "Strength of dependence (mutual information)"
     culprit = "independent"
+    reading = "The strength of the dependence of two columns is off by {value} on average"
     definition = (
         "Mean over all pairs of the absolute difference of normalised mutual information, on levels and 10 bins at "
         "real quantiles, less its small-sample bias (Miller, 1955)."

@@ -114,6 +114,7 @@ class KMarginal(Metric):
     goal = "higher"
     best = 1.0
     culprit = "independent"
+    reading = "The counts of three columns at a time agree with the real ones by {value}"
     definition = (
         "1 less the mean total variation distance of three-way marginals, a seeded sample of them, numbers in 10 bins: "
         "NIST's k-marginal score (Task et al., 2023), divided by 1,000."

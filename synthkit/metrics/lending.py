@@ -119,6 +119,7 @@ class GiniTstr(ScorecardMetric):
     best = 1.0
     bounds: ClassVar = (-1.0, 1.0)
     culprit = "independent"
+    reading = "A scorecard learnt from synthetic rows has a Gini of {value} on holdout rows"
     definition = (
         "Gini (twice the ROC AUC, minus 1) on the holdout of a scorecard built from synthetic rows: weights of "
         "evidence of binned columns in a logistic regression (Siddiqi 2006); beside it the same built from real rows."
@@ -136,6 +137,7 @@ class DecileCalibration(ScorecardMetric):
     label = "Calibration by decile"
     goal = "lower"
     best = 0.0
+    reading = "By deciles, default rates learnt from synthetic rows are off by {value} on holdout rows"
     definition = (
         "Mean absolute difference of predicted and observed share of the rarer class over the deciles of predicted "
         "risk, on the holdout, of a scorecard built from synthetic rows."
@@ -186,6 +188,7 @@ class OutOfTime(ScorecardMetric):
     bounds: ClassVar = (-1.0, 1.0)
     needs: ClassVar = ("target", "holdout", "time")
     culprit = "independent"
+    reading = "A scorecard learnt from earlier synthetic rows has a Gini of {value} on later real rows"
     definition = (
         "Gini of a scorecard built from the synthetic rows before the real 70 % quantile of time, on the holdout rows "
         "after it; the time itself is no covariate. Beside it the same built from real rows."

@@ -286,6 +286,7 @@ class AlphaPrecision(OfPoints):
 
     name = "alpha_precision"
     label = "Rows as typical as real ones (alpha-precision)"
+    reading = "Synthetic rows are as typical as real ones by {value}"
     definition = (
         "Integrated alpha-precision (Alaa et al., 2022): 1 less twice the area between the diagonal and the share of "
         "synthetic rows in the ball that holds a share alpha of the real ones."
@@ -302,6 +303,7 @@ class BetaRecall(OfPoints):
     name = "beta_recall"
     label = "Real rows that are reached (beta-recall)"
     culprit = "independent"
+    reading = "Real rows are reached by synthetic ones by {value}"
     definition = (
         "Integrated beta-recall (Alaa et al., 2022), 5 neighbours: 1 less twice the area between the diagonal and the "
         "share of real rows near to a synthetic row among the share beta of the most central ones."
@@ -319,6 +321,7 @@ class NeighbourCoverage(OfPoints):
     label = "Real rows with a synthetic neighbour"
     culprit = "independent"
     level = "default"
+    reading = "A share of {value} of the real rows has a synthetic row in its neighbourhood"
     definition = "Share of real rows with a synthetic row as near as their 5th nearest real row (Naeem et al., 2020)."
 
     @staticmethod
@@ -334,6 +337,7 @@ class Density(OfPoints):
     culprit = "independent"
     bounds = (0.0, float("inf"))
     level = "default"
+    reading = "A synthetic row lies in {value} times as many real neighbourhoods as a real one should"
     definition = (
         "Mean number of real rows' balls (to their 5th neighbour) that a synthetic row lies in, divided by 5 (Naeem et "
         "al., 2020)."

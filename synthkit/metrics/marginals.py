@@ -317,6 +317,7 @@ class ShapeError(_OfColumns):
 
     name = "shape"
     label = "Column distributions (KS, TV)"
+    reading = "The columns' distributions differ from the real ones by {value} on average"
     definition = (
         "Mean over columns of the Kolmogorov-Smirnov distance (numbers, dates) or the total variation distance "
         "(categories): SDMetrics' column shapes, subtracted from 1."
@@ -330,6 +331,7 @@ class Wasserstein(_OfColumns):
     name = "wasserstein"
     label = "How far numbers are off (Wasserstein-1)"
     bounds = (0.0, float("inf"))
+    reading = "Numbers are off by {value} of their scale on average"
     definition = (
         "Mean over numeric and date columns of the Wasserstein-1 distance, divided by the real column's mean absolute "
         "deviation from its median: 1 is as far off as the real median in every row."
@@ -342,6 +344,7 @@ class JensenShannon(_OfColumns):
 
     name = "jensen_shannon"
     label = "Column distributions (Jensen-Shannon)"
+    reading = "The columns' distributions are {value} apart on average (Jensen-Shannon)"
     definition = (
         "Mean over columns of the Jensen-Shannon distance, the square root of the divergence to base 2 (Lin, 1991), on "
         "levels or on 20 bins at real quantiles."
@@ -354,6 +357,7 @@ class NullRates(_OfColumns):
 
     name = "null_rates"
     label = "Shares of empty cells"
+    reading = "Shares of empty cells are off by {value} on average"
     definition = "Mean absolute difference of the shares of empty cells, over the columns that have any in a table."
     core = staticmethod(gaps)
 
@@ -373,6 +377,7 @@ class Coverage(Metric):
     group = "fidelity"
     goal = "higher"
     best = 1.0
+    reading = "A share of {value} of the real categories and ranges occurs"
     definition = (
         "Mean over columns of the share of real levels that occur (categories), or of the range between the real "
         "extremes that is reached (numbers, dates). Grows with the number of rows: compare 'matched' with 'fresh'."

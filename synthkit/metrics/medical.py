@@ -135,6 +135,7 @@ class KaplanMeierGap(SurvivalMetric):
     goal = "lower"
     best = 0.0
     culprit = "independent"
+    reading = "Survival curves are {value} apart"
     definition = (
         "Mean absolute difference of the Kaplan-Meier (1958) curves of synthetic and real rows up to the real 95 % "
         "quantile of time: of all rows, and of the groups of every column of at most 10 levels; mean over those."
@@ -261,6 +262,7 @@ class HazardRatioOverlap(CoxMetric):
     goal = "higher"
     best = 1.0
     culprit = "independent"
+    reading = "The intervals of hazard ratios overlap with the real ones by {value}"
     definition = (
         "Mean overlap (Karr et al. 2006) of the 95 % intervals of the log hazard ratios of two Cox (1972) regressions, "
         "of synthetic and of real rows, on all other columns (numbers per standard deviation, levels against the most "
@@ -316,6 +318,7 @@ class CIndexTstr(CoxMetric):
     best = 1.0
     needs: ClassVar = ("survival", "holdout")
     culprit = "independent"
+    reading = "A Cox regression learnt from synthetic rows ranks holdout rows with a C-index of {value}"
     definition = (
         "Harrell's (1982) concordance, on the holdout, of a Cox regression fitted to synthetic rows: share of "
         "comparable pairs whose order of risk is right, .5 by chance; beside it the same fitted to real rows."

@@ -84,6 +84,7 @@ class MIADistance(_MIA):
     name = "mia_distance"
     label = "Membership attack: distance"
     attack = "distance"
+    reading = "An attacker who goes by distance tells training from holdout rows with AUC {value}"
     definition = (
         "ROC AUC of taking the real rows that lie nearest to a synthetic row for training rows, against equally many "
         "holdout rows (Chen et al. 2020, GAN-Leaks). A weak attack: to pass it is necessary, not sufficient."
@@ -96,6 +97,7 @@ class MIADensity(_MIA):
     name = "mia_density"
     label = "Membership attack: density ratio"
     attack = "density"
+    reading = "An attacker who goes by densities tells training from holdout rows with AUC {value}"
     definition = (
         "ROC AUC of taking the real rows with the greatest ratio of synthetic to reference density for training rows "
         "(van Breugel et al. 2023, DOMIAS; kernels over mixed columns)."
@@ -108,6 +110,7 @@ class MIALocal(_MIA):
     name = "mia_local"
     label = "Membership attack: neighbourhood"
     attack = "local"
+    reading = "An attacker who goes by neighbourhoods tells training from holdout rows with AUC {value}"
     definition = (
         "ROC AUC of taking the real rows that lie nearer to their nearest synthetic than to their nearest reference "
         "rows for training rows (calibrated distance; Ward et al. 2025)."
@@ -120,6 +123,7 @@ class MIAClassifier(_MIA):
     name = "mia_classifier"
     label = "Membership attack: classifier"
     attack = "classifier"
+    reading = "An attacker who trains a classifier tells training from holdout rows with AUC {value}"
     definition = (
         "ROC AUC of taking the real rows that a forest, trained to tell synthetic from reference rows, finds most "
         "synthetic for training rows (after Hayes et al. 2019, LOGAN, black box)."
@@ -132,6 +136,7 @@ class Membership(_MIA):
     by_tpr: ClassVar[bool] = False
     name = "membership"
     label = "Strongest membership attack"
+    reading = "The strongest of the attacks that were tried tells training from holdout rows with AUC {value}"
     definition = (
         "ROC AUC of the strongest of the membership attacks, chosen on one half of the attacked rows and scored on the "
         "other half, so that the number of attacks raises no false alarm."
@@ -155,6 +160,7 @@ class MembershipTPR(Membership):
     best = FPR
     by_tpr = True
     least = 2 * NEED
+    reading = "At 1 % false alarms, an attacker finds a share of {value} of the training rows"
     definition = (
         "Share of training rows that the strongest of the membership attacks finds while at most 1 % of the holdout "
         "rows are taken for training rows (Carlini et al. 2022), chosen on one half of the attacked rows and scored on "

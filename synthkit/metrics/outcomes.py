@@ -87,6 +87,7 @@ class CalibrationError(UtilityMetric):
     goal = "lower"
     best = 0.0
     bounds: ClassVar = (0.0, float("inf"))
+    reading = "Probabilities learnt from synthetic rows are off by {value} on holdout rows"
     definition = (
         "Expected calibration error on the holdout of a model trained on synthetic rows: mean absolute difference of "
         "predicted and true share over ten groups of rows (Naeini et al. 2015), averaged over classes; of a numeric "
@@ -235,6 +236,7 @@ class ImportanceAgreement(UtilityMetric):
     best = 1.0
     bounds: ClassVar = (-1.0, 1.0)
     culprit = "independent"
+    reading = "Models learnt from synthetic and from real rows agree by {value} on which columns matter"
     definition = (
         "Cosine of the permutation importances (Breiman 2001) of the models trained on synthetic and on real rows, "
         "measured on the same holdout rows as growth of the squared error."

@@ -222,6 +222,7 @@ class SinglingOut(Metric):
     bounds = (-np.inf, 1.0)
     needs = ("holdout",)
     culprit = "copy"
+    reading = "Beyond what holdout rows allow, an attacker singles out training rows at a risk of {value}"
     definition = (
         "How much oftener a predicate on several columns that fits one synthetic row fits exactly one training row "
         "than exactly one holdout row, as a share of what is possible (after Giomi et al. 2022)."

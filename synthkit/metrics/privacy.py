@@ -208,6 +208,7 @@ class DCR(_NearerShare):
 
     name = "dcr"
     label = "Nearer to training rows (DCR)"
+    reading = "A share of {value} of the synthetic rows lies nearer to training than to holdout rows"
     definition = (
         "Share of synthetic rows that lie nearer to a training row than to any of equally many holdout rows, ties one "
         "half (Platzer & Reutterer 2021). A check for copies, not a proof of privacy."
@@ -220,6 +221,7 @@ class NNDR(_NearerShare):
 
     name = "nndr"
     label = "Singles out training rows (NNDR)"
+    reading = "A share of {value} of the synthetic rows singles out a training rather than a holdout row"
     definition = (
         "Share of synthetic rows whose ratio of nearest to second nearest distance is smaller among training rows than "
         "among equally many holdout rows, ties one half (after Zhao et al. 2021)."

@@ -111,6 +111,7 @@ class PmseRatio(Metric):
     goal = "lower"
     best = 1.0
     bounds = (0.0, float("inf"))
+    reading = "The propensity score error is {value} times what chance alone gives"
     definition = (
         "Mean squared error of a logistic propensity score with main effects, divided by its expectation under a "
         "perfect table (Snoke et al., 2018). Grows with the number of rows: compare 'matched' with 'fresh'."

@@ -85,6 +85,7 @@ class ReferenceRanges(Metric):
     best = 0.0
     bounds: ClassVar = (0.0, 2.0)
     domain: ClassVar = "medical"
+    reading = "The share of values outside the reference ranges is off by {value}"
     definition = (
         "Shares of values below the real 2.5 % and above the 97.5 % quantile, against those of the judging real rows: "
         "sum of the two absolute differences, mean over numeric columns, in all rows and in the groups of every "

@@ -81,6 +81,7 @@ class SlicedWasserstein(OfPoints):
     best = 0.0
     bounds = (0.0, float("inf"))
     culprit = "independent"
+    reading = "Whole rows are off by {value} (sliced Wasserstein)"
     definition = (
         "Mean Wasserstein-1 distance of rows seen from random directions of 5 columns each (Bonneel et al., 2015), in "
         "units of the real rows' mean absolute deviation from the median."

@@ -334,6 +334,7 @@ class Tstr(UtilityMetric):
     best = 1.0
     bounds = (-float("inf"), 1.0)
     culprit = "independent"
+    reading = "A model trained on synthetic rows scores {value} on holdout rows"
     definition = (
         "Score on the holdout of gradient boosting trained on synthetic rows: ROC AUC of a categorical target (mean of "
         "each class against the rest), R squared of a numeric one (Esteban et al. 2017); beside it the same model "
@@ -367,6 +368,7 @@ class UtilityKept(UtilityMetric):
     best = 1.0
     bounds = (-float("inf"), float("inf"))
     culprit = "independent"
+    reading = "A model trained on synthetic rows keeps {value} of what one trained on real rows can predict"
     definition = (
         "(TSTR - chance) / (TRTR - chance), where chance is an AUC of .5 or an R squared of 0: 1 where a model learns "
         "as much from synthetic rows as from real ones."

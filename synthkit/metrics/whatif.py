@@ -259,6 +259,7 @@ class WhatIfAgreement(UtilityMetric):
     best = 1.0
     bounds: ClassVar = (-1.0, 1.0)
     culprit = "independent"
+    reading = "To edited rows, models learnt from synthetic and from real rows give answers that agree by {value}"
     definition = (
         "Models trained on synthetic and on real rows answer the same holdout rows before and after a cell becomes "
         "that of another real row: 1 - sum (a - b)^2 / sum (a^2 + b^2) of the changes a and b of their answers. "
