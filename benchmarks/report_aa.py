@@ -3,7 +3,7 @@
 Each run draws real, synthetic and holdout rows from one law, evaluates the metrics that profiles look at, and checks
 all profiles. Printed: how often each profile passes as a whole, fails or cannot tell, and which gates are to blame.
 
-Usage: ``python -m benchmarks.report_aa --runs 120 --rows 2000`` (or ``--dataset adult --data-dir DIR``: disjoint random
+Usage: ``python -m benchmarks.report_aa --runs 120 --rows 2000`` (or ``--dataset adult --data DIR``: disjoint random
 parts of that table).
 """
 
@@ -51,7 +51,7 @@ def _draws(options: argparse.Namespace) -> Iterator[tuple[list[pd.DataFrame], st
         for seed in range(options.runs):
             yield [draw(options.rows, 3 * seed + k) for k in range(3)], "late", None
         return
-    split = load(options.dataset, options.data_dir, 0, dev=False)
+    split = load(options.dataset, options.data, 0, dev=False)
     table = split.train
     size = min(options.rows, len(table) // 3)
     for seed in range(options.runs):
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--level", default="quick")
     parser.add_argument("--dataset")
-    parser.add_argument("--data-dir")
+    parser.add_argument("--data")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(argv)
     runs = run(options)

@@ -13,7 +13,7 @@ from synthkit.cli import main, read_table, write_table
 from synthkit.report import Report
 from synthkit.testing.metrics import draw, junk
 
-LIGHT = ("--metric", "shape", "--metric", "pair", "--metric", "copies")
+LIGHT = tuple(f"--metric={name}" for name in ("shape", "pair", "copies", "coverage", "null_rates"))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_it_equals_the_api(folder, tmp_path, capsys):
         holdout=holdout,
         target="late",
         schema=schema,
-        metrics=LIGHT[1::2],
+        metrics=[word.split("=")[1] for word in LIGHT],
         seed=5,
         level="quick",
     )

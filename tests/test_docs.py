@@ -77,9 +77,10 @@ def test_bash_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     table = pd.DataFrame({"age": rng.integers(18, 90, 200), "sex": rng.choice(["F", "M"], 200)})
     table.loc[::10, "sex"] = None
     table.to_csv("table.csv", index=False)
+    table.sample(100, random_state=0).to_csv("holdout.csv", index=False)
     lines = [line for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("synthkit ")]
-    assert {words[0] for words in commands} >= {"fit", "sample", "impute", "info"}
+    assert {words[0] for words in commands} >= {"fit", "sample", "impute", "info", "evaluate"}
     for words in commands:
         short = [*words, "--max-steps", "10"] if words[0] == "fit" else words
         assert main(short) == 0, capsys.readouterr().err

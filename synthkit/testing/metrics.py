@@ -192,7 +192,8 @@ def identical_is_best(case: MetricCase) -> None:
         return
     train, _, holdout = _tables()
     same = metric().measure(_case(train, holdout if metric.group == "fidelity" else train, holdout)).value
-    slack = max(_SLACK, _width(found.interval) / 2)
+    # learnt from one draw or another of the law is the same but for chance, and for that the tables are small
+    slack = max(_SLACK if metric.group == "fidelity" else 0.1, _width(found.interval) / 2)
     assert case.loss(same) <= case.loss(fresh) + slack, f"identical tables get {same}, fresh rows {fresh}"
 
 
