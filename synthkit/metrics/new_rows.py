@@ -43,7 +43,7 @@ def new_row_share(
     if not tolerance >= 0:
         raise ParamError(f"new_row_share: argument 'tolerance' must be 0 or more, got {tolerance!r}.")
     a, b = code_tables(real, synthetic, kinds=kinds)
-    return float(1 - _matched(a, b, tolerance).mean())
+    return float((~_matched(a, b, tolerance)).mean())
 
 
 def _matched(real: Coded, synthetic: Coded, tolerance: float) -> NDArray[np.bool_]:

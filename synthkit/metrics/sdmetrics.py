@@ -245,7 +245,7 @@ def run_metric(
     fixed = {"metadata": plain, "table_name": None, "verbose": False}
     options = {**{key: value for key, value in fixed.items() if key in takes}, **options}
     try:
-        with _quiet(seed):
+        with _quiet(seed), _own_seed(metric, seed):
             return float(metric.compute(*given, **options))
     except Exception as error:  # whatever SDMetrics raises: it has no base class of its own for that
         raise SchemaError(
@@ -331,3 +331,18 @@ def _seeded(seed: int) -> Iterator[None]:
     finally:
         np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)
+
+
+@contextlib.contextmanager
+def _own_seed(metric: Any, seed: int) -> Iterator[None]:
+    """DCRBaselineProtection draws from a generator of its own, which only this attribute of its class seeds."""
+    had = "_seed" in vars(metric)
+    before = getattr(metric, "_seed", None)
+    metric._seed = seed
+    try:
+        yield
+    finally:
+        if had:
+            metric._seed = before
+        else:
+            del metric._seed
