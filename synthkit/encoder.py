@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Field, Layout
+from synthkit.matrix import from_matrix, to_matrix
 from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
@@ -369,13 +370,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     # ---------------------------------------------------------------- scikit-learn's face
     def transform(self, table: pd.DataFrame) -> NDArray[np.float64]:
         """``(rows, fields)`` floats, one column per field; NaN where a field does not apply or is not known."""
-        data, layout = self.encode(table), self._check("transform")
-        out = np.full((len(table), len(layout.fields)), np.nan)
-        for i, field in enumerate(layout.fields):
-            slot = layout.slot[i]
-            value, known = (data.cat, data.cat_known) if field.size else (data.num, data.num_known)
-            out[:, i] = np.where(known[:, slot].numpy(), value[:, slot].numpy().astype(float), np.nan)
-        return out
+        return to_matrix(self.encode(table), self._check("transform"))
 
     def inverse_transform(self, array: NDArray[np.float64]) -> pd.DataFrame:
         """The table of what :meth:`transform` returned."""
@@ -385,18 +380,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ParamError(
                 f"TableEncoder.inverse_transform: argument 'array' must have {len(layout.fields)} columns."
             )
-        data = layout.empty(len(array))
-        for i, field in enumerate(layout.fields):
-            slot, known = layout.slot[i], torch.from_numpy(~np.isnan(array[:, i]))
-            column = torch.from_numpy(np.nan_to_num(array[:, i]))
-            if field.size:
-                data.cat[:, slot], data.cat_known[:, slot] = (
-                    column.round().clamp(0, field.size - 1).to(data.cat.dtype),
-                    known,
-                )
-            else:
-                data.num[:, slot], data.num_known[:, slot] = column.clamp(0, 1).float(), known
-        return self.decode(data)
+        return self.decode(from_matrix(array, layout))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """``column__part`` per field."""

@@ -21,6 +21,7 @@ FLOORS = {
     "schema": 1,
     "inference": 1,
     "layout": 2,
+    "matrix": 2,
     "protect": 2,
     "transforms": 2,
     "encoder": 2,

@@ -20,7 +20,7 @@ from synthkit.models.base import draw_codes
 from synthkit.models.resampling import Joint, alike, draw_jointly
 
 if TYPE_CHECKING:
-    from synthkit.models.autoregressive import AutoregressiveModel
+    from synthkit.models.anyorder import AutoregressiveModel
 
 __all__ = ["Ancestral"]
 

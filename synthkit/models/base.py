@@ -123,7 +123,11 @@ class Model(nn.Module, ABC):
         """
 
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
-        """A last closed-form touch on the training rows, after the gradient steps; by default there is none."""
+        """A last touch after the gradient steps, in eval mode and inside a seeded block; by default there is none.
+
+        Args:
+            data, weight: the training rows.
+        """
 
     def plan(self, recipe: Recipe) -> Recipe:
         """The recipe as this model's size demands; by default as it is."""

@@ -13,14 +13,9 @@ from torch import Tensor
 from synthkit.layout import Encoded
 
 if TYPE_CHECKING:
-    from synthkit.models.autoregressive import AutoregressiveModel
+    from synthkit.models.anyorder import AutoregressiveModel
 
-__all__ = ["Forced", "calibrate"]
-
-_ROWS = 2048  # at once, outside training
-_SAMPLE = 32_768  # rows that calibrate the heads
-_CELLS = 1 << 21  # rows x nodes of that sample at most, where each net reads some nodes only
-_ROUNDS = 3
+__all__ = ["Forced"]
 
 
 class Forced:
@@ -153,29 +148,3 @@ def _pick(x: Tensor, nodes: list[int]) -> Tensor:
     if nodes == list(range(nodes[0], nodes[0] + len(nodes))):
         return x[nodes[0] : nodes[0] + len(nodes)]
     return x.index_select(0, torch.tensor(nodes, device=x.device))
-
-
-@torch.no_grad()
-def calibrate(model: AutoregressiveModel, data: Encoded, weight: Tensor | None, reads: Tensor) -> None:
-    """Shift the heads' biases until each node answers as often, on average, as the rows do.
-
-    Dropout and early stopping leave the average of p(answer | row) off the answer's frequency by some per cent, which
-    every marginal of a synthetic table would show; at the maximum of the likelihood the two agree.
-    """
-    sample, block = (_CELLS // model.n_nodes, model.rows) if model.wide else (_SAMPLE, _ROWS)
-    step = max(len(data) // sample, 1)
-    for _ in range(_ROUNDS if len(data) else 0):
-        wanted = [torch.zeros_like(bias[:, 0], dtype=torch.float64) for bias in model.head_bias]
-        given = [torch.zeros_like(w) for w in wanted]
-        for start in range(0, len(data), block * step):
-            at = torch.arange(start, min(start + block * step, len(data)), step, device=data.cat.device)
-            batch = data.take(at)
-            w = torch.ones(len(at), device=at.device) if weight is None else weight[at]
-            forced = Forced(model, model.layout.empty(len(at), at.device), batch, reads)
-            for k, bucket, logits, goal in forced.answers():
-                rows = (forced.counts[bucket] * w).double()
-                given[k] += (logits.softmax(2).double() * rows[..., None]).sum(1)
-                wanted[k].scatter_add_(1, goal, rows)
-        for bias, want, have in zip(model.head_bias, wanted, given, strict=True):
-            shift = ((want + 0.5) / (have + 0.5)).log().clamp(-1, 1)
-            bias[:, 0] += torch.where(bias[:, 0] > -29, shift, 0.0).to(bias.dtype)

@@ -90,8 +90,10 @@ class Training:
                 bar.close()
         if again is not None:
             model, rows = again, torch.arange(len(data), device=self.device)
-        model.finish(data.take(rows), None if weight is None else weight[rows])
-        return model.eval()
+        model.eval()
+        with seeded(entropy(self.seed, 3), self.device):
+            model.finish(data.take(rows), None if weight is None else weight[rows])
+        return model
 
     def trial(self, data: Encoded, weight: Tensor | None, owner: NDArray[np.int64]) -> Tensor:
         """``(held rows,)`` loss of a closed-form model, fitted without the rows that others stop by."""

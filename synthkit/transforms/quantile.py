@@ -15,17 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.transforms.tails import gpd_cdf, gpd_quantile, tail_law
+from synthkit.transforms.counted import ATOM, HIGH_TAIL, LOW_TAIL, SEGMENT, cells_of, pieces_of
+from synthkit.transforms.tails import gpd_cdf, gpd_quantile
 
 __all__ = ["QuantileLaw"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-_SEGMENT, _ATOM, _LOW_TAIL, _HIGH_TAIL = 0, 1, 2, 3
-_TAIL_REACH = (
-    0.98  # a tail is cut at this share of its mass: the longest draw is a 1-in-50 event of the tail, not of legend
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +83,12 @@ class QuantileLaw:
         support = counts if support is None else np.asarray(support, np.float64)
         if voice is not None:
             support = np.where(support >= min_count, support, voice)
-        pieces = _pieces(values, counts, support, step, low, high, min_count, max_knots)
+        pieces = pieces_of(values, counts, support, step, low, high, min_count, max_knots)
         lo, hi, mass, kind, tail = pieces
         share = mass / mass.sum()
         u = np.concatenate([[0.0], np.cumsum(share)])
         u /= u[-1]
-        cell = _cells(share, kind, cells, spike, max_codes)
+        cell = cells_of(share, kind, cells, spike, max_codes)
         return cls(lo, hi, u, kind, cell, tail, float(step))
 
     @classmethod
@@ -100,10 +96,10 @@ class QuantileLaw:
         """A law that knows nothing but its bounds: uniform between them (for declared schemas without data)."""
         if step > 0 and (high - low) / step < cells:
             lo = hi = low + step * np.arange(round((high - low) / step) + 1)
-            kind = np.full(len(lo), _ATOM)
+            kind = np.full(len(lo), ATOM)
         else:
             edges = np.linspace(low, high, cells + 1)
-            lo, hi, kind = edges[:-1], edges[1:], np.full(cells, _SEGMENT)
+            lo, hi, kind = edges[:-1], edges[1:], np.full(cells, SEGMENT)
         u = np.linspace(0.0, 1.0, len(lo) + 1)
         return cls(lo, hi, u, kind, np.arange(len(lo)), np.zeros((2, 2)), float(step))
 
@@ -131,7 +127,7 @@ class QuantileLaw:
     def is_atom(self) -> NDArray[np.bool_]:
         """``(cells,)`` True where the cell is one value, so that no offset applies."""
         first = self.first
-        return (np.diff(first) == 1) & (self.kind[first[:-1]] == _ATOM)
+        return (np.diff(first) == 1) & (self.kind[first[:-1]] == ATOM)
 
     # ---------------------------------------------------------------- use
     def encode(self, x: Floats) -> tuple[Ints, Floats]:
@@ -165,7 +161,7 @@ class QuantileLaw:
         with np.errstate(invalid="ignore", divide="ignore"):
             fraction = np.clip(np.where(width > 0, (u - self.u[i]) / width, 0.5), 0.0, 1.0)
         value = self.lo[i] + fraction * (self.hi[i] - self.lo[i])
-        for kind, side in ((_LOW_TAIL, 0), (_HIGH_TAIL, 1)):
+        for kind, side in ((LOW_TAIL, 0), (HIGH_TAIL, 1)):
             at = np.flatnonzero(self.kind[i] == kind)
             if len(at):
                 value[at] = self._tail_value(fraction[at], side)
@@ -207,7 +203,7 @@ class QuantileLaw:
         if x < self.lo[0]:
             return 0.0
         i = int(np.searchsorted(self.lo, x, side="right")) - 1
-        if self.kind[i] == _ATOM and x == self.lo[i]:
+        if self.kind[i] == ATOM and x == self.lo[i]:
             return float(self.u[i] if side == "left" else self.u[i + 1])
         if x > self.hi[i]:
             return float(self.u[i + 1])
@@ -226,7 +222,7 @@ class QuantileLaw:
         with np.errstate(invalid="ignore", divide="ignore"):
             fraction = np.where(width > 0, (x - lo) / width, 0.5)
         kind = self.kind[i]
-        for tail_kind, side in ((_LOW_TAIL, 0), (_HIGH_TAIL, 1)):
+        for tail_kind, side in ((LOW_TAIL, 0), (HIGH_TAIL, 1)):
             at = np.flatnonzero(kind == tail_kind)
             if len(at):
                 fraction[at] = self._tail_fraction(x[at], side)
@@ -250,7 +246,7 @@ class QuantileLaw:
         return float(max(gpd_cdf(np.array([reach]), shape, scale)[0], 1e-12))
 
     def _snap(self, value: Floats, i: Ints) -> Floats:
-        atom = self.kind[i] == _ATOM
+        atom = self.kind[i] == ATOM
         if self.step > 0:
             inverse = round(1 / self.step)
             whole = self.step < 1 and abs(inverse * self.step - 1) < 1e-9
@@ -268,138 +264,3 @@ class QuantileLaw:
     @classmethod
     def from_state(cls, json: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> QuantileLaw:
         return cls(**{name: np.asarray(array) for name, array in arrays.items()}, step=float(json["step"]))
-
-
-def _pieces(
-    values: Floats,
-    counts: Floats,
-    support: Floats,
-    step: float,
-    low: float | None,
-    high: float | None,
-    min_count: int,
-    max_knots: int,
-) -> tuple[Floats, Floats, Floats, Ints, Floats]:
-    """lo, hi, mass, kind of every piece in order of value, and the tails' parameters."""
-    atom = support >= min_count
-    values, counts, support, atom = _absorb_short_runs(values, counts, support, atom, min_count)
-    starts = np.flatnonzero(np.concatenate([[True], atom[1:] | atom[:-1]])) if len(values) else np.array([0])
-    stops = np.append(starts[1:], len(values))
-    chunk = max(float(min_count), support[~atom].sum() / max_knots) + min_count - 1
-    rows: list[tuple[Floats, Floats, Floats, Ints]] = []
-    tail = np.zeros((2, 2))
-    for a, b in zip(starts, stops, strict=True):
-        if atom[a]:
-            value = values[a : a + 1]
-            rows.append((value, value, counts[a : a + 1], np.array([_ATOM])))
-            continue
-        before = values[a - 1] if a else None
-        after = values[b] if b < len(values) else None
-        run = _run_pieces(values[a:b], counts[a:b], support[a:b], step, before, after, low, high, chunk, min_count)
-        rows.append(run[:4])
-        for side, outer in ((0, before is None), (1, after is None)):
-            if outer:
-                tail[side] = run[4][side]
-    lo, hi, mass, kind = (np.concatenate([row[k] for row in rows]) for k in range(4))
-    return lo, hi, mass, kind.astype(np.int64), tail
-
-
-def _absorb_short_runs(
-    values: Floats, counts: Floats, support: Floats, atom: NDArray[np.bool_], min_count: int
-) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """Runs of rare values with too few rows together join the nearest atom."""
-    if not atom.any() or atom.all():
-        return values, counts, support, atom
-    run = np.cumsum(np.concatenate([[0], (atom[1:] != atom[:-1]).astype(np.int64)]))
-    total = np.bincount(run, weights=support)
-    lost = ~atom & (total[run] < min_count)
-    if not lost.any():
-        return values, counts, support, atom
-    at = np.flatnonzero(atom)
-    after = np.searchsorted(values[at], values[lost])
-    left, right = at[np.maximum(after - 1, 0)], at[np.minimum(after, len(at) - 1)]
-    nearer_left = np.abs(values[lost] - values[left]) <= np.abs(values[right] - values[lost])
-    counts, support = counts.copy(), support.copy()
-    target = np.where(nearer_left, left, right)
-    np.add.at(counts, target, counts[lost])
-    np.add.at(support, target, support[lost])
-    return values[~lost], counts[~lost], support[~lost], atom[~lost]
-
-
-def _run_pieces(
-    values: Floats,
-    counts: Floats,
-    support: Floats,
-    step: float,
-    before: float | None,
-    after: float | None,
-    low: float | None,
-    high: float | None,
-    chunk: float,
-    min_count: int,
-) -> tuple[Floats, Floats, Floats, Ints, Floats]:
-    """Segments through the means of groups of a run of rare values, and a tail where no atom bounds it."""
-    groups = max(1, int(support.sum() // chunk))
-    behind = np.cumsum(support) - support / 2
-    group = np.minimum((behind * groups / support.sum()).astype(np.int64), groups - 1)
-    group = np.unique(group, return_inverse=True)[1]
-    mass = np.bincount(group, weights=counts)
-    mean = np.bincount(group, weights=counts * values) / mass
-    away = values - np.average(values, weights=counts)
-    reach_of = max(float(np.abs(away).max()), 1e-300)  # squares of huge numbers would overflow
-    spread = reach_of * float(np.sqrt(np.average((away / reach_of) ** 2, weights=counts)))
-    if len(mean) > 1:
-        reach = (mean[1] - mean[0]) / 2, (mean[-1] - mean[-2]) / 2
-    else:
-        reach = (max(np.sqrt(3) * spread, step / 2),) * 2
-    tail = np.zeros((2, 2))
-    edges = [0.0, 0.0]
-    kinds = [_SEGMENT, _SEGMENT]
-    for side, (sign, wall, bound) in enumerate(((-1, before, low), (1, after, high))):
-        knot = mean[0 if side == 0 else -1]
-        if wall is not None:  # an atom ends the run: stay strictly off it
-            # The gap is relative: nextafter(0.0) would be a denormal number, which a thread may flush to zero.
-            gap = 1e-9 * max(abs(wall), abs(knot - wall))
-            limit = wall - sign * max(step / 2, gap)
-            reached = knot + sign * reach[side]
-            edges[side] = max(limit, reached) if side == 0 else min(limit, reached)
-        elif support.sum() >= 4 * min_count and len(values) > 3 and spread > 0:
-            distance, weight = (sign * values, counts) if side else (-values[::-1], counts[::-1])
-            shape, scale = tail_law(distance, weight, sign * knot, min_count)
-            tail[side] = shape, scale
-            end = float(gpd_quantile(np.array([_TAIL_REACH]), shape, scale)[0])
-            room = np.inf if bound is None else max(sign * (bound - knot) + step / 2 * (step > 0), 0.0)
-            edges[side] = knot + sign * min(end, room)
-            kinds[side] = _LOW_TAIL if side == 0 else _HIGH_TAIL
-        else:
-            reached = knot + sign * reach[side]
-            if bound is not None:
-                reached = max(reached, bound) if side == 0 else min(reached, bound)
-            edges[side] = reached
-    lo = np.concatenate([[edges[0]], mean])
-    hi = np.concatenate([mean, [edges[1]]])
-    share = np.concatenate([[mass[0] / 2], (mass[1:] + mass[:-1]) / 2, [mass[-1] / 2]])
-    kind = np.full(len(lo), _SEGMENT)
-    kind[0], kind[-1] = kinds
-    return lo, hi, share, kind, tail
-
-
-def _cells(share: Floats, kind: Ints, cells: int, spike: float, max_codes: int) -> Ints:
-    """The cell of each piece: a spike alone, the rest in stretches of about equal mass between spikes."""
-    atom = kind == _ATOM
-    if atom.all() and len(share) <= max_codes:
-        return np.arange(len(share), dtype=np.int64)
-    spiky = atom & (share >= spike)
-    rest = share[~spiky].sum()
-    width = max(rest / cells, 1e-12)
-    run = np.cumsum(np.concatenate([[0], (spiky[1:] | spiky[:-1]).astype(np.int64)]))
-    start = np.zeros(run[-1] + 1)
-    total = np.bincount(run, weights=share)
-    below = np.cumsum(share) - share / 2
-    np.minimum.at(start := np.full(run[-1] + 1, np.inf), run, np.cumsum(share) - share)
-    parts = np.maximum(1, np.round(total / width))
-    inner = np.minimum(
-        ((below - start[run]) / np.maximum(total[run], 1e-300) * parts[run]).astype(np.int64), parts[run] - 1
-    )
-    key = run * (int(parts.max()) + 1) + np.where(spiky, 0, inner)
-    return np.unique(key, return_inverse=True)[1].astype(np.int64)

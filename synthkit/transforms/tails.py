@@ -6,12 +6,16 @@ Hosking and Wallis, "Parameter and quantile estimation for the generalized Paret
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["gpd_cdf", "gpd_quantile", "tail_law"]
+__all__ = ["REACH", "gpd_cdf", "gpd_quantile", "tail_law"]
 
 Floats = NDArray[np.float64]
+REACH = 0.98
+"""A tail is cut at this share of its mass: the longest draw is a 1-in-50 event of the tail, not of legend."""
 
 
 def gpd_quantile(p: Floats, shape: float, scale: float) -> Floats:
@@ -43,11 +47,29 @@ def _fit_tail(excess: Floats, weight: Floats) -> tuple[float, float]:
 
 
 def tail_law(values: Floats, counts: Floats, knot: float, min_count: int) -> tuple[float, float]:
-    """Law of what lies above ``knot``, judged by the outermost tenth of the run (ascending distances outwards)."""
+    """Shape and scale of what lies above ``knot``.
+
+    The shape is that of the outermost tenth of the run; the scale follows from the mean excess over the knot, so that
+    the law, cut at :data:`REACH`, has the mean of the rows.
+
+    Args:
+        values, counts: of the run, ``(m,)`` each, ascending outwards.
+        min_count: rows behind a stored number; a tail stands on four times as many.
+    """
     total = counts.sum()
     rows = np.clip(total / 10, 4 * min_count, 1000)
     start = int(np.searchsorted(-np.cumsum(counts[::-1])[::-1], -rows, side="left"))
-    start = min(max(start, 1), len(values) - 1)
-    threshold = min(values[start - 1], knot)
+    start = min(max(start, 1), len(values) - 1, int(np.searchsorted(values, knot, side="right")))
+    threshold = min(values[start - 1], knot) if start else knot
     shape, scale = _fit_tail(values[start:] - threshold, counts[start:])
-    return shape, max(scale + shape * (knot - threshold), 0.1 * scale, 0.0)
+    beyond = values > knot
+    if scale <= 0 or not beyond.any():
+        return shape, max(scale, 0.0)
+    return shape, float(np.average(values[beyond] - knot, weights=counts[beyond])) / _mean(shape)
+
+
+def _mean(shape: float) -> float:
+    """Mean of the law of scale 1 below its quantile :data:`REACH`."""
+    if abs(shape) < 1e-6:
+        return 1 + (1 - REACH) * math.log(1 - REACH) / REACH
+    return float(((1 - (1 - REACH) ** (1 - shape)) / (1 - shape) / REACH - 1) / shape)
