@@ -11,8 +11,8 @@ def draw(rows: int, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     x, noise = rng.normal(size=(2, rows))
     g = rng.choice(["a", "b", "c"], rows, p=[0.5, 0.3, 0.2])
-    risk = 1.2 * x + (g == "b") - (g == "c")
-    late = rng.exponential(np.exp(-0.7 * x - 0.5 * (g == "b")))
+    risk = 2.5 * x + 1.5 * (g == "b") - 1.5 * (g == "c")
+    late = rng.exponential(np.exp(-1.2 * x - 1.0 * (g == "b") + (g == "c")))
     censored = rng.exponential(2.0, rows)
     table = pd.DataFrame(
         {

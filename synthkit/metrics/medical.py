@@ -261,12 +261,13 @@ class HazardRatioOverlap(CoxMetric):
     label = "Overlap of hazard ratios"
     goal = "higher"
     best = 1.0
+    bounds: ClassVar = (-1.0, 1.0)
     culprit = "independent"
     reading = "The intervals of hazard ratios overlap with the real ones by {value}"
     definition = (
         "Mean overlap (Karr et al. 2006) of the 95 % intervals of the log hazard ratios of two Cox (1972) regressions, "
         "of synthetic and of real rows, on all other columns (numbers per standard deviation, levels against the most "
-        "frequent)."
+        "frequent); of intervals that are apart, minus their distance in widths, -1 at the lowest."
     )
 
     def compare(self, case: Case) -> Measurement:
@@ -275,7 +276,7 @@ class HazardRatioOverlap(CoxMetric):
         if not names:
             return Measurement.nothing("no column to regress the time on")
         real, ours = self.model(case, case.real), self.model(case, case.synthetic)
-        each = overlaps(real.intervals, ours.intervals)
+        each = overlaps(real.intervals, ours.intervals, lowest=-1.0)
         parts = pd.Series(each).groupby(pd.factorize(pd.Series(names, dtype=object))[0]).mean()
         variance = float(np.var(_redrawn(real, ours, case.rng), ddof=1))
         value = float(each.mean())
@@ -306,7 +307,7 @@ def _redrawn(real: Cox, ours: Cox, rng: np.random.Generator) -> Array:
         rng.multivariate_normal(np.zeros(len(m.coefficients)), m.covariance, 200, method="eigh")[:, :, None]
         for m in (real, ours)
     ]
-    return overlaps(real.intervals + shifts[0], ours.intervals + shifts[1]).mean(axis=1)
+    return overlaps(real.intervals + shifts[0], ours.intervals + shifts[1], lowest=-1.0).mean(axis=1)
 
 
 class CIndexTstr(CoxMetric):
@@ -393,7 +394,7 @@ def hazard_ratio_overlap(
 
     Returns:
         One row per covariate: ``covariate`` (its column), ``real``, ``real_low``, ``real_high``, ``synthetic``,
-        ``synthetic_low``, ``synthetic_high`` and ``overlap`` (0 to 1).
+        ``synthetic_low``, ``synthetic_high`` and ``overlap`` (1 is best; below 0, to -1, they are apart).
 
     >>> table = pd.DataFrame({"t": range(60), "dead": [True, False] * 30, "x": [1, 2, 3] * 20})
     >>> hazard_ratio_overlap(table, table, "t", "dead")["overlap"].tolist()

@@ -84,11 +84,14 @@ def interval_overlap(first: tuple[float, float], second: tuple[float, float]) ->
     return float(overlaps(np.array([first]), np.array([second]))[0])
 
 
-def overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of intervals ``(..., 2)``; an interval of no width counts as inside or outside."""
+def overlaps(a: NDArray[np.float64], b: NDArray[np.float64], lowest: float = 0.0) -> NDArray[np.float64]:
+    """Of intervals ``(..., 2)``; an interval of no width counts as inside or outside.
+
+    With ``lowest`` below 0, intervals that are apart have minus their distance, in widths, down to ``lowest``.
+    """
     shared = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
     parts = [
-        np.where(w > 0, np.maximum(shared, 0) / np.where(w > 0, w, 1), shared >= 0)
+        np.where(w > 0, np.maximum(shared / np.where(w > 0, w, 1), lowest), shared >= 0)
         for w in (a[..., 1] - a[..., 0], b[..., 1] - b[..., 0])
     ]
     return (parts[0] + parts[1]) / 2

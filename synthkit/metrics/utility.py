@@ -267,12 +267,12 @@ class UtilityMetric(Metric):
     def parts(self, case: Case, table: Table) -> list[Learner]:
         """Models of the four quarters of a table's rows: what they differ by tells what the choice of rows does.
 
-        None of more than 1,000 (5,000, 20,000) rows by level: there the choice of test rows outweighs it.
+        None of more than 2,000 (50,000, 200,000) rows by level: then an interval is of the choice of test rows alone.
         """
 
         def fit() -> list[Learner]:
             known = np.flatnonzero(~np.isnan(label(table.coded, case.target)))
-            if not _PARTS * 5 <= len(known) <= case.limit(1_000, 5_000, 20_000):
+            if not _PARTS * 5 <= len(known) <= case.limit(2_000, 50_000, 200_000):
                 return []
             quarters = np.array_split(case.rng.permutation(known), _PARTS)
             kinds = {"seed": case.seed, "rounds": 100, "trees": _TREES // 2}
