@@ -154,7 +154,8 @@ def scale_legend(*, several: bool = False) -> str:
         f'<li><svg class="sk" width="18" height="18" aria-hidden="true">{mark(kind, "9", 9)}</svg>{label}</li>'
         for kind, label in kinds
     )
-    return f'<ul class="legend">{items}<li class="mut">{"" if several else "lines: 95 % intervals; "}better is to the right</li></ul>'
+    lines = "" if several else "lines: 95 % intervals; "
+    return f'<ul class="legend">{items}<li class="mut">{lines}better is to the right</li></ul>'
 
 
 def summary_figure(scores: Sequence[Score]) -> Figure:
