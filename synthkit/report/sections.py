@@ -234,7 +234,6 @@ def privacy_section(report: Report) -> str:
             rows,
             class_="stack",
         ),
-        _tpr(scores),
         '<p class="note">An attack that finds no more in synthetic rows than in fresh ones has failed here. That does '
         "not show that every attack fails, and it is no guarantee about a person: only a proof such as differential "
         "privacy gives one. “Least it could see” is the smallest figure that these rows would have shown with "
@@ -243,19 +242,6 @@ def privacy_section(report: Report) -> str:
         lead="Every attack tries to tell who was in the training rows. What it finds in real rows that nobody "
         "trained on is its control; what it finds in plain copies is what failure looks like.",
     )
-
-
-def _tpr(scores: Sequence[Score]) -> str:
-    """The share of members that an attack names while it is wrong about 1 % of the others (Carlini et al., 2022)."""
-    rows = []
-    for score in scores:
-        tpr, interval = score.details.get("tpr"), score.details.get("tpr_interval")
-        if isinstance(tpr, float) and not math.isnan(tpr):
-            rows.append((esc(capital(score.label)), f"<b>{text.number(tpr)}</b>{_interval(interval)}"))
-    if not rows:
-        return ""
-    title = "Members found while one in a hundred others is accused (0.010 is chance)"
-    return table(title, ("Attack", "True positive rate at 1 % false positives"), rows)
 
 
 # -------------------------------------------------------------------- the fine print
