@@ -173,7 +173,8 @@ def summary_figure(scores: Sequence[Score]) -> Figure:
             y += pitch
         for score in chosen:
             body += text(short(score.label, 42), left - 4, y + 4, "end")
-            body += marks(score, Scale.of([score]), place, y) + text(words.number(score.value), width - 8, y + 4, "end")
+            value = score.value if math.isnan(score.matched) else score.matched
+            body += marks(score, Scale.of([score]), place, y) + text(words.number(value), width - 8, y + 4, "end")
             y += pitch
     x = 8
     for kind, label in (("synthetic", "synthetic"), ("all", "all its rows"), *REFERENCES):
