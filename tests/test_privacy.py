@@ -150,8 +150,8 @@ def test_tiny_tables_give_no_verdict(metric: Metric, rows: int):
         found = metric.measure(case(synthetic, TRAIN.head(rows), HOLDOUT.head(rows)))
         if np.isnan(found.value):
             assert "too few rows" in found.note or "nothing left" in found.note or "no combination" in found.note
-        elif metric.name != "near_copies":
-            assert "too few rows to certify" in found.note and not found.details["power"]["enough"]
+        else:  # a leak that was found needs no certificate
+            assert not found.details["power"]["enough"] or found.interval[0] > metric.best
 
 
 @metrics

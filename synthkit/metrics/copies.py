@@ -12,7 +12,7 @@ from scipy.stats import beta
 
 from synthkit.metrics.base import Case, Measurement, Metric
 from synthkit.metrics.neighbours import TIE, nearest, place
-from synthkit.metrics.rates import certify_rate, detectable_rate, rate_interval
+from synthkit.metrics.rates import CERTIFIED_RATE, certified, detectable_rate, rate_interval
 from synthkit.metrics.surroundings import case_surroundings, pick, surroundings
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 
@@ -214,7 +214,9 @@ def _beside(
     rate: float, interval: tuple[float, float], parts: dict[str, float], own: float, rows: int, holdout: int
 ) -> Measurement:
     """A rate with the holdout's own beside it, and whether an excess could have been seen."""
-    power, note = certify_rate(detectable_rate(own, rows, holdout), "a share of copies beyond chance")
+    smallest = detectable_rate(own, rows, holdout)
+    leaks = interval[0] > rate_interval(own, 0.0, holdout)[1]
+    power, note = certified(smallest, CERTIFIED_RATE, "a share of copies beyond chance", leaks=leaks)
     notes: Sequence[str] = [note] if note else []
     if own > 0.5:
         notes = [*notes, "most unseen real rows repeat a training row by chance: the columns are too coarse to tell"]

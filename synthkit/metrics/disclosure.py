@@ -315,7 +315,7 @@ class AttributeInference(Metric):
         if not secrets or len(case.kinds) < 2:
             return Measurement.nothing("the secrets are not among the columns that count, or are the only ones")
         base = s.head(case.limit(20_000, 50_000, 200_000), case.rng).coded
-        rows, trees, trained = case.limit(600, 2000, 5000), case.limit(20, 50, 100), case.limit(5000, 20_000, 40_000)
+        rows, trees, trained = case.limit(600, 1500, 5000), case.limit(20, 30, 100), case.limit(5000, 15_000, 40_000)
         found = _inferred(base, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
         if not found:
             return Measurement.nothing("too few rows: the secrets are null in nearly all of them")

@@ -20,7 +20,7 @@ from synthkit.metrics.attacks import (
     strongest,
 )
 from synthkit.metrics.base import Case, Measurement, Metric
-from synthkit.metrics.rates import CERTIFIED_TPR, auc_power, certify, detectable_rate
+from synthkit.metrics.rates import CERTIFIED_AUC, CERTIFIED_TPR, certified, detectable_rate
 
 __all__ = ["MIAClassifier", "MIADensity", "MIADistance", "MIALocal", "Membership", "MembershipTPR"]
 
@@ -29,7 +29,7 @@ def _neighbourhoods(case: Case) -> Neighbourhoods:
     """Drawn once per case; the attacks share the distances."""
     assert case.holdout is not None
     s, t, h = case.synthetic.coded, case.real.coded, case.holdout.coded
-    rows, reference, trees = case.limit(1000, 5000, 10_000), case.limit(5000, 20_000, 40_000), case.limit(30, 60, 120)
+    rows, reference, trees = case.limit(1000, 5000, 10_000), case.limit(5000, 15_000, 40_000), case.limit(30, 40, 100)
     return case.once(
         "attacked",
         lambda: Neighbourhoods(Targets.of(s, t, h, seed=case.seed, rows=rows, reference=reference, trees=trees)),
@@ -67,7 +67,7 @@ class _MIA(Metric):
 
     def report(self, found: Attack, parts: dict[str, float], details: dict[str, Any]) -> Measurement:
         """The figure that leads."""
-        power, note = auc_power(found.members, found.controls)
+        power, note = certified(found.detectable, CERTIFIED_AUC, "an AUC", leaks=found.interval[0] > 0.5)
         details = {**details, "power": power, "tpr": found.tpr, "tpr_interval": found.tpr_interval, "attack": found}
         return Measurement(found.auc, found.interval, parts, note, details)
 
@@ -170,7 +170,7 @@ class MembershipTPR(Membership):
     def report(self, found: Attack, parts: dict[str, float], details: dict[str, Any]) -> Measurement:
         """The TPR; 1 % is what chance finds."""
         smallest = FPR + detectable_rate(FPR, found.members, found.controls)
-        enough, note = certify(smallest, CERTIFIED_TPR, "a share of members found")
-        power = {"detectable": smallest, "limit": CERTIFIED_TPR, "enough": enough, "probability": 0.8}
+        leaks = found.tpr_interval[0] > FPR
+        power, note = certified(smallest, CERTIFIED_TPR, "a share of members found", leaks=leaks)
         parts = {"all rows": found.tpr, **{name: parts[name] for name in ATTACKS if name in parts}}
         return Measurement(found.tpr, found.tpr_interval, parts, note, {**details, "power": power})

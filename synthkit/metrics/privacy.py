@@ -20,7 +20,7 @@ from synthkit.errors import SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric
 from synthkit.metrics.copies import copy_rate
 from synthkit.metrics.neighbours import TIE, isolated, nearest, place
-from synthkit.metrics.rates import CERTIFIED_SHARE, DETECT, certify, rate_interval
+from synthkit.metrics.rates import CERTIFIED_SHARE, DETECT, certified, rate_interval
 from synthkit.metrics.surroundings import SUBSETS, Surroundings, case_surroundings, pick, surroundings
 from synthkit.metrics.tables import Kinds, code_tables
 
@@ -196,11 +196,11 @@ class _NearerShare(Metric):
         if far.any():
             parts["most isolated rows"] = float(share.rows[far].mean())
         n = len(share.rows)
-        smallest = DETECT * float(np.sqrt(max(share.variance, 0.25 / n)))
-        enough, note = certify(0.5 + smallest, CERTIFIED_SHARE, "a share")
-        power = {"detectable": 0.5 + smallest, "limit": CERTIFIED_SHARE, "enough": enough, "probability": 0.8}
+        interval = rate_interval(share.value, share.variance, n)
+        smallest = 0.5 + DETECT * float(np.sqrt(max(share.variance, 0.25 / n)))
+        power, note = certified(smallest, CERTIFIED_SHARE, "a share", leaks=interval[0] > 0.5)
         details = {"power": power, "rows": n, "isolated": int(far.sum())}
-        return Measurement(share.value, rate_interval(share.value, share.variance, n), parts, note, details)
+        return Measurement(share.value, interval, parts, note, details)
 
 
 class DCR(_NearerShare):

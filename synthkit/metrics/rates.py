@@ -21,10 +21,8 @@ __all__ = [
     "Attempts",
     "Risk",
     "auc_interval",
-    "auc_power",
     "auc_with_variance",
-    "certify",
-    "certify_rate",
+    "certified",
     "detectable_auc",
     "detectable_rate",
     "judged",
@@ -106,24 +104,18 @@ def detectable_rate(control: float, rows: int, controls: int) -> float:
     return high
 
 
-def certify(smallest: float, limit: float, what: str) -> tuple[bool, str]:
-    """Could the attack have been seen at ``limit``? And the note for the reader where not."""
-    if smallest <= limit:
-        return True, ""
-    return False, f"too few rows to certify: {what} below {smallest:.2f} may pass unseen"
+def certified(smallest: float, limit: float, what: str, *, leaks: bool) -> tuple[dict[str, Any], str]:
+    """``details["power"]``, and the note for the reader where a harmless figure proves nothing.
 
-
-def auc_power(members: int, controls: int) -> tuple[dict[str, Any], str]:
-    """``details["power"]`` and the note of an attack that is scored by its AUC."""
-    smallest = detectable_auc(members, controls)
-    enough, note = certify(smallest, CERTIFIED_AUC, "an AUC")
-    return {"detectable": smallest, "limit": CERTIFIED_AUC, "enough": enough, "probability": 0.8}, note
-
-
-def certify_rate(smallest: float, what: str) -> tuple[dict[str, Any], str]:
-    """``details["power"]`` and the note of whatever is scored by a rate beside that of the control."""
-    enough, note = certify(smallest, CERTIFIED_RATE, what)
-    return {"detectable": smallest, "limit": CERTIFIED_RATE, "enough": enough, "probability": 0.8}, note
+    Args:
+        smallest: the least figure that so many rows show with a probability of 80 %.
+        limit: the greatest such figure that certifies.
+        what: the figure in words.
+        leaks: whether a leak was found; then nothing is left to certify.
+    """
+    enough = leaks or smallest <= limit
+    note = "" if enough else f"too few rows to certify: {what} below {smallest:.2f} may pass unseen"
+    return {"detectable": smallest, "limit": limit, "enough": enough, "probability": 0.8}, note
 
 
 @dataclass(frozen=True)
@@ -215,18 +207,15 @@ def judged(risk: Risk, parts: Mapping[Any, float], **details: Any) -> Measuremen
     """A risk as a measurement, with what may be said against it."""
     if np.isnan(risk.value):
         return Measurement.nothing("the attack succeeds on every holdout row: there is nothing left to learn")
-    power, note = certify_rate(risk.detectable, "success on training rows that is commoner by a share")
-    if (1 - risk.control) * risk.n_control < _MISSES:
+    interval = risk.interval()
+    what = "success on training rows that is commoner by a share"
+    power, note = certified(risk.detectable, CERTIFIED_RATE, what, leaks=interval[0] > 0)
+    if (1 - risk.control) * risk.n_control < _MISSES and interval[0] <= 0:
         power["enough"] = False
         note = note or "too few rows to certify: the attack misses hardly any holdout row"
     notes: Sequence[str] = [note] if note else []
     if risk.weak:
         notes = [*notes, "the attack does no better than a naive guess, so that its failure says little"]
     shown = {key: value for key, value in parts.items() if not np.isnan(value)}
-    return Measurement(
-        risk.value,
-        risk.interval(),
-        shown,
-        "; ".join(notes),
-        {"power": power, "risk": risk, "weak": risk.weak, **details},
-    )
+    found = {"power": power, "risk": risk, "weak": risk.weak, **details}
+    return Measurement(risk.value, interval, shown, "; ".join(notes), found)

@@ -1,6 +1,7 @@
 """Which tables are judged: the synthetic one, and the references that say how its figures are to be read.
 
-Every reference case holds at most 5,000 judged rows, and all hold the same number, as many figures depend on it:
+Every reference case holds at most 5,000 judged rows (2,000 at level quick), and all hold the same number, as many
+figures depend on it:
 
 - ``matched``: synthetic rows;
 - ``fresh``: rows of one half of the holdout, judged by the other half: what a perfect generator would score;
@@ -29,7 +30,8 @@ __all__ = ["MAX_ROWS", "REFERENCES", "REFERENCE_ROWS", "Cases"]
 
 MAX_ROWS: dict[Level, int] = {"quick": 50_000, "default": 100_000, "full": 200_000}
 """Rows of each table that are used at most; of longer ones so many are drawn without replacement, by the seed."""
-REFERENCE_ROWS = 5_000
+REFERENCE_ROWS: dict[Level, int] = {"quick": 2_000, "default": 5_000, "full": 5_000}
+"""Judged rows of a reference case at most."""
 REFERENCES = ("matched", "fresh", "copy", "independent")
 
 
@@ -87,11 +89,13 @@ class Cases:
         """Judged rows of each reference case."""
         base = self.any
         half = len(base.real) if base.holdout is None else len(base.holdout) // 2
-        return min(half, REFERENCE_ROWS, len(base.real), *(len(case.synthetic) for case in self.synthetic.values()))
+        return min(
+            half, REFERENCE_ROWS[base.level], len(base.real), *(len(case.synthetic) for case in self.synthetic.values())
+        )
 
     @cached_property
     def judge(self) -> Table | None:
-        """One half of the holdout, at most 5,000 rows of it; ``None`` where there is no holdout, or one of one row."""
+        """One half of the holdout, as many rows of it at most; ``None`` where there is no holdout, or one of one row."""
         return None if self._halves is None else self._halves[0]
 
     @cached_property
@@ -105,7 +109,7 @@ class Cases:
         if holdout is None or len(holdout) < 2:
             return None
         order, half = self._rng(0).permutation(len(holdout)), len(holdout) // 2
-        size = min(half, REFERENCE_ROWS)
+        size = min(half, REFERENCE_ROWS[self.any.level])
         return holdout.take(order[half : half + size]), holdout.take(order[:size])
 
     @cached_property
