@@ -60,8 +60,8 @@ def _ranking(comparison: Comparison, order: Sequence[str], profiles: Sequence[st
     return section(
         "ranking",
         "Ranking",
-        table("Mean ranks, and what each table is good enough for", heads, rows, class_="stack"),
-        lead="Each score ranks the tables by how much worse than fresh real rows they are; 1 is best, ties share a rank.",
+        table("Mean ranks, and what each table is good enough for", heads, rows, class_="stack narrow"),
+        lead="Each score ranks the tables by how much worse than fresh real rows they are; 1 is best, ties share.",
     )
 
 
@@ -93,5 +93,5 @@ def _scores(comparison: Comparison, order: Sequence[str]) -> str:
         "scores",
         "Scores",
         *parts,
-        lead="All tables and references on the same number of rows, before the same judge. The nearest to fresh is bold.",
+        lead="Tables and references on the same number of rows, before the same judge. The nearest to fresh is bold.",
     )

@@ -17,6 +17,7 @@ from synthkit.report.figures import MAX_HEAT, bars_figure, bins_figure, cumulati
 from synthkit.report.pictures import LEAST, Bins, column_picture
 from synthkit.report.projection import hexagons, hexagons_figure
 from synthkit.report.reading import brief
+from synthkit.report.scales import badge
 from synthkit.report.sections import section, table
 from synthkit.report.svg import Figure, esc, percent, short
 
@@ -126,7 +127,8 @@ def _legend(drawing: Drawing) -> str:
     items = f'<li>{box}<path class="area" d="M1 13V6H10V2H18V8H25V13Z"/></svg>real ({drawing.of})</li>'
     for k, name in enumerate(drawing.synthetic):
         line = f'<path class="step c{k % 6} d{k % 6}" d="M1 13V5H9V3H17V9H25V13"/>'
-        items += f"<li>{box}{line}</svg>{esc(name)}</li>"
+        letter = f"<b>{badge(k)}</b> " if len(drawing.synthetic) > 1 else ""
+        items += f"<li>{box}{line}</svg>{letter}{esc(name)}</li>"
     return f'<ul class="legend">{items}</ul>'
 
 

@@ -19,6 +19,7 @@ __all__ = ["bars_figure", "bins_figure", "cumulative_figure", "heat_figure", "he
 Floats = NDArray[np.float64]
 WIDTH = 340
 _LABEL = 122  # pixels for the names of categories
+_LEFT = 36.0  # where a histogram begins
 MAX_HEAT = 40
 
 
@@ -55,8 +56,8 @@ def cumulative_figure(name: Hashable, picture: Bins, labels: Sequence[str]) -> F
     at = [x(e) for e in picture.edges]
     for share in (0.5, 1.0):
         y = base - share * (base - top)
-        body += el("line", x1=28, x2=WIDTH - 8, y1=y, y2=y, class_="axis")
-        body += text(f"{share:.0%}", 24, y + 4, "mut end")
+        body += el("line", x1=_LEFT, x2=WIDTH - 8, y1=y, y2=y, class_="axis")
+        body += text(f"{share:.0%}", _LEFT - 4, y + 4, "mut end")
     for k, shares in enumerate((picture.real, *picture.synthetic)):
         start = (picture.outside[0].real, *picture.outside[0].synthetic)[k]
         line = (0.0 if math.isnan(start) else start) + np.concatenate([[0.0], np.cumsum(shares)])
@@ -71,7 +72,7 @@ def _axis(picture: Bins, base: float) -> tuple[Callable[[float], float], str]:
     """The place of a value, and the drawn axis."""
     ends = picture.edges[[0, -1]]
     low, high = (np.log10(ends) if picture.log else ends).tolist()
-    left, right = 28.0, WIDTH - 8.0
+    left, right = _LEFT, WIDTH - 8.0
 
     def x(value: float) -> float:
         v = math.log10(value) if picture.log else value
@@ -111,7 +112,7 @@ def _beside(body: str, height: int, picture: Bins, labels: Sequence[str]) -> tup
         body, height = body + rows, height + 4 + more
     sides = [f"{p.label}: {_outside(p, labels)}" for p in picture.outside if any(s > 0 for s in p.synthetic)]
     for k, line in enumerate(sides):
-        body += text(line if k else f"not drawn {line}", 28, height + 10 + 14 * k, "mut")
+        body += text(line if k else f"not drawn {line}", _LEFT, height + 10 + 14 * k, "mut")
     return body, height + (14 * len(sides) + 4 if sides else 0)
 
 

@@ -19,7 +19,7 @@ __all__ = ["Standing", "brief", "capital", "leading", "standing", "summary"]
 # The scores that lead a panel's summary, in this order, as many as there are.
 _LEAD: dict[Group, tuple[str, ...]] = {
     "fidelity": ("detection", "detection_boosting", "shape", "pair"),
-    "utility": ("tstr", "global_utility", "what_if", "feature_importance"),
+    "utility": ("tstr", "utility_kept", "what_if"),
     "privacy": ("membership", "mia_distance", "copies", "dcr"),
 }
 _SHOWN = 3
@@ -57,13 +57,12 @@ def standing(score: Score) -> Standing:
 
 def leading(report: Report, group: Group) -> list[Score]:
     """The scores that a reader should know first."""
-    chosen = [report.scores[name] for name in _LEAD[group] if name in report.scores]
-    if any(score.name == "detection" for score in chosen):
-        chosen = [score for score in chosen if score.name != "detection_boosting"]
-    if any(score.name == "membership" for score in chosen):
-        chosen = [score for score in chosen if score.name != "mia_distance"]
-    others = [score for score in report.scores.values() if score.group == group and score not in chosen]
-    return (chosen + others)[:_SHOWN]
+    scores = {score.name: score for score in report.scores.values() if score.group == group}
+    for leader, member in (("detection", "detection_boosting"), ("membership", "mia_distance")):
+        if leader in scores:
+            scores.pop(member, None)  # the leader is the worst of several, among them this one
+    names = dict.fromkeys([*(name for name in _LEAD[group] if name in scores), *scores])
+    return [scores[name] for name in names][:_SHOWN]
 
 
 def summary(report: Report, group: Group) -> list[str]:

@@ -154,7 +154,8 @@ def scale_legend(*, several: bool = False) -> str:
         f'<li><svg class="sk" width="18" height="18" aria-hidden="true">{mark(kind, "9", 9)}</svg>{label}</li>'
         for kind, label in kinds
     )
-    return f'<ul class="legend">{items}<li class="mut">{"" if several else "lines: 95 % intervals; "}better is to the right</li></ul>'
+    lines = "" if several else "lines: 95 % intervals; "
+    return f'<ul class="legend">{items}<li class="mut">{lines}better is to the right</li></ul>'
 
 
 def summary_figure(scores: Sequence[Score]) -> Figure:
@@ -172,7 +173,8 @@ def summary_figure(scores: Sequence[Score]) -> Figure:
             y += pitch
         for score in chosen:
             body += text(short(score.label, 42), left - 4, y + 4, "end")
-            body += marks(score, Scale.of([score]), place, y) + text(words.number(score.value), width - 8, y + 4, "end")
+            value = score.value if math.isnan(score.matched) else score.matched
+            body += marks(score, Scale.of([score]), place, y) + text(words.number(value), width - 8, y + 4, "end")
             y += pitch
     x = 8
     for kind, label in (("synthetic", "synthetic"), ("all", "all its rows"), *REFERENCES):

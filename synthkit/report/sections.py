@@ -69,10 +69,11 @@ def table(
             for name, cell in zip((labels or heads)[1:], rest, strict=True)
         )
         body += f'<tr role="row"><th scope="row" role="rowheader">{first}</th>{cells}</tr>'
+    classes, name = f"scroll{' card' if boxed else ''} {class_}".rstrip(), esc(caption)
     return (
-        f'<div class="scroll{" card" if boxed else ""} {class_}" tabindex="0" role="region" aria-label="{esc(caption)}">'
-        f'<table role="table"><caption><span>{esc(caption)}</span></caption><thead role="rowgroup"><tr role="row">{head}'
-        f'</tr></thead><tbody role="rowgroup">{body}</tbody></table></div>'
+        f'<div class="{classes}" tabindex="0" role="region" aria-label="{name}"><table role="table">'
+        f'<caption><span>{name}</span></caption><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table></div>'
     )
 
 
@@ -233,7 +234,6 @@ def privacy_section(report: Report) -> str:
             rows,
             class_="stack",
         ),
-        _tpr(scores),
         '<p class="note">An attack that finds no more in synthetic rows than in fresh ones has failed here. That does '
         "not show that every attack fails, and it is no guarantee about a person: only a proof such as differential "
         "privacy gives one. “Least it could see” is the smallest figure that these rows would have shown with "
@@ -242,19 +242,6 @@ def privacy_section(report: Report) -> str:
         lead="Every attack tries to tell who was in the training rows. What it finds in real rows that nobody "
         "trained on is its control; what it finds in plain copies is what failure looks like.",
     )
-
-
-def _tpr(scores: Sequence[Score]) -> str:
-    """The share of members that an attack names while it is wrong about 1 % of the others (Carlini et al., 2022)."""
-    rows = []
-    for score in scores:
-        tpr, interval = score.details.get("tpr"), score.details.get("tpr_interval")
-        if isinstance(tpr, float) and not math.isnan(tpr):
-            rows.append((esc(capital(score.label)), f"<b>{text.number(tpr)}</b>{_interval(interval)}"))
-    if not rows:
-        return ""
-    title = "Members found while one in a hundred others is accused (0.010 is chance)"
-    return table(title, ("Attack", "True positive rate at 1 % false positives"), rows)
 
 
 # -------------------------------------------------------------------- the fine print
@@ -273,10 +260,15 @@ def limits_section(report: Report) -> str:
 
 def provenance_section(report: Report) -> str:
     """Rows, level, seed, versions and seconds."""
-    known = {k: v for k, v in report.provenance.items() if v not in (None, [], "") and k not in ("seconds", "versions")}
+    known = {
+        k: v
+        for k, v in report.provenance.items()
+        if v not in (None, [], "") and k not in ("seconds", "versions", "seed")
+    }
     rows = [(esc(capital(k.replace("_", " "))), esc(_flat(v))) for k, v in known.items()]
+    rows += [("Seed", esc(report.provenance[key])) for key in ("seed",) if key in report.provenance]
     versions = report.provenance.get("versions", {})
-    rows += [(esc(capital(name)), esc(version)) for name, version in versions.items()]
+    rows += [(esc(name), esc(version)) for name, version in versions.items()]
     seconds = report.provenance.get("seconds", {})
     slow = sorted(seconds.items(), key=lambda item: -item[1])
     spent = [(esc(name), f"{value:.2f}") for name, value in slow]
@@ -296,7 +288,9 @@ def _flat(value: Any) -> str:
         return ", ".join(f"{v:,} {k}" if isinstance(v, int) else f"{k} {v}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(str(v) for v in value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.1f}"
 
 
 def definitions_section(report: Report) -> str:

@@ -4,7 +4,8 @@
   root.classList.add("scripted");
 
   // colours: as the system, light, dark
-  var names = ["", "light", "dark"], signs = { "": "◐", light: "☀", dark: "☾" };
+  var night = window.matchMedia && window.matchMedia("(prefers-color-scheme: dark)").matches;
+  var names = night ? ["", "light", "dark"] : ["", "dark", "light"], signs = { "": "◐", light: "☀", dark: "☾" };
   var words = { "": "as the system", light: "light", dark: "dark" }, button = byId("theme"), at = 0;
   function paint() {
     var name = names[at];
@@ -58,8 +59,8 @@
     cumulative.addEventListener("change", function () { grid.classList.toggle("cumulative", cumulative.checked); });
   }
 
-  // on paper everything is unfolded
+  // on paper the reasons of the gates are unfolded; definitions stand at the end anyway
   window.addEventListener("beforeprint", function () {
-    document.querySelectorAll("details").forEach(function (d) { d.open = true; });
+    document.querySelectorAll(".verdict details").forEach(function (d) { d.open = true; });
   });
 })();
