@@ -95,7 +95,7 @@ class Cases:
 
     @cached_property
     def judge(self) -> Table | None:
-        """One half of the holdout, as many rows of it at most; ``None`` where there is no holdout, or one of one row."""
+        """One half of the holdout, as many rows at most; ``None`` where there is no holdout, or one of one row."""
         return None if self._halves is None else self._halves[0]
 
     @cached_property
