@@ -60,7 +60,7 @@ def _draws(options: argparse.Namespace) -> Iterator[tuple[list[pd.DataFrame], st
 
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
-    """One row per run and gate: profile, score, status, excess."""
+    """One row per run and gate: profile, score, status, excess; written to ``--out`` after each run."""
     gated = sorted({name for profile in PROFILES.values() for name in profile.gates})
     found = []
     for seed, ((real, synthetic, holdout), target, kinds) in enumerate(_draws(options)):
@@ -79,6 +79,8 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             for result in verdict.results:
                 row = {"run": seed, "profile": name, "verdict": verdict.status, "score": result.score}
                 found.append({**row, "status": result.status, "excess": result.excess, "reason": result.reason})
+        if options.out:
+            pd.DataFrame(found).to_csv(options.out, index=False)
     return pd.DataFrame(found)
 
 
@@ -100,8 +102,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         for score, gate in rows[rows["status"] != "pass"].groupby("score"):
             print(f"    {score:<24}{dict(Counter(gate['status']))}")
-    if options.out:
-        runs.to_csv(options.out, index=False)
 
 
 if __name__ == "__main__":
