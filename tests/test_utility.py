@@ -170,6 +170,10 @@ def test_many_columns_kinds_and_classes():
     case = Case.of(table, table, table, target="target", level="quick")
     got = {m.name: m().measure(case) for m in LEARNT}
     assert got["tstr"].value == 1.0 and got["what_if"].value == 1.0 and len(got["tstr"].details["per_class"]) == 3
+    many = table.assign(target=[str(i % 120) for i in range(150)])
+    assert {m().measure(Case.of(many, many, many, target="target")).note for m in LEARNT} == {
+        "the target has more than 100 classes"
+    }
     only = Case.of(*(table[["target", "flag"]],) * 3, target="flag", level="quick")
     assert all(m().measure(only).note or m().measure(only).value <= 1 for m in LEARNT)
 

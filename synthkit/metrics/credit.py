@@ -87,7 +87,10 @@ class PopulationStability(Metric):
 
 
 def _limited(case: Case, table: Table) -> Table:
-    return table.head(case.limit(10_000, 50_000, 500_000), case.rng)
+    """At most 10,000 (50,000, 500,000) rows, fewer of a wide table: they are drawn again for the interval."""
+    cells = case.limit(200_000, 1_000_000, 20_000_000)
+    rows = min(case.limit(10_000, 50_000, 500_000), max(1_000, cells // len(case.kinds)))
+    return table.head(rows, case.rng)
 
 
 # -------------------------------------------------------------------- information value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +69,7 @@ def global_utility(
         raise SchemaError(f"global_utility: models need at least {_LEAST} rows in each table.")
     plan = _Plan(tuple(kinds), seed, rows, rounds)
     real_skills = skills_of(tables[0], tables[0], tables[2], plan)
-    found = relative(real_skills, skills_of(tables[1], tables[0], tables[2], plan))
+    found = relative(real_skills, skills_of(tables[1], tables[0], tables[2], plan), plan.sizes(tables))
     return Breakdown(found.ratio.value, found.parts)
 
 
@@ -91,6 +91,10 @@ class _Plan:
     rows: int
     rounds: int
 
+    def sizes(self, tables: Sequence[Coded]) -> list[int]:
+        """Rows that are used of each table."""
+        return [min(len(table), self.rows) for table in tables]
+
     def some(self, table: Coded) -> Coded:
         """At most ``rows`` rows."""
         rng = np.random.default_rng(self.seed)
@@ -108,8 +112,12 @@ def skills_of(fit: Coded, real: Coded, test: Coded, plan: _Plan) -> dict[Hashabl
     return found
 
 
-def relative(real: dict[Hashable, Estimate], synthetic: dict[Hashable, Estimate]) -> _Predicted:
-    """The sum of skills by that of the real rows' models, over the columns that those predict."""
+def relative(real: dict[Hashable, Estimate], synthetic: dict[Hashable, Estimate], sizes: list[int]) -> _Predicted:
+    """The sum of skills by that of the real rows' models, over the columns that those predict.
+
+    ``sizes``: rows that the real and the synthetic models learnt from, and of the test. Leaving out test rows shows the
+    variance of the test alone; that of training is taken to be as large per row (Nadeau & Bengio, 2003).
+    """
     counted = [name for name, skill in real.items() if skill.value > _SKILL]
     if not counted:
         return _Predicted(Estimate.exact(float("nan")), {})
@@ -117,6 +125,7 @@ def relative(real: dict[Hashable, Estimate], synthetic: dict[Hashable, Estimate]
     # both models predict the same test rows, so a group of them is left out of both
     value = got.value / ceiling.value
     left = got.first / np.maximum(ceiling.first, 1e-9)
+    left = left.mean() + (left - left.mean()) * np.sqrt(1 + sizes[2] / sizes[0] + sizes[2] / sizes[1])
     parts = {name: synthetic[name].value / real[name].value for name in counted}
     return _Predicted(Estimate(value, left, np.full(len(left), value)), parts)
 
@@ -249,7 +258,7 @@ class GlobalUtility(Metric):
         plan = _Plan(tuple(names), case.seed, case.limit(2000, 5000, 20_000), case.limit(20, 30, 100))
         real, synthetic, test = tables
         ceiling = case.once("global_utility", lambda: skills_of(real, real, test, plan), of_real=True)
-        found = relative(ceiling, skills_of(synthetic, real, test, plan))
+        found = relative(ceiling, skills_of(synthetic, real, test, plan), plan.sizes(tables))
         if not found.parts:
             return Measurement.nothing("real rows predict no column from the others")
         worst = min(found.parts, key=lambda name: found.parts[name])

@@ -44,11 +44,15 @@ class Learner:
 
     def predict(self, rows: Coded, size: int) -> NDArray[np.float64]:
         """``(rows, size)`` class probabilities, 0 for a class that training lacked; a number: ``(rows, 1)``."""
-        x = np.where(self.empty, 0.0, features(rows.without(self.target)))
-        if self.target in rows.num:
-            values = np.full(len(rows), self.constant) if self.model is None else self.model.predict(x)
+        return self.predict_features(features(rows.without(self.target)), size)
+
+    def predict_features(self, x: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+        """The same of ``(rows, columns)`` of :func:`synthkit.metrics.fidelity.features`, without the target."""
+        x = np.where(self.empty, 0.0, x)
+        if not len(self.classes):
+            values = np.full(len(x), self.constant) if self.model is None else self.model.predict(x)
             return np.asarray(values, np.float64)[:, None]
-        out = np.zeros((len(rows), size))
+        out = np.zeros((len(x), size))
         out[:, self.classes] = 1.0 if self.model is None else self.model.predict_proba(x)
         return out
 

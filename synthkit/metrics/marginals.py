@@ -396,6 +396,6 @@ class Coverage(Metric):
 def dealt(case: Case) -> tuple[Table, Table, tuple[Ints, Ints]]:
     """Judge and synthetic table, at most as many rows as the level allows, and their rows dealt into groups."""
     rng = case.rng
-    limit = case.limit(20_000, 100_000, 400_000)
+    limit = case.limit(10_000, 100_000, 400_000)
     judge, synthetic = case.judge.head(limit, rng), case.synthetic.head(limit, rng)
     return judge, synthetic, (deal(len(judge), rng), deal(len(synthetic), rng))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from synthkit.metrics.base import Case, Measurement, Table
+from synthkit.metrics.fidelity import features
 from synthkit.metrics.learners import Learner, fit_learner, label, learner_interval
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 from synthkit.metrics.utility import UtilityMetric, checked_target, target_size, with_target
@@ -22,6 +23,7 @@ __all__ = ["CalibrationError", "ImportanceAgreement", "Importances", "calibratio
 
 Array = NDArray[np.float64]
 _BINS = 10
+_ASKED = 20_000  # rows of one call of a model
 
 
 # -------------------------------------------------------------------- calibration
@@ -186,31 +188,22 @@ def importance_agreement(
 def _growth(learner: Learner, rows: Coded, order: NDArray[np.int64]) -> Array:
     """``(rows, columns)``: growth of each row's squared error when a column comes from the rows in ``order``."""
     size, categorical = target_size(rows, learner.target), learner.target in rows.cat
-    y = label(rows, learner.target)
-    base = _brier(y, learner.predict(rows, size), categorical=categorical)
-    columns = []
-    for name in _others(rows, learner.target):
-        answers = learner.predict(replaced(rows, name, order), size)
-        columns.append(_brier(y, answers, categorical=categorical) - base)
-    return np.stack(columns, axis=1)
+    y, x = label(rows, learner.target), features(rows.without(learner.target))
+    base = _brier(y, learner.predict_features(x, size), categorical=categorical)
+    out = np.empty(x.shape)
+    step = max(1, _ASKED // len(x))
+    for start in range(0, x.shape[1], step):  # some columns at once: a call takes longer than a few rows
+        columns = np.arange(start, min(start + step, x.shape[1]))
+        asked = np.tile(x, (len(columns), 1, 1))
+        asked[np.arange(len(columns)), :, columns] = x[order][:, columns].T
+        answers = learner.predict_features(asked.reshape(-1, x.shape[1]), size)
+        errors = _brier(np.tile(y, len(columns)), answers, categorical=categorical)
+        out[:, columns] = errors.reshape(len(columns), -1).T - base[:, None]
+    return out
 
 
 def _others(rows: Coded, target: Hashable) -> list[Hashable]:
     return [name for name in (*rows.num, *rows.cat) if name != target]
-
-
-def replaced(rows: Coded, name: Hashable, order: NDArray[np.int64]) -> Coded:
-    """The rows with one column taken from the rows in ``order``."""
-    numbers, codes = rows.numbers, rows.codes
-    if name in rows.num:
-        j = rows.num.index(name)
-        numbers = numbers.copy()
-        numbers[:, j] = numbers[order, j]
-    else:
-        j = rows.cat.index(name)
-        codes = codes.copy()
-        codes[:, j] = codes[order, j]
-    return Coded(numbers, codes, rows.sizes, rows.num, rows.cat)
 
 
 def _cosine(a: Array, b: Array) -> float:
@@ -278,9 +271,9 @@ class ImportanceAgreement(UtilityMetric):
         return case.once(key, lambda: _growth(self.learner(case, table), test, order), of=(table, self.test(case)))
 
     def _model_variance(self, case: Case, real: Array, synthetic: Array) -> float:
-        """By the choice of training rows, from models of quarters of them, on 300 rows."""
+        """By the choice of training rows, from models of quarters of them, on at most 300 rows."""
         test = self._asked(case)
-        rows = test.take(np.arange(min(300, len(test))))
+        rows = test.take(np.arange(min(max(50, min(300, 6_000 // len(case.kinds))), len(test))))
         order = np.random.default_rng(case.seed + 2).permutation(len(rows))
         total = 0.0
         for table, other in ((case.real, synthetic), (case.synthetic, real)):

@@ -121,7 +121,7 @@ class PmseRatio(Metric):
         if min(len(case.judge), len(case.synthetic)) < _LEAST:
             return Measurement.nothing(f"too few rows for a propensity model: {_LEAST} in each table are needed")
         rng = case.rng
-        a, b = (_head(t.coded, case.limit(5000, 20_000, 100_000), rng) for t in (case.judge, case.synthetic))
+        a, b = (_head(t.coded, case.limit(4000, 20_000, 100_000), rng) for t in (case.judge, case.synthetic))
         ratio, free = by_logistic(a, b)
         parts = {"logistic": ratio}
         if case.level != "quick":

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 _LOW, _HIGH = 0.025, 0.975
 _GROUPS = 10
 _GROUP_ROWS = 100  # 2.5 % of fewer are too few to speak of
-_RANGES = 500  # of columns and groups at most: a wide table has enough in its first ones
+_RANGES = 500  # of groups at most, beside those of all rows: a wide table has enough in its first ones
 
 
 @dataclass(frozen=True)
@@ -116,16 +116,17 @@ def _ranges(real: Coded) -> list[_Range]:
         levels, counts = np.unique(real.codes[:, j], return_counts=True)
         if 2 <= len(levels) <= _GROUPS:
             groups += [(j, int(c)) for c, n in zip(levels, counts, strict=True) if n >= _GROUP_ROWS]
-    found = []
-    for num in range(len(real.num)):
-        for cat, code in groups:
+    found: list[_Range] = []
+    for cat, code in groups:  # all rows first, so that a cut leaves every column at least that
+        for num in range(len(real.num)):
+            if cat is not None and len(found) >= _RANGES:
+                return found
             values = real.numbers[slice(None) if cat is None else real.codes[:, cat] == code, num]
             values = values[~np.isnan(values)]
             if len(values) >= _GROUP_ROWS:
                 low, high = np.quantile(values, [_LOW, _HIGH])
                 found.append(_Range(num, cat, code, float(low), float(high)))
-    # all-rows ranges first, so that a cut leaves every column at least that
-    return sorted(found, key=lambda r: r.cat is not None)[:_RANGES]
+    return found
 
 
 def _error(found: _Range, ours: Coded, judge: Coded) -> tuple[float, float]:

@@ -17,7 +17,6 @@ from synthkit.metrics.tables import Coded
 __all__ = ["telling"]
 
 _LEAST = 5  # real rows behind a value or range that is named
-_ROWS = 2000
 _COLUMNS = 40
 _SHOWN = 8  # columns whose values are listed
 _VALUES = 5  # per column
@@ -41,7 +40,7 @@ def telling(case: Case, a: Coded, b: Coded, model: Any, test: Floats, label: Int
     alone = np.array([_auc_alone(cut, j, case.rng) for j in range(len(cut.names))])
     chosen = np.argsort(-alone, kind="stable")[:_COLUMNS]
     lost = np.zeros(len(alone))
-    lost[chosen] = _importance(model, test, label, chosen, case.rng)
+    lost[chosen] = _importance(model, test, label, chosen, case.limit(500, 2000, 4000), case.rng)
     order = np.lexsort((-alone, -np.maximum(lost, alone - 0.5)))
     columns = pd.DataFrame(
         {
@@ -70,9 +69,9 @@ def _auc_alone(cut: Grid, j: int, rng: np.random.Generator) -> float:
     return float(np.mean(found))
 
 
-def _importance(model: Any, test: Floats, label: Ints, columns: Ints, rng: np.random.Generator) -> Floats:
-    """What the AUC loses when a column is permuted among the rows."""
-    keep = np.sort(rng.permutation(len(test))[:_ROWS])
+def _importance(model: Any, test: Floats, label: Ints, columns: Ints, rows: int, rng: np.random.Generator) -> Floats:
+    """What the AUC loses when a column is permuted, among at most so many rows."""
+    keep = np.sort(rng.permutation(len(test))[:rows])
     x, y = test[keep], label[keep]
     if len(np.unique(y)) < 2:
         return np.zeros(len(columns))

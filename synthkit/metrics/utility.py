@@ -30,6 +30,7 @@ __all__ = [
 
 _TREES = 2_000  # of a model of many classes
 _PARTS = 4
+_CLASSES = 100
 
 
 def tstr(
@@ -275,7 +276,8 @@ class UtilityMetric(Metric):
             if not _PARTS * 5 <= len(known) <= case.limit(2_000, 50_000, 200_000):
                 return []
             quarters = np.array_split(case.rng.permutation(known), _PARTS)
-            kinds = {"seed": case.seed, "rounds": 100, "trees": _TREES // 2}
+            rounds = max(30, min(100, 6_000 // len(case.kinds)))  # fewer of a wide table
+            kinds = {"seed": case.seed, "rounds": rounds, "trees": _TREES // 2}
             return [fit_learner(table.coded.take(np.sort(q)), case.target, **kinds) for q in quarters]
 
         return case.once(("parts", case.target), fit, of=(table,))
@@ -314,8 +316,11 @@ class UtilityMetric(Metric):
 
     def _unusable(self, case: Case) -> str:
         for table in (case.real, case.synthetic):
-            if np.isnan(label(table.coded, case.target)).all():
+            y = label(table.coded, case.target)
+            if np.isnan(y).all():
                 return "the target is null in all rows of a table"
+            if case.kinds[case.target] == "categorical" and len(np.unique(y)) > _CLASSES:
+                return f"the target has more than {_CLASSES} classes"
         if len(np.unique(label(self.test(case).coded, case.target))) == 1:
             return "the target has only one value in the holdout"
         return _lacks_test(case.judge.coded, case.target)

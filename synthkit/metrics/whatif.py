@@ -296,7 +296,8 @@ class WhatIfAgreement(UtilityMetric):
 
     def _asked(self, case: Case) -> Table:
         test = self.test(case)
-        return case.once(("what-if rows",), lambda: test.head(case.limit(300, 1_000, 4_000), case.rng), of=(test,))
+        rows = max(200, min(case.limit(300, 1_000, 4_000), 200_000 // len(case.kinds)))
+        return case.once(("what-if rows",), lambda: test.head(rows, case.rng), of=(test,))
 
     def _edited(self, case: Case, test: Table) -> list[Edited]:
         def edit() -> list[Edited]:
@@ -311,8 +312,8 @@ class WhatIfAgreement(UtilityMetric):
         return case.once(key, lambda: ask(learner, test.coded, edited), of=(table, test, case.real))
 
     def _model_variance(self, case: Case, test: Table, a: Answers, b: Answers) -> float:
-        """By the choice of training rows, from models of quarters of them, on 200 rows."""
-        few = test.coded.take(np.arange(min(200, len(test))))
+        """By the choice of training rows, from models of quarters of them, on at most 200 rows."""
+        few = test.coded.take(np.arange(min(max(50, min(200, 20_000 // len(case.kinds))), len(test))))
         edited = [
             Edited(e.name, e.rows[e.rows < len(few)], e.table.take(np.flatnonzero(e.rows < len(few))))
             for e in self._edited(case, test)
