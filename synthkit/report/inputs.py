@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from synthkit.errors import ParamError, SchemaError
@@ -43,7 +44,7 @@ def build_cases(
         check_table(table, f"evaluate: {name!r}")
         if not set(table.columns) & set(real.columns):
             raise SchemaError(f"evaluate: the tables {name!r} and 'real' share no column; rename the columns of one.")
-    schema = _schema(real, kinds, level) if schema is None else schema
+    schema = _schema(real, kinds, level, seed) if schema is None else schema
     kinds = kinds_of(schema) if kinds is None else kinds
     if not kinds:
         raise SchemaError(
@@ -69,9 +70,12 @@ def build_cases(
     )
 
 
-def _schema(real: pd.DataFrame, kinds: Kinds | None, level: Level) -> Schema:
+def _schema(real: pd.DataFrame, kinds: Kinds | None, level: Level, seed: int) -> Schema:
     table = real if kinds is None else real[[name for name in kinds if name in real.columns]]
-    return Schema.infer(table.head(MAX_ROWS[level]) if len(table) > MAX_ROWS[level] else table)
+    if len(table) > MAX_ROWS[level]:
+        order = np.random.default_rng([seed, 6]).permutation(len(table))
+        table = table.take(np.sort(order[: MAX_ROWS[level]]))
+    return Schema.infer(table)
 
 
 def _complete(kinds: Kinds, tables: Mapping[str, pd.DataFrame]) -> None:
