@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import numbers
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,20 +93,6 @@ class InstanceOf(Constraint):
 
     def __str__(self) -> str:
         return "a " + " or a ".join(t.__name__ for t in self.types)
-
-
-@dataclass(frozen=True)
-class Satisfies(Constraint):
-    """Whatever a predicate accepts, in words."""
-
-    predicate: Callable[[Any], bool]
-    words: str
-
-    def ok(self, value: Any) -> bool:
-        return bool(self.predicate(value))
-
-    def __str__(self) -> str:
-        return self.words
 
 
 @dataclass(frozen=True, init=False)

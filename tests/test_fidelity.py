@@ -219,6 +219,6 @@ def test_cases_made_from_one_share_what_depends_on_real_rows_only():
     made: list[int] = []
     for one in (base, base.put(base.real), base.put(base.real, holdout=base.real), replace(base, seed=9)):
         for _ in range(2):
-            one.once("key", lambda: made.append(0), of_real=True)
+            one.once("key", lambda: made.append(0), of=(one.real, one.holdout))
             one.once("key", lambda: made.append(1))
     assert made.count(0) == 3 and made.count(1) == 4

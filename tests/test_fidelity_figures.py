@@ -17,7 +17,7 @@ from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics import detection_auc, pair_error, shape_error
 from synthkit.metrics.base import Case
 from synthkit.metrics.catalogue_fidelity import FIDELITY_METRICS
-from synthkit.metrics.consistency import rules_broken, share_interval
+from synthkit.metrics.consistency import rules_broken
 from synthkit.metrics.detection import auc_variance, detection_logistic, detection_network
 from synthkit.metrics.global_utility import global_utility
 from synthkit.metrics.joint import contingency_error, correlation_error, mutual_information_error
@@ -26,6 +26,7 @@ from synthkit.metrics.logit import fit_logistic
 from synthkit.metrics.manifold import alpha_precision, beta_recall, density, neighbour_coverage, points_from
 from synthkit.metrics.marginals import coverage, jensen_shannon, null_rates, wasserstein
 from synthkit.metrics.propensity import pmse_ratio
+from synthkit.metrics.rates import rate_interval
 from synthkit.metrics.sliced import sliced_wasserstein
 from synthkit.rules import Ordered
 
@@ -185,7 +186,7 @@ def test_rules_are_counted():
         measured = metric.measure(Case.of(real, broken, schema=schema))
         assert measured.value == 0.1 and list(measured.parts.values()) == [0.1]
         assert measured.note == "1 of 1 rules are broken, by 30 of 300 rows"
-    low_end, high_end = share_interval(0, 100)
+    low_end, high_end = rate_interval(0.0, 0.0, 100)
     assert low_end == pytest.approx(0) and high_end == pytest.approx(3.84 / 103.84, abs=1e-3)
 
 

@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("always", SynthkitWarning)
             warnings.showwarning = say
             code: int | None = options.run(options)
+            if any("interrupted" in text for text in options.said):  # what had been done by then is kept
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
         _say("", "interrupted")
         return 130
@@ -148,8 +150,6 @@ def _fit(options: argparse.Namespace) -> None:
     synthesizer.save(options.out)
     print(synthesizer.choice_)
     print(f"{synthesizer.n_steps_} steps; the model is in {options.out}")
-    if any("interrupted" in text for text in options.said):
-        raise KeyboardInterrupt
 
 
 def _sample(options: argparse.Namespace) -> None:

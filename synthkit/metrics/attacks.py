@@ -149,13 +149,9 @@ class Neighbourhoods:
 
     def far(self) -> Fold:
         """The members and controls that lie farthest from all other attacked rows (to the third nearest)."""
-        both = place(self.targets.train, (_joined(self.targets.members, self.targets.controls),))[0]
+        both = place(self.targets.train, (Coded.concat([self.targets.members, self.targets.controls]),))[0]
         far = isolated(nearest(both, both, 4)[0].distance[:, 3])  # the first is the row itself
         return far[: len(self.targets.members)], far[len(self.targets.members) :]
-
-
-def _joined(a: Coded, b: Coded) -> Coded:
-    return Coded(np.concatenate([a.numbers, b.numbers]), np.concatenate([a.codes, b.codes]), a.sizes, a.num, a.cat)
 
 
 def _distance(near: Neighbourhoods) -> Scores:

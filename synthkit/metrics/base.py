@@ -7,6 +7,7 @@ the same way. A metric knows nothing of that: it measures the case it is given.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -133,19 +134,14 @@ class Case:
         """The one of three numbers (of rows, of rounds) that belongs to the level."""
         return (quick, default, full)[LEVELS.index(self.level)]
 
-    def once(
-        self, key: Hashable, make: Callable[[], _T], *, of: Sequence[Table | None] | None = None, of_real: bool = False
-    ) -> _T:
+    def once(self, key: Hashable, make: Callable[[], _T], *, of: Sequence[Table | None] | None = None) -> _T:
         """What several metrics share (a fitted model, nearest neighbours): made by the first that asks for ``key``.
 
         Args:
             key: a name for it; make: computes it.
             of: the tables on which it depends, besides key, level and seed. Every case that was made from this one
                 (:meth:`put`) and has these very tables shares it. By default it belongs to this case alone.
-            of_real: the same as ``of=(case.real, case.holdout)``.
         """
-        if of_real:
-            of = (self.real, self.holdout)
         memory, tables = (self._memo, ()) if of is None else (self._shared, tuple(of))
         index = (key, self.level, self.seed, *map(id, tables))
         if index not in memory:
@@ -271,3 +267,18 @@ class Score:
     details: Mapping[str, Any] = field(default_factory=dict)
     definition: str = ""
     reading: str = ""
+
+    @property
+    def shown(self) -> float:
+        """The figure to hold against the references: ``matched``, or ``value`` where there are none."""
+        return self.value if math.isnan(self.matched) else self.matched
+
+    @property
+    def shown_interval(self) -> tuple[float, float] | None:
+        """Its interval."""
+        return self.interval if math.isnan(self.matched) else self.matched_interval
+
+    def loss(self, value: float) -> float:
+        """How much worse than the best a value is, 0 beyond the best; NaN of NaN."""
+        worse = value - self.best if self.goal == "lower" else self.best - value
+        return worse if math.isnan(worse) else max(0.0, worse)

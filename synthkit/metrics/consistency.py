@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from synthkit.errors import SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric
+from synthkit.metrics.rates import rate_interval
 from synthkit.metrics.tables import Kinds, resolve_kinds
 from synthkit.rules import Predicate, Rule
 from synthkit.rules.infer import infer_rules
 from synthkit.schema import Schema
 
-__all__ = ["Rules", "rules_broken", "share_interval"]
+__all__ = ["Rules", "rules_broken"]
 
 
 # -------------------------------------------------------------------- public functions
@@ -100,15 +100,6 @@ def _broken(rules: Sequence[Rule], synthetic: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def share_interval(count: int, rows: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, 1927)."""
-    z = float(norm.ppf(0.975))
-    p, q = count / rows, z * z / rows
-    middle = (p + q / 2) / (1 + q)
-    reach = z * np.sqrt(p * (1 - p) / rows + q / (4 * rows)) / (1 + q)
-    return max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
-
-
 # -------------------------------------------------------------------- metrics
 class Rules(Metric):
     """:func:`rules_broken` as a metric."""
@@ -135,4 +126,4 @@ class Rules(Metric):
         broken = int((found["broken"] > 0).sum())
         note = f"{broken} of {len(found)} rules are broken, by {bad} of {rows} rows"
         parts = dict(zip(found["rule"], found["share"].astype(float), strict=True))
-        return Measurement(bad / rows, share_interval(bad, rows), parts, note, {"rules": found})
+        return Measurement(bad / rows, rate_interval(bad / rows, 0.0, rows), parts, note, {"rules": found})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric, Table
-from synthkit.metrics.learners import label, learner_interval
+from synthkit.metrics.learners import learner_interval
 from synthkit.metrics.scorecard import Bins, divergence
 from synthkit.metrics.tables import Breakdown, Kinds
 
@@ -129,7 +129,7 @@ def two_classes(case: Case) -> str:
         return "needs target"
     if case.target not in case.kinds or len(case.kinds) < 2:
         return "needs a target among the columns that are compared, and others"
-    y = label(case.real.coded, case.target)
+    y = case.real.coded.column(case.target)
     return "" if len(np.unique(y[~np.isnan(y)])) == 2 else "needs a target of two classes"
 
 
@@ -157,10 +157,10 @@ class InformationValueGap(Metric):
         if reason:
             return Measurement.nothing(reason)
         bins = Bins.of(case.real.coded.without(case.target))
-        classes = np.unique(label(case.real.coded, case.target))
+        classes = np.unique(case.real.coded.column(case.target))
         sides = []
         for table in (_limited(case, case.judge), _limited(case, case.synthetic)):
-            y = label(table.coded, case.target)
+            y = table.coded.column(case.target)
             known = np.isin(y, classes[~np.isnan(classes)])
             sides.append((bins(table.coded.without(case.target))[known], y[known] == classes[1]))
         if any(y.all() or not y.any() for _, y in sides[:1]):

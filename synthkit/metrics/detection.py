@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from synthkit.metrics.cells import categorical_mask, features, without_empty
 from synthkit.metrics.encoding import encode
 from synthkit.metrics.jackknife import Floats, Ints
 from synthkit.metrics.logit import fit_logistic
+from synthkit.metrics.roc import placements
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 from synthkit.metrics.telling import telling
 
@@ -220,16 +222,11 @@ def _by_folds(x: Floats, y: Ints, seed: int, fit: Callable[[Floats, Ints, Floats
 
 
 def auc_variance(label: Ints, score: Floats) -> float:
-    """Variance of the ROC AUC (DeLong, DeLong & Clarke-Pearson, 1988), from mid-ranks (Sun & Xu, 2014)."""
+    """Variance of the ROC AUC; see :func:`placements`."""
     positive, negative = score[label == 1], score[label == 0]
-    m, n = len(positive), len(negative)
-    if m < 2 or n < 2:
+    if min(len(positive), len(negative)) < 2:
         return 0.25
-    both = pd.Series(np.concatenate([positive, negative])).rank().to_numpy()
-    own_positive, own_negative = (pd.Series(s).rank().to_numpy() for s in (positive, negative))
-    above = (both[:m] - own_positive) / n
-    below = 1 - (both[m:] - own_negative) / m
-    return float(above.var(ddof=1) / m + below.var(ddof=1) / n)
+    return sum(float(x.var(ddof=1)) / len(x) for x in placements(positive, negative))
 
 
 # -------------------------------------------------------------------- metrics
@@ -241,9 +238,9 @@ class _Detector(Metric):
     best = 0.5
 
     @staticmethod
+    @abstractmethod
     def detect(case: Case, a: Coded, b: Coded) -> Detected:
         """Detect, within the level's limits."""
-        raise NotImplementedError
 
     @classmethod
     def found(cls, case: Case) -> Detected:

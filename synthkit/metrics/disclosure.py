@@ -17,16 +17,15 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.attacks import deep_features
-from synthkit.metrics.base import Case, Measurement, Metric
+from synthkit.metrics.base import Case, Measurement
 from synthkit.metrics.copies import row_hashes
 from synthkit.metrics.neighbours import TIE, Points, distances, nearest, place
-from synthkit.metrics.rates import Attempts, Risk, judged, worst_of
+from synthkit.metrics.rates import LEAST, Attempts, Risk, RiskMetric, judged, worst_of
 from synthkit.metrics.surroundings import pick
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 
 __all__ = ["AttributeInference", "Linkability", "attribute_inference", "linkability"]
 
-LEAST = 20  # rows attacked: below, no rate has a meaning
 _TOLERANCE = 0.05  # of the range from the 5 % to the 95 % quantile: a guess of a number so close is a success
 _CLASSES = 20  # levels that a model guesses; all rarer ones it misses
 _BLOCK = (64, 2048)
@@ -135,33 +134,22 @@ def _nearest_set(rows: Points, base: Points) -> torch.Tensor:
     return found <= found.amin(1, keepdim=True) + TIE
 
 
-class Linkability(Metric):
+class Linkability(RiskMetric):
     """Risk that two halves of a row are linked; see :func:`linkability`."""
 
     name = "linkability"
     label = "Linkability risk"
-    group = "privacy"
-    goal = "lower"
-    best = 0.0
-    bounds = (-np.inf, 1.0)
-    needs = ("holdout",)
-    culprit = "copy"
     reading = "Beyond what holdout rows allow, an attacker links two parts of a training row at a risk of {value}"
     definition = (
         "How much oftener two halves of a training row than of a holdout row are nearest to the same synthetic row, as "
         "a share of what is possible (after Giomi et al. 2022)."
     )
 
-    def measure(self, case: Case) -> Measurement:
+    def attack(self, case: Case, s: Coded, t: Coded, h: Coded) -> Measurement:
         """The risk; its parts are the rates of success."""
-        assert case.holdout is not None
-        s, t, h = case.synthetic, case.real.coded, case.holdout.coded
-        if min(len(s), len(t), len(h)) < LEAST:
-            return Measurement.nothing(f"too few rows: needs {LEAST} in every table")
         if len(case.kinds) < 2:
             return Measurement.nothing("a single column has no two halves")
-        base = s.head(case.limit(20_000, 50_000, 200_000), case.rng).coded
-        risk = _linkability(base, t, h, dealt(t), seed=case.seed, rows=case.limit(500, 2000, 5000))
+        risk = _linkability(s, t, h, dealt(t), seed=case.seed, rows=case.limit(500, 2000, 5000))
         rates = {"training rows": risk.train, "holdout rows": risk.control, "naive guess": risk.naive}
         return judged(risk, rates)
 
@@ -220,12 +208,12 @@ def _inferred(
 ) -> dict[tuple[Hashable, str], Attempts]:
     out: dict[tuple[Hashable, str], Attempts] = {}
     for secret in secrets:
-        known, t_known, h_known = (x.take(np.flatnonzero(~np.isnan(_values(x, secret)))) for x in (s, t, h))
+        known, t_known, h_known = (x.take(np.flatnonzero(~np.isnan(x.column(secret)))) for x in (s, t, h))
         if min(len(t_known), len(h_known)) < LEAST or not len(known):
             continue
         sides = _attacked(t_known, h_known, seed, rows)
         close = _closeness(t, secret)
-        truth = [_values(side, secret) for side in sides]
+        truth = [side.column(secret) for side in sides]
         naive = float(close(truth[0], np.full(len(truth[0]), _usual(known, secret))).mean())
         model = _fitted(known, secret, seed=seed, trees=trees, trained=trained)
         found = {
@@ -239,25 +227,18 @@ def _inferred(
     return out
 
 
-def _values(table: Coded, name: Hashable) -> Floats:
-    if name in table.num:
-        return table.numbers[:, table.num.index(name)]
-    codes = table.codes[:, table.cat.index(name)]
-    return np.where(codes < 0, np.nan, codes)
-
-
 def _closeness(train: Coded, secret: Hashable) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
     """When a guess is right."""
     if secret in train.cat:
         return lambda truth, guess: truth == guess
-    low, high = np.nanquantile(_values(train, secret), [0.05, 0.95])
+    low, high = np.nanquantile(train.column(secret), [0.05, 0.95])
     tolerance = max(_TOLERANCE * (high - low), 1e-9 * max(abs(low), abs(high)))
     return lambda truth, guess: np.abs(truth - guess) <= tolerance
 
 
 def _usual(table: Coded, secret: Hashable) -> float:
     """The guess that needs no data of the person: the most frequent level, or the median."""
-    values = _values(table, secret)
+    values = table.column(secret)
     return float(np.median(values) if secret in table.num else np.bincount(values.astype(np.int64)).argmax())
 
 
@@ -266,7 +247,7 @@ def _by_neighbour(known: Coded, train: Coded, side: Coded, secret: Hashable) -> 
     base, points = place(train.without(secret), (known.without(secret), side.without(secret)))
     near = nearest(points, base, min(10, len(known)))[0]
     tied = near.distance <= near.distance[:, :1] + TIE
-    return _values(known, secret)[near.index], tied / tied.sum(1, keepdims=True)
+    return known.column(secret)[near.index], tied / tied.sum(1, keepdims=True)
 
 
 def _fitted(
@@ -274,7 +255,7 @@ def _fitted(
 ) -> Callable[[Coded], tuple[Floats, Floats]]:
     """Deep random trees that know the synthetic rows by heart; they give one guess per row."""
     rows = known.take(pick(np.random.default_rng([seed, 5]), len(known), trained))
-    x, y = deep_features(rows.without(secret)), _values(rows, secret)
+    x, y = deep_features(rows.without(secret)), rows.column(secret)
     if secret in known.num:
         model = ExtraTreesRegressor(trees, random_state=seed).fit(x, y)
     else:  # rare levels share a class, which is no right guess for any
@@ -287,17 +268,12 @@ def _fitted(
     return guess
 
 
-class AttributeInference(Metric):
+class AttributeInference(RiskMetric):
     """Risk that a secret is learnt from the other columns; see :func:`attribute_inference`."""
 
     name = "attribute_inference"
     label = "Attribute inference risk"
-    group = "privacy"
-    goal = "lower"
-    best = 0.0
-    bounds = (-np.inf, 1.0)
     needs = ("holdout", "secrets")
-    culprit = "copy"
     reading = "Beyond what holdout rows allow, an attacker learns a secret of a training row at a risk of {value}"
     definition = (
         "How much oftener a secret is guessed right, from all other columns and the synthetic table, for training rows "
@@ -305,18 +281,13 @@ class AttributeInference(Metric):
         "the clearest success, chosen on one half of the rows and measured on the other."
     )
 
-    def measure(self, case: Case) -> Measurement:
+    def attack(self, case: Case, s: Coded, t: Coded, h: Coded) -> Measurement:
         """The worst risk; its parts are the risk per secret and attacker."""
-        assert case.holdout is not None
-        s, t, h = case.synthetic, case.real.coded, case.holdout.coded
-        if min(len(s), len(t), len(h)) < LEAST:
-            return Measurement.nothing(f"too few rows: needs {LEAST} in every table")
         secrets = [name for name in case.secrets if name in case.kinds]
         if not secrets or len(case.kinds) < 2:
             return Measurement.nothing("the secrets are not among the columns that count, or are the only ones")
-        base = s.head(case.limit(20_000, 50_000, 200_000), case.rng).coded
         rows, trees, trained = case.limit(600, 1500, 5000), case.limit(20, 30, 100), case.limit(5000, 15_000, 40_000)
-        found = _inferred(base, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
+        found = _inferred(s, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
         if not found:
             return Measurement.nothing("too few rows: the secrets are null in nearly all of them")
         risk, chosen = worst_of(found)

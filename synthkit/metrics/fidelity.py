@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from synthkit.metrics.cells import categorical_mask, features, without_empty
 from synthkit.metrics.consistency import rules_broken
 from synthkit.metrics.detection import detection_auc, detection_logistic, detection_network
 from synthkit.metrics.global_utility import global_utility
@@ -17,7 +16,6 @@ from synthkit.metrics.sliced import sliced_wasserstein
 __all__ = [
     "alpha_precision",
     "beta_recall",
-    "categorical_mask",
     "contingency_error",
     "correlation_error",
     "coverage",
@@ -25,7 +23,6 @@ __all__ = [
     "detection_auc",
     "detection_logistic",
     "detection_network",
-    "features",
     "global_utility",
     "jensen_shannon",
     "k_marginal",
@@ -39,5 +36,4 @@ __all__ = [
     "shape_error",
     "sliced_wasserstein",
     "wasserstein",
-    "without_empty",
 ]

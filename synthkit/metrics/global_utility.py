@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from synthkit.errors import SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric
 from synthkit.metrics.cells import categorical_mask, features, without_empty
-from synthkit.metrics.jackknife import Estimate, Floats, Ints, deal
+from synthkit.metrics.jackknife import Estimate, Floats, Ints, counts, deal
 from synthkit.metrics.tables import Breakdown, Coded, Kinds, code_tables, resolve_kinds
 
 __all__ = ["GlobalUtility", "global_utility"]
@@ -211,17 +211,10 @@ def _r_squared(y: Floats, answer: Floats, groups: Ints, everyone: int) -> Floats
 def _gini(positive: NDArray[np.bool_], score: Floats, groups: Ints, everyone: int) -> Floats:
     """``(1 + groups,)`` 2 AUC - 1 of all rows, and without each group."""
     levels, codes = np.unique(score, return_inverse=True)
-    yes, no = (counts_of(codes[side], len(levels), groups[side], everyone) for side in (positive, ~positive))
+    yes, no = (counts(codes[side], len(levels), groups[side], everyone) for side in (positive, ~positive))
     below = np.cumsum(no, axis=1) - no / 2
     pairs = yes.sum(axis=1) * no.sum(axis=1)
     return np.where(pairs > 0, 2 * (yes * below).sum(axis=1) / np.maximum(pairs, 1) - 1, 0.0)
-
-
-def counts_of(codes: Ints, size: int, groups: Ints, everyone: int) -> Floats:
-    """Counts of all rows, and without each group; some groups may have no rows."""
-    each = np.bincount(groups * size + codes, minlength=everyone * size).reshape(everyone, size)
-    total = each.sum(axis=0, keepdims=True)
-    return np.concatenate([total, total - each]).astype(np.float64)
 
 
 # -------------------------------------------------------------------- metrics
@@ -257,7 +250,7 @@ class GlobalUtility(Metric):
             names = [names[i] for i in np.sort(rng.permutation(len(names))[:limit])]
         plan = _Plan(tuple(names), case.seed, case.limit(2000, 5000, 20_000), case.limit(20, 30, 100))
         real, synthetic, test = tables
-        ceiling = case.once("global_utility", lambda: skills_of(real, real, test, plan), of_real=True)
+        ceiling = case.once("global_utility", lambda: skills_of(real, real, test, plan), of=(case.real, case.holdout))
         found = relative(ceiling, skills_of(synthetic, real, test, plan), plan.sizes(tables))
         if not found.parts:
             return Measurement.nothing("real rows predict no column from the others")

@@ -75,11 +75,14 @@ def deal(rows: int, rng: np.random.Generator) -> Ints:
     return rng.permutation(rows).astype(np.int64) % min(GROUPS, rows)
 
 
-def counts(codes: Ints, size: int, groups: Ints | None) -> Floats:
-    """``(1 + groups, size)``: how many rows have each code, in all rows, and with one group left out."""
+def counts(codes: Ints, size: int, groups: Ints | None, many: int | None = None) -> Floats:
+    """``(1 + groups, size)``: how many rows have each code, in all rows, and with one group left out.
+
+    ``many``: groups, where some may have no row here.
+    """
     if groups is None:
         return np.bincount(codes, minlength=size)[None].astype(np.float64)
-    n = int(groups.max()) + 1
+    n = int(groups.max()) + 1 if many is None else many
     each = np.bincount(groups * size + codes, minlength=n * size).reshape(n, size)
     total = each.sum(axis=0, keepdims=True)
     return np.concatenate([total, total - each]).astype(np.float64)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ __all__ = [
 _BINS = 10
 _LARGE = 1e100
 _NO_GROUPS: Groups = (None, None)
+_T = TypeVar("_T")
 Pair = tuple[Hashable, Hashable]
 _Core = Callable[[Coded, Coded, Sequence[Hashable], Groups], dict[Pair, Estimate]]
 
@@ -273,15 +275,9 @@ class _OfPairs(Metric):
     goal = "lower"
     best = 0.0
 
-    @staticmethod
-    def core(a: Coded, b: Coded, names: Sequence[Hashable], groups: Groups) -> dict[Pair, Estimate]:
-        """The estimate per pair."""
-        raise NotImplementedError
-
+    @abstractmethod
     def find(self, case: Case) -> dict[Pair, Estimate]:
-        """The estimates, within the level's limits."""
-        judge, synthetic, groups = dealt(case)
-        return self.core(judge.coded, synthetic.coded, some_columns(case), groups)
+        """The estimates per pair, within the level's limits."""
 
     def measure(self, case: Case) -> Measurement:
         found = self.find(case) if len(case.kinds) > 1 else {}
@@ -308,7 +304,9 @@ class PairError(_OfPairs):
         "distance of contingency tables (numbers in 10 bins of the real range): SDMetrics' column pair trends, "
         "subtracted from 1, with shared bins."
     )
-    core = staticmethod(pairs)
+
+    def find(self, case: Case) -> dict[Pair, Estimate]:
+        return _within_limits(case, pairs)
 
 
 class Correlation(_OfPairs):
@@ -321,7 +319,9 @@ class Correlation(_OfPairs):
         "Mean over pairs of numbers or dates of the larger of half the difference of Pearson and half that of Spearman "
         "correlations."
     )
-    core = staticmethod(correlated)
+
+    def find(self, case: Case) -> dict[Pair, Estimate]:
+        return _within_limits(case, correlated)
 
 
 class Contingency(_OfPairs):
@@ -357,11 +357,12 @@ class MutualInformation(_OfPairs):
 
 
 def _cells_of(case: Case) -> tuple[dict[Pair, Estimate], dict[Pair, Estimate]]:
-    def make() -> tuple[dict[Pair, Estimate], dict[Pair, Estimate]]:
-        judge, synthetic, groups = dealt(case)
-        return _on_cells(judge.coded, synthetic.coded, some_columns(case), groups)
+    return case.once("pairs_on_cells", lambda: _within_limits(case, _on_cells))
 
-    return case.once("pairs_on_cells", make)
+
+def _within_limits(case: Case, core: Callable[[Coded, Coded, Sequence[Hashable], Groups], _T]) -> _T:
+    judge, synthetic, groups = dealt(case)
+    return core(judge.coded, synthetic.coded, some_columns(case), groups)
 
 
 def some_columns(case: Case) -> list[Hashable]:

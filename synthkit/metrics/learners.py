@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from synthkit.metrics.fidelity import categorical_mask, features, without_empty
+from synthkit.metrics.cells import categorical_mask, features, without_empty
+from synthkit.metrics.roc import placements
 from synthkit.metrics.tables import Coded
 
-__all__ = ["Grade", "Learner", "fit_learner", "grade", "label", "learner_interval"]
+__all__ = ["Grade", "Learner", "fit_learner", "grade", "learner_interval"]
 
 ROUNDS = 200
 _Z95 = 1.959963984540054
@@ -57,14 +57,6 @@ class Learner:
         return out
 
 
-def label(table: Coded, target: Hashable) -> NDArray[np.float64]:
-    """The target as numbers or class codes, NaN for null: ``(rows,)``."""
-    if target in table.num:
-        return table.numbers[:, table.num.index(target)]
-    codes = table.codes[:, table.cat.index(target)]
-    return np.where(codes < 0, np.nan, codes)
-
-
 def fit_learner(
     train: Coded, target: Hashable, *, seed: int = 0, rounds: int = ROUNDS, trees: int | None = None
 ) -> Learner:
@@ -73,7 +65,7 @@ def fit_learner(
     ``HistGradientBoosting*(max_iter=rounds, learning_rate=0.1, early_stopping=False)``. Of k > 2 classes every round
     grows k trees; ``trees`` limits their number.
     """
-    y = label(train, target)
+    y = train.column(target)
     keep = np.flatnonzero(~np.isnan(y))
     rows = train.take(keep).without(target)
     x, y = features(rows), y[keep]
@@ -132,13 +124,9 @@ def grade(y: NDArray[np.float64], answers: NDArray[np.float64], *, categorical: 
 
 
 def _auc(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    # where each row stands among those of the other class, ties one half
-    place = rankdata(score)
-    place[positive] = (place[positive] - rankdata(score[positive])) / n_neg
-    place[~positive] = 1 - (place[~positive] - rankdata(score[~positive])) / n_pos
-    value = float(place[positive].mean())
-    share = n_pos / len(score)
+    place = np.empty(len(score))
+    place[positive], place[~positive] = placements(score[positive], score[~positive])
+    value, share = float(place[positive].mean()), float(positive.mean())
     return value, (place - value) / np.where(positive, share, 1 - share)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric, Table
 from synthkit.metrics.credit import two_classes
-from synthkit.metrics.learners import Grade, grade, label, learner_interval
+from synthkit.metrics.learners import Grade, grade, learner_interval
 from synthkit.metrics.scorecard import Scorecard
 from synthkit.metrics.tables import Coded, Kinds
 
@@ -51,9 +52,9 @@ class ScorecardMetric(Metric):
             return Measurement.nothing(f"too few rows to learn from: a scorecard needs {_ROWS}")
         return self.compare(case)
 
+    @abstractmethod
     def compare(self, case: Case) -> Measurement:
         """The figure, where scorecards can be built and judged."""
-        raise NotImplementedError
 
     def learnt(self, case: Case, table: Table) -> tuple[Coded, NDArray[np.bool_]]:
         """The rows to learn from: covariates, and which are bad."""
@@ -65,8 +66,8 @@ class ScorecardMetric(Metric):
 
     @staticmethod
     def _rows(case: Case, table: Table, keep: NDArray[np.bool_] | None = None) -> tuple[Coded, NDArray[np.bool_]]:
-        y = label(table.coded, case.target)
-        real = label(case.real.coded, case.target)
+        y = table.coded.column(case.target)
+        real = case.real.coded.column(case.target)
         classes, counts = np.unique(real[~np.isnan(real)], return_counts=True)
         bad = classes[1] if counts[1] <= counts[0] else classes[0]
         known = np.isin(y, classes) if keep is None else np.isin(y, classes) & keep

@@ -7,6 +7,7 @@ value from a null, about. Distances are Euclidean. Tables are cut to equally man
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -259,20 +260,20 @@ class OfPoints(Metric):
     best = 1.0
 
     @staticmethod
+    @abstractmethod
     def find(case: Case, points: Encoded, groups: tuple[Ints, Ints]) -> Estimate:
         """The estimate; the groups are those of the points' rows."""
-        raise NotImplementedError
 
     def measure(self, case: Case) -> Measurement:
         if min(len(case.judge), len(case.synthetic)) < _LEAST:
             return Measurement.nothing(f"too few rows for neighbours: {_LEAST} in each table are needed")
-        points = sharedpoints_from(case)
+        points = _points_of_case(case)
         rng, rows = case.rng, len(points.real)
         found = self.find(case, points, (deal(rows, rng), deal(rows, rng)))
         return Measurement(found.value, found.interval(self.bounds), note=f"on {rows} rows of each table")
 
 
-def sharedpoints_from(case: Case) -> Encoded:
+def _points_of_case(case: Case) -> Encoded:
     limit = case.limit(2000, 5000, 15_000)
     return case.once("points", lambda: points_of(case.judge.coded, case.synthetic.coded, limit, case.rng))
 

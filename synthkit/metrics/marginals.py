@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
@@ -274,9 +275,7 @@ def _mean_of_gaps(a: Coded, b: Coded, found: dict[Hashable, Estimate]) -> Estima
 
 
 def _has_null(table: Coded, name: Hashable) -> bool:
-    if name in table.num:
-        return bool(np.isnan(table.numbers[:, table.num.index(name)]).any())
-    return bool((table.codes[:, table.cat.index(name)] < 0).any())
+    return bool(np.isnan(table.column(name)).any())
 
 
 # -------------------------------------------------------------------- metrics
@@ -288,9 +287,9 @@ class _OfColumns(Metric):
     best = 0.0
 
     @staticmethod
+    @abstractmethod
     def core(a: Coded, b: Coded, groups: Groups) -> dict[Hashable, Estimate]:
         """The estimate per column."""
-        raise NotImplementedError
 
     def measure(self, case: Case) -> Measurement:
         judge, synthetic, groups = dealt(case)

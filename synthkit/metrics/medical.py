@@ -6,6 +6,7 @@ dead, died, death, deceased, in any case, say that it was seen. Of two other lev
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -77,9 +78,9 @@ class SurvivalMetric(Metric):
                 return Measurement.nothing(f"too few events: a table has less than {_EVENTS}")
         return self.compare(case)
 
+    @abstractmethod
     def compare(self, case: Case) -> Measurement:
         """The figure, where enough events are there."""
-        raise NotImplementedError
 
     @staticmethod
     def followed(case: Case, table: Table) -> Followed | None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from synthkit.metrics.base import Case, Measurement, Table
-from synthkit.metrics.fidelity import features
-from synthkit.metrics.learners import Learner, fit_learner, label, learner_interval
+from synthkit.metrics.cells import features
+from synthkit.metrics.learners import Learner, fit_learner, learner_interval
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 from synthkit.metrics.utility import UtilityMetric, checked_target, target_size, with_target
 
@@ -50,7 +50,7 @@ def calibration_error(
     rows, fit = code_tables(test, train, kinds=kinds)
     rows = with_target("calibration_error", fit, rows, target)
     answers = fit_learner(fit, target, seed=seed).predict(rows, target_size(rows, target))
-    return _calibration(label(rows, target), answers, categorical=target in rows.cat)[0]
+    return _calibration(rows.column(target), answers, categorical=target in rows.cat)[0]
 
 
 def _calibration(y: Array, answers: Array, *, categorical: bool) -> tuple[float, Array]:
@@ -99,7 +99,7 @@ class CalibrationError(UtilityMetric):
     def compare(self, case: Case) -> Measurement:
         """The error; that of the model of real rows, and both Brier scores, are in the details."""
         categorical = case.target in case.real.coded.cat
-        y = label(self.test(case).coded, case.target)
+        y = self.test(case).coded.column(case.target)
         ours, ceiling = self.answers(case, case.synthetic), self.answers(case, case.real)
         value, influence = _calibration(y, ours, categorical=categorical)
         variance = float(np.mean(influence**2)) / len(y) + self.training_variance(
@@ -188,7 +188,7 @@ def importance_agreement(
 def _growth(learner: Learner, rows: Coded, order: NDArray[np.int64]) -> Array:
     """``(rows, columns)``: growth of each row's squared error when a column comes from the rows in ``order``."""
     size, categorical = target_size(rows, learner.target), learner.target in rows.cat
-    y, x = label(rows, learner.target), features(rows.without(learner.target))
+    y, x = rows.column(learner.target), features(rows.without(learner.target))
     base = _brier(y, learner.predict_features(x, size), categorical=categorical)
     out = np.empty(x.shape)
     step = max(1, _ASKED // len(x))

@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from synthkit.errors import SchemaError
-from synthkit.metrics.base import Case, Measurement, Metric
-from synthkit.metrics.rates import Risk, judged
+from synthkit.metrics.base import Case, Measurement
+from synthkit.metrics.rates import LEAST, Risk, RiskMetric, judged
 from synthkit.metrics.surroundings import pick
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 
 __all__ = ["SinglingOut", "singling_out"]
 
-LEAST = 20
 _TIMES = 2  # training rows per holdout row, at most
 _BINS = 20  # a condition on a number: that it lies between two neighbouring quantiles of so many
 Ints = NDArray[np.int64]
@@ -211,35 +210,24 @@ class _Index:
         return order[:0]
 
 
-class SinglingOut(Metric):
+class SinglingOut(RiskMetric):
     """Risk that predicates of the synthetic table isolate training rows; see :func:`singling_out`."""
 
     name = "singling_out"
     label = "Singling-out risk"
-    group = "privacy"
-    goal = "lower"
-    best = 0.0
-    bounds = (-np.inf, 1.0)
-    needs = ("holdout",)
-    culprit = "copy"
     reading = "Beyond what holdout rows allow, an attacker singles out training rows at a risk of {value}"
     definition = (
         "How much oftener a predicate on several columns that fits one synthetic row fits exactly one training row "
         "than exactly one holdout row, as a share of what is possible (after Giomi et al. 2022)."
     )
 
-    def measure(self, case: Case) -> Measurement:
+    def attack(self, case: Case, s: Coded, t: Coded, h: Coded) -> Measurement:
         """The risk; its parts are rates, and the risk of predicates on one column.
 
         The latter does not count in the value: whoever repeats a value that one person has discloses the value, even
         where no row is repeated. Protect the extremes and rare values of the columns against that.
         """
-        assert case.holdout is not None
-        s, t, h = case.synthetic, case.real.coded, case.holdout.coded
-        if min(len(s), len(t), len(h)) < LEAST:
-            return Measurement.nothing(f"too few rows: needs {LEAST} in every table")
-        base = s.head(case.limit(20_000, 50_000, 200_000), case.rng).coded
-        risks = _singled_out(base, t, h, seed=case.seed, count=case.limit(500, 2000, 5000))
+        risks = _singled_out(s, t, h, seed=case.seed, count=case.limit(500, 2000, 5000))
         if "multivariate" not in risks:
             return Measurement.nothing(
                 "no combination of values fits a single synthetic row: the columns are too coarse"

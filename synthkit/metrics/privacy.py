@@ -18,13 +18,12 @@ from sklearn.metrics import roc_auc_score
 
 from synthkit.errors import SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric
-from synthkit.metrics.copies import copy_rate
 from synthkit.metrics.neighbours import TIE, isolated, nearest, place
 from synthkit.metrics.rates import CERTIFIED_SHARE, DETECT, certified, rate_interval
 from synthkit.metrics.surroundings import SUBSETS, Surroundings, case_surroundings, pick, surroundings
 from synthkit.metrics.tables import Kinds, code_tables
 
-__all__ = ["DCR", "NNDR", "copy_rate", "dcr_share", "mia_auc", "nndr_share"]
+__all__ = ["DCR", "NNDR", "dcr_share", "mia_auc", "nndr_share"]
 
 _LEAST = 10  # rows: below, no share has a meaning
 

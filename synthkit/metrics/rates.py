@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
-from synthkit.metrics.base import Measurement
+from synthkit.metrics.base import Case, Measurement, Metric
+from synthkit.metrics.roc import placements
+from synthkit.metrics.tables import Coded
 
 __all__ = [
     "CERTIFIED_AUC",
@@ -18,8 +21,10 @@ __all__ = [
     "CERTIFIED_SHARE",
     "CERTIFIED_TPR",
     "DETECT",
+    "LEAST",
     "Attempts",
     "Risk",
+    "RiskMetric",
     "auc_interval",
     "auc_with_variance",
     "certified",
@@ -34,6 +39,7 @@ CERTIFIED_AUC = 0.55  # an attack that could not have been seen at this AUC cert
 CERTIFIED_SHARE = 0.60  # the same for a share of nearer rows
 CERTIFIED_TPR = 0.05  # the same for the share of members found at 1 % false positives
 CERTIFIED_RATE = 0.10  # the same for a rate of success less the control's
+LEAST = 20  # rows of a table: below, no rate of success has a meaning
 _MISSES = 10  # failures on control rows: a risk is a share of these
 DETECT = float(norm.ppf(0.95) + norm.ppf(0.8))  # one-sided test at 5 %, power 80 %
 
@@ -61,9 +67,7 @@ def auc_with_variance(members: NDArray[np.float64], controls: NDArray[np.float64
     The variance has a floor, so that a perfect separation of few rows does not look certain.
     """
     m, n = len(members), len(controls)
-    ranks = rankdata(np.concatenate([members, controls]))
-    wins = (ranks[:m] - rankdata(members)) / n  # per member: the share of controls below it
-    losses = 1 - (ranks[m:] - rankdata(controls)) / m  # per control: the share of members above it
+    wins, losses = placements(members, controls)
     auc = float(wins.mean())
     spread = [float(x.var(ddof=1)) / len(x) if len(x) > 1 else 0.25 for x in (wins, losses)]
     shrunk = (auc * m * n + 0.5) / (m * n + 1)
@@ -219,3 +223,26 @@ def judged(risk: Risk, parts: Mapping[Any, float], **details: Any) -> Measuremen
     shown = {key: value for key, value in parts.items() if not np.isnan(value)}
     found = {"power": power, "risk": risk, "weak": risk.weak, **details}
     return Measurement(risk.value, interval, shown, "; ".join(notes), found)
+
+
+class RiskMetric(Metric):
+    """How much oftener an attack succeeds on training rows than on holdout rows; see :class:`Risk`."""
+
+    group = "privacy"
+    goal = "lower"
+    best = 0.0
+    bounds = (-np.inf, 1.0)
+    needs = ("holdout",)
+    culprit = "copy"
+
+    def measure(self, case: Case) -> Measurement:
+        """The risk, where the tables have rows enough."""
+        assert case.holdout is not None
+        if min(len(case.synthetic), len(case.real), len(case.holdout)) < LEAST:
+            return Measurement.nothing(f"too few rows: needs {LEAST} in every table")
+        synthetic = case.synthetic.head(case.limit(20_000, 50_000, 200_000), case.rng)
+        return self.attack(case, synthetic.coded, case.real.coded, case.holdout.coded)
+
+    @abstractmethod
+    def attack(self, case: Case, s: Coded, t: Coded, h: Coded) -> Measurement:
+        """The risk by synthetic rows ``s`` for training rows ``t``, beside that for holdout rows ``h``."""

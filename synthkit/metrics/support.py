@@ -36,7 +36,7 @@ class Support:
         """
         position = self.names.index(name)
         asked, found = self._grouped(rows), np.full(len(rows), -1)
-        values, own = _values(self._real, name), _values(rows, name)
+        values, own = self._real.column(name), rows.column(name)
         known = np.flatnonzero(~np.isnan(values))
         if not len(known):
             return found
@@ -64,14 +64,6 @@ class Support:
         a, b, shape = self._sample[:, i], self._sample[:, k], (self._sizes[i], self._sizes[k])
         counts = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
         return counts > len(a) // 1_000
-
-
-def _values(table: Coded, name: Hashable) -> NDArray[np.float64]:
-    """NaN for null."""
-    if name in table.num:
-        return table.numbers[:, table.num.index(name)]
-    codes = table.codes[:, table.cat.index(name)]
-    return np.where(codes < 0, np.nan, codes)
 
 
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ class Surroundings:
         train, holdout: neighbours among as many rows of the one as of the other; the larger table in subsets.
         everywhere: neighbours among all training rows, which stand in the order of ``order``.
         order: the training rows behind ``everywhere.index``.
-        n_train, n_holdout: rows of the tables.
+        n_train: training rows.
     """
 
     train: list[Near]
@@ -38,7 +38,6 @@ class Surroundings:
     everywhere: Near
     order: NDArray[np.int64]
     n_train: int
-    n_holdout: int
 
     @property
     def pairs(self) -> list[tuple[Near, Near]]:
@@ -65,7 +64,7 @@ def surroundings(
     points, base_t, base_h = place(t, (s, t, h))
     everywhere, *to_train = nearest(points, base_t, k, windows(len(t), size, subsets))
     to_holdout = nearest(points, base_h, k, windows(len(h), size, subsets))[1:]
-    return Surroundings(to_train, to_holdout, everywhere, order, len(t), len(h))
+    return Surroundings(to_train, to_holdout, everywhere, order, len(t))
 
 
 def case_surroundings(case: Case) -> Surroundings:

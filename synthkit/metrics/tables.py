@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import SchemaError
 
-__all__ = ["Breakdown", "Coded", "Kind", "Kinds", "code_tables", "kinds_of", "resolve_kinds", "row_keys"]
+__all__ = ["Breakdown", "Coded", "Kind", "Kinds", "code_tables", "kinds_of", "resolve_kinds"]
 
 Kind = Literal["numeric", "categorical", "datetime"]
 Kinds = Mapping[Hashable, Kind]
@@ -73,6 +73,20 @@ class Coded:
     def take(self, index: NDArray[np.int64]) -> Coded:
         """The rows at ``index``."""
         return Coded(self.numbers[index], self.codes[index], self.sizes, self.num, self.cat)
+
+    @classmethod
+    def concat(cls, tables: Sequence[Coded]) -> Coded:
+        """The rows of tables that were coded together, one after the other."""
+        first = tables[0]
+        numbers, codes = (np.concatenate([getattr(t, part) for t in tables]) for part in ("numbers", "codes"))
+        return cls(numbers, codes, first.sizes, first.num, first.cat)
+
+    def column(self, name: Hashable) -> NDArray[np.float64]:
+        """``(rows,)`` numbers or codes of a column, NaN for null."""
+        if name in self.num:
+            return self.numbers[:, self.num.index(name)]
+        codes = self.codes[:, self.cat.index(name)]
+        return np.where(codes < 0, np.nan, codes)
 
     def without(self, name: Hashable) -> Coded:
         """The same rows without one column."""
@@ -220,16 +234,3 @@ def _numbers(column: pd.Series[Any], kind: Kind) -> NDArray[np.float64]:
 
 def _seconds(durations: pd.Series[Any]) -> NDArray[np.float64]:
     return durations.dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
-
-
-def row_keys(*tables: Coded) -> list[NDArray[np.int64]]:
-    """One number per row; two rows have the same exactly when they agree in every column (null equals null)."""
-    lengths = [len(t) for t in tables]
-    key = np.zeros(sum(lengths), np.int64)
-    for j, size in enumerate(tables[0].sizes):
-        codes = np.concatenate([t.codes[:, j] for t in tables]) + 1
-        key = pd.factorize(key * (size + 1) + codes)[0].astype(np.int64)
-    for j in range(len(tables[0].num)):
-        codes, levels = pd.factorize(np.concatenate([t.numbers[:, j] for t in tables]), use_na_sentinel=True)
-        key = pd.factorize(key * (len(levels) + 1) + codes + 1)[0].astype(np.int64)
-    return np.split(key, np.cumsum(lengths)[:-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric, Table
-from synthkit.metrics.learners import ROUNDS, Grade, Learner, fit_learner, grade, label, learner_interval
+from synthkit.metrics.learners import ROUNDS, Grade, Learner, fit_learner, grade, learner_interval
 from synthkit.metrics.tables import Coded, Kinds, code_tables, resolve_kinds
 
 __all__ = [
@@ -151,15 +152,15 @@ def _score(function: str, train: Coded, test: Coded, target: Hashable, seed: int
     learner = fit_learner(train, target, seed=seed)
     if target in train.cat and learner.model is None:
         # a table that lost all classes but one teaches nothing
-        y = label(test, target)
+        y = test.column(target)
         y = y[~np.isnan(y)]
         return Grade(0.5, np.zeros(len(y)), {int(c): 0.5 for c in np.unique(y)})
     rows = with_target(function, train, test, target)
-    return grade(label(rows, target), learner.predict(rows, target_size(rows, target)), categorical=target in rows.cat)
+    return grade(rows.column(target), learner.predict(rows, target_size(rows, target)), categorical=target in rows.cat)
 
 
 def _refuse_null(function: str, train: Coded, test: Coded, target: Hashable) -> None:
-    if np.isnan(label(train, target)).all() or np.isnan(label(test, target)).all():
+    if np.isnan(train.column(target)).all() or np.isnan(test.column(target)).all():
         raise SchemaError(f"{function}: column {target!r} is null in all rows of a table; pass one with a target.")
 
 
@@ -169,12 +170,12 @@ def with_target(function: str, train: Coded, test: Coded, target: Hashable) -> C
     reason = _lacks_test(test, target)
     if reason:
         raise SchemaError(f"{function}: {reason}; pass more rows.")
-    return test.take(np.flatnonzero(~np.isnan(label(test, target))))
+    return test.take(np.flatnonzero(~np.isnan(test.column(target))))
 
 
 def _lacks_test(test: Coded, target: Hashable) -> str:
     """Why the test rows cannot judge a model; empty where they can."""
-    y = label(test, target)
+    y = test.column(target)
     y = y[~np.isnan(y)]
     if target in test.cat:
         return "" if len(np.unique(y)) > 1 else "the test table has only one class, so that no AUC exists"
@@ -249,7 +250,7 @@ class UtilityMetric(Metric):
         holdout = case.judge
 
         def take() -> Table:
-            known = np.flatnonzero(~np.isnan(label(holdout.coded, case.target)))
+            known = np.flatnonzero(~np.isnan(holdout.coded.column(case.target)))
             return holdout.take(known).head(case.limit(20_000, 50_000, 100_000), case.rng)
 
         return case.once(("test", case.target), take, of=(holdout,))
@@ -262,7 +263,7 @@ class UtilityMetric(Metric):
 
     def grade(self, case: Case, table: Table) -> Grade:
         """How good those answers are."""
-        y = label(self.test(case).coded, case.target)
+        y = self.test(case).coded.column(case.target)
         return grade(y, self.answers(case, table), categorical=case.target in table.coded.cat)
 
     def parts(self, case: Case, table: Table) -> list[Learner]:
@@ -272,7 +273,7 @@ class UtilityMetric(Metric):
         """
 
         def fit() -> list[Learner]:
-            known = np.flatnonzero(~np.isnan(label(table.coded, case.target)))
+            known = np.flatnonzero(~np.isnan(table.coded.column(case.target)))
             if not _PARTS * 5 <= len(known) <= case.limit(2_000, 50_000, 200_000):
                 return []
             quarters = np.array_split(case.rng.permutation(known), _PARTS)
@@ -293,7 +294,7 @@ class UtilityMetric(Metric):
 
         def answer() -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
             rows = test.head(2_000, case.rng).coded
-            return label(rows, case.target), [
+            return rows.column(case.target), [
                 learner.predict(rows, target_size(rows, case.target)) for learner in learners
             ]
 
@@ -316,18 +317,18 @@ class UtilityMetric(Metric):
 
     def _unusable(self, case: Case) -> str:
         for table in (case.real, case.synthetic):
-            y = label(table.coded, case.target)
+            y = table.coded.column(case.target)
             if np.isnan(y).all():
                 return "the target is null in all rows of a table"
             if case.kinds[case.target] == "categorical" and len(np.unique(y)) > _CLASSES:
                 return f"the target has more than {_CLASSES} classes"
-        if len(np.unique(label(self.test(case).coded, case.target))) == 1:
+        if len(np.unique(self.test(case).coded.column(case.target))) == 1:
             return "the target has only one value in the holdout"
         return _lacks_test(case.judge.coded, case.target)
 
+    @abstractmethod
     def compare(self, case: Case) -> Measurement:
         """The figure, where both models can be trained and judged."""
-        raise NotImplementedError
 
 
 class Tstr(UtilityMetric):

@@ -189,13 +189,7 @@ def _given(rows: Coded, name: Hashable, source: Coded, index: NDArray[np.int64])
 def ask(learner: Learner, test: Coded, edited: Sequence[Edited]) -> Answers:
     """What a model says of the rows before and after each edit."""
     size = target_size(test, learner.target)
-    joined = Coded(
-        np.concatenate([test.numbers, *(e.table.numbers for e in edited)]),
-        np.concatenate([test.codes, *(e.table.codes for e in edited)]),
-        test.sizes,
-        test.num,
-        test.cat,
-    )
+    joined = Coded.concat([test, *(e.table for e in edited)])
     before, *after = np.split(
         learner.predict(joined, size), np.cumsum([len(test), *(len(e.rows) for e in edited)])[:-1]
     )

@@ -179,8 +179,7 @@ class Comparison:
 
 
 def _distance(score: Score) -> float:
-    sign = 1.0 if score.goal == "lower" else -1.0
-    loss, floor = (max(0.0, sign * (v - score.best)) if not math.isnan(v) else v for v in (score.matched, score.fresh))
+    loss, floor = score.loss(score.matched), score.loss(score.fresh)
     return loss if math.isnan(floor) else float(np.maximum(loss - floor, 0.0))
 
 

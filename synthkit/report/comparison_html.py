@@ -10,7 +10,6 @@ from synthkit.report import text
 from synthkit.report.drawn import Drawing, columns_section
 from synthkit.report.gates import PROFILES
 from synthkit.report.html import page
-from synthkit.report.reading import capital
 from synthkit.report.scales import badge_svg, scale_legend, scales_svg
 from synthkit.report.sections import chip, definitions_section, limits_section, provenance_section, section, table
 from synthkit.report.svg import esc, short
@@ -56,7 +55,7 @@ def _ranking(comparison: Comparison, order: Sequence[str], profiles: Sequence[st
         ranks = [f"{v:.2f}" if not math.isnan(v) else "-" for v in summary.loc[name]]
         verdicts = (comparison.reports[name].check(profile) for profile in profiles)
         rows.append((_who(at, name), *ranks, *(chip(v.status, v.status) for v in verdicts)))
-    heads = ("Table", *(f"Rank: {column}" for column in summary.columns), *(capital(p) for p in profiles))
+    heads = ("Table", *(f"Rank: {column}" for column in summary.columns), *(text.capital(p) for p in profiles))
     return section(
         "ranking",
         "Ranking",
@@ -80,12 +79,12 @@ def _scores(comparison: Comparison, order: Sequence[str]) -> str:
             best = ranks.loc[score.name].min() if score.name in ranks.index else math.nan
             figures = []
             for name, own in zip(order, several, strict=True):
-                words = text.number(own.value if math.isnan(own.matched) else own.matched)
+                words = text.number(own.shown)
                 leads = score.name in ranks.index and ranks.loc[score.name, name] == best
                 figures.append(f"<b>{words}</b>" if leads else words)
             goal = f"<small>{score.goal} is better</small>"
             scale = f'<div class="wide">{scales_svg(several, order)}</div>'
-            rows.append((f"{esc(capital(score.label))}<br>{goal}", *figures, text.number(score.fresh), scale))
+            rows.append((f"{esc(text.capital(score.label))}<br>{goal}", *figures, text.number(score.fresh), scale))
         heads = ("Score", *(_who(at, name) for at, name in enumerate(order)), "Fresh rows", "Scale")
         labels = ("Score", *(esc(short(name, 24)) for name in order), "Fresh rows", "Scale")
         parts.append(table(title, heads, rows, class_="stack", labels=labels))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synthkit.metrics.base import Score
 from synthkit.report.pictures import LEAST, Bars, Bins, Pair
 from synthkit.report.svg import Figure, compact, day, el, joined, percent, short, steps, text, ticks
-from synthkit.report.text import number
+from synthkit.report.text import number, part_name
 
 __all__ = ["bars_figure", "bins_figure", "cumulative_figure", "heat_figure", "heat_order", "parts_figure", "share_rows"]
 
@@ -219,8 +219,7 @@ def parts_figure(score: Score) -> Figure:
     body = text(score.label, 8, 18, "b")
     for row, part in enumerate(worst):
         y = 32 + row * pitch
-        name = " with ".join(str(p) for p in part) if isinstance(part, tuple) else str(part)
-        body += text(short(name, 42), left - 8, y + 10, "end")
+        body += text(short(part_name(part), 42), left - 8, y + 10, "end")
         wide = abs(known[part]) / most * (width - left - 70)
         body += el("rect", x=left, y=y + 1, width=max(wide, 0.6), height=pitch - 8, class_="sbar f0 c0")
         body += text(number(known[part]), width - 8, y + 10, "end")

@@ -332,7 +332,7 @@ def _excess(score: Score, value: float, interval: tuple[float, float] | None, si
     sign = 1.0 if score.goal == "lower" else -1.0
     if math.isnan(value) or math.isnan(side.value):
         return Excess(math.nan, math.nan, math.nan, value, side)
-    loss, floor = (max(0.0, sign * (v - score.best)) for v in (value, side.value))
+    loss, floor = score.loss(value), score.loss(side.value)
     down, up = _arms(value, interval, sign)
     side_down, side_up = _arms(side.value, side.interval, sign)
     excess, wide = loss - floor, z / _Z

@@ -14,7 +14,7 @@ from synthkit.report.gates import excess_over_fresh
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["Standing", "brief", "capital", "leading", "standing", "summary"]
+__all__ = ["Standing", "brief", "leading", "standing", "summary"]
 
 # The scores that lead a panel's summary, in this order, as many as there are.
 _LEAD: dict[Group, tuple[str, ...]] = {
@@ -75,21 +75,16 @@ def summary(report: Report, group: Group) -> list[str]:
 
 def brief(score: Score) -> str:
     """A short sentence: the figure beside that of fresh rows, and of what it must not be near."""
-    value = score.value if math.isnan(score.matched) else score.matched
+    value = score.shown
     if math.isnan(value):
         return text.sentence(score)
     reading = (score.reading or f"{score.label}: {{value}}").replace("{value}", text.number(value))
     culprit = ("copied rows", score.copy) if score.group == "privacy" else ("independent columns", score.independent)
     found = [(name, v) for name, v in (("fresh real rows", score.fresh), culprit) if not math.isnan(v)]
     beside = ", ".join(f"{name}: {text.number(v)}" for name, v in found)
-    return capital(reading.replace("{best}", text.number(score.best)).rstrip(".")) + (
+    return text.capital(reading.replace("{best}", text.number(score.best)).rstrip(".")) + (
         f" ({beside})." if beside else "."
     )
-
-
-def capital(words: str) -> str:
-    """With a large first letter."""
-    return words[:1].upper() + words[1:]
 
 
 def _small(words: str) -> str:

@@ -79,7 +79,7 @@ def marks(score: Score, scale: Scale, place: Callable[[float], str], y: float) -
     """Track, interval and marks; ``place`` turns a place between 0 and 1 into a coordinate."""
     body = el("line", x1=place(0), x2=place(1), y1=y, y2=y, class_="track")
     matched = not math.isnan(score.matched)
-    shown, interval = (score.matched, score.matched_interval or None) if matched else (score.value, score.interval)
+    shown, interval = score.shown, score.shown_interval
     for kind in ("independent", "copy", "fresh"):
         value = getattr(score, kind)
         if not math.isnan(value):
@@ -123,7 +123,7 @@ def scales_svg(scores: Sequence[Score], names: Sequence[str]) -> str:
             body += mark(kind, _percents(scale.at(value)), y)
     tips = [f"{label} {words.number(getattr(scores[0], kind))}" for kind, label in REFERENCES]
     for at in reversed(range(len(scores))):
-        value = scores[at].value if math.isnan(scores[at].matched) else scores[at].matched
+        value = scores[at].shown
         tips.insert(0, f"{names[at]} {words.number(value)}")
         if not math.isnan(value):
             body += _badge(at, _percents(scale.at(value)), y)
@@ -173,8 +173,7 @@ def summary_figure(scores: Sequence[Score]) -> Figure:
             y += pitch
         for score in chosen:
             body += text(short(score.label, 42), left - 4, y + 4, "end")
-            value = score.value if math.isnan(score.matched) else score.matched
-            body += marks(score, Scale.of([score]), place, y) + text(words.number(value), width - 8, y + 4, "end")
+            body += marks(score, Scale.of([score]), place, y) + text(words.number(score.shown), width - 8, y + 4, "end")
             y += pitch
     x = 8
     for kind, label in (("synthetic", "synthetic"), ("all", "all its rows"), *REFERENCES):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from synthkit.metrics.base import Group, Score
 from synthkit.report import text
 from synthkit.report.gates import GateResult, Verdict
-from synthkit.report.reading import capital, standing, summary
+from synthkit.report.reading import standing, summary
 from synthkit.report.scales import scale_legend, scale_svg
 from synthkit.report.svg import esc, short
 
@@ -20,7 +20,6 @@ __all__ = [
     "chip",
     "definitions_section",
     "limits_section",
-    "pair_words",
     "privacy_section",
     "provenance_section",
     "scores_section",
@@ -106,7 +105,7 @@ def _gate(result: GateResult) -> str:
     return (
         f'<li><span class="sign {status}" aria-hidden="true">{_SIGNS[status]}</span><details'
         f'{" open" if result.status != "pass" else ""}><summary><span class="sr">{result.status}: </span>'
-        f"{esc(capital(result.label))}</summary><p>{esc(result.reason)}</p></details></li>"
+        f"{esc(text.capital(result.label))}</summary><p>{esc(result.reason)}</p></details></li>"
     )
 
 
@@ -164,7 +163,8 @@ def _score_rows(score: Score) -> str:
     line = text.sentence(score) if score.reading or not score.definition else score.definition
     return (
         f'<tbody role="rowgroup" id="score-{name}" data-score="{name}"><tr role="row"><th scope="row" role="rowheader">'
-        f'{esc(capital(score.label))} <span class="under">{chip(stand.status, stand.words)}<small>{goal}</small></span>'
+        f'{esc(text.capital(score.label))} <span class="under">{chip(stand.status, stand.words)}'
+        f"<small>{goal}</small></span>"
         f"</th>{data}"
         f'<td role="cell" class="scale">{scale_svg(score)}</td></tr><tr role="row" class="more"><td role="cell" '
         f'colspan="5"><details><summary>{esc(line)}</summary>{_more(score)}</details></td></tr></tbody>'
@@ -180,20 +180,15 @@ def _more(score: Score) -> str:
     other = score.definition if score.reading else text.sentence(score)
     lines = [f"<p>{esc(other)}</p>"] if other else []
     if score.note:
-        lines.append(f"<p>{esc(capital(score.note))}.</p>")
+        lines.append(f"<p>{esc(text.capital(score.note))}.</p>")
     known = {k: v for k, v in score.parts.items() if not math.isnan(v)}
     if known:
         worst = sorted(known, key=lambda k: known[k], reverse=score.goal == "lower")
         rest = len(worst) - _PARTS
         title = f"The {_PARTS} worst parts of {len(known)}" if rest > 0 else "Parts"
-        rows = [(esc(short(pair_words(k), 60)), text.number(known[k])) for k in worst[:_PARTS]]
+        rows = [(esc(short(text.part_name(k), 60)), text.number(known[k])) for k in worst[:_PARTS]]
         lines.append(table(f"{title}: {score.label}", ("Part", "Value"), rows, boxed=False))
     return "".join(lines)
-
-
-def pair_words(part: Any) -> str:
-    """The name of a part: a column, a pair of columns, an attack."""
-    return " with ".join(str(p) for p in part) if isinstance(part, tuple) else str(part)
 
 
 # -------------------------------------------------------------------- privacy
@@ -209,9 +204,8 @@ def privacy_section(report: Report) -> str:
         stand = standing(score)
         rows.append(
             (
-                esc(capital(score.label)),
-                f"<b>{text.number(score.matched if not math.isnan(score.matched) else score.value)}</b>"
-                + _interval(score.interval if math.isnan(score.matched) else score.matched_interval),
+                esc(text.capital(score.label)),
+                f"<b>{text.number(score.shown)}</b>{_interval(score.shown_interval)}",
                 text.number(score.fresh) + _interval(score.fresh_interval),
                 text.number(score.copy),
                 seen,
@@ -265,7 +259,7 @@ def provenance_section(report: Report) -> str:
         for k, v in report.provenance.items()
         if v not in (None, [], "") and k not in ("seconds", "versions", "seed")
     }
-    rows = [(esc(capital(k.replace("_", " "))), esc(_flat(v))) for k, v in known.items()]
+    rows = [(esc(text.capital(k.replace("_", " "))), esc(_flat(v))) for k, v in known.items()]
     rows += [("Seed", esc(report.provenance[key])) for key in ("seed",) if key in report.provenance]
     versions = report.provenance.get("versions", {})
     rows += [(esc(name), esc(version)) for name, version in versions.items()]
@@ -304,6 +298,6 @@ def definitions_section(report: Report) -> str:
         ("Copied rows", "A bootstrap of the training rows: the memoriser."),
         ("Independent columns", "Training rows, each column shuffled by itself: right columns, no dependence."),
     ]
-    terms += [(capital(score.label), score.definition) for score in report.scores.values() if score.definition]
+    terms += [(text.capital(score.label), score.definition) for score in report.scores.values() if score.definition]
     body = "".join(f"<dt>{esc(name)}</dt><dd>{esc(words)}</dd>" for name, words in terms)
     return section("definitions", "Definitions", f"<dl>{body}</dl>")

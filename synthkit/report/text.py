@@ -6,14 +6,26 @@ import html
 import math
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthkit.metrics.base import Group, Score
 
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["GROUPS", "escaped", "head", "markdown", "number", "panels", "plain", "sentence", "small_html"]
+__all__ = [
+    "GROUPS",
+    "capital",
+    "escaped",
+    "head",
+    "markdown",
+    "number",
+    "panels",
+    "part_name",
+    "plain",
+    "sentence",
+    "small_html",
+]
 
 GROUPS: dict[Group, str] = {"fidelity": "Fidelity", "utility": "Utility", "privacy": "Privacy"}
 _HEADS = ("value", "95 % interval", "matched", "fresh", "copy", "independent")
@@ -41,8 +53,8 @@ def sentence(score: Score) -> str:
     """
     if math.isnan(score.value):
         note = score.note.rstrip(".")
-        return f"{_capital(score.label)} could not be found{': ' + note if note else ''}."
-    reading = score.reading or f"{_capital(score.label)}: {{value}}"
+        return f"{capital(score.label)} could not be found{': ' + note if note else ''}."
+    reading = score.reading or f"{capital(score.label)}: {{value}}"
     # no str.format: a reading may hold other braces
     begin = reading.replace("{value}", number(score.value)).replace("{best}", number(score.best)).rstrip(".")
     found = [("fresh rows", score.fresh), ("copied rows", score.copy), ("independent columns", score.independent)]
@@ -54,8 +66,14 @@ def sentence(score: Score) -> str:
     return f"{begin}{'; ' + rest if rest else ''} (best: {number(score.best)})."
 
 
-def _capital(words: str) -> str:
+def capital(words: str) -> str:
+    """With a large first letter."""
     return words[:1].upper() + words[1:]
+
+
+def part_name(part: Any) -> str:
+    """The name of a part: a column, a pair of columns, an attack."""
+    return " with ".join(str(p) for p in part) if isinstance(part, tuple) else str(part)
 
 
 def _interval(score: Score) -> str:

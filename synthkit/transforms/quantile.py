@@ -167,16 +167,6 @@ class QuantileLaw:
                 value[at] = self._tail_value(fraction[at], side)
         return self._snap(value, i)
 
-    def cdf(self, x: Floats) -> Floats:
-        """Cumulative mass u at each value (at an atom: the middle of its flat stretch).
-
-        Args:
-            x: ``(n,)``, infinite values allowed.
-        """
-        x = np.clip(np.asarray(x, np.float64), self.lo[0], self.hi[-1])
-        i = self._piece_of(x)
-        return np.asarray(self.u[i] + self._fraction(x, i) * (self.u[i + 1] - self.u[i]), np.float64)
-
     def inside(self, low: float, high: float) -> tuple[Floats, Floats, Floats]:
         """Which part of each cell lies in [low, high].
 
