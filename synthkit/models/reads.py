@@ -23,6 +23,7 @@ BATCH = 1 << 15  # rows x nodes of a step
 _WORK = 30_000_000  # rows x nodes of all steps: some minutes on two cores
 ROWS = 5000  # that the associations are counted over, evenly spaced
 _SCORES = 4  # of a node
+_CHANCE = 0.8  # of the largest correlation by chance: a weak source that is missed costs more than a false one
 
 
 @torch.no_grad()
@@ -76,7 +77,7 @@ def choose(
             one = (score[p].T @ score[q]).abs_()
             # The largest of so many correlations comes near this by chance; the first scores are tried by themselves.
             tests = n if p == q == 0 else n * len(score) ** 2
-            chance = math.sqrt(2 * math.log(max(tests, 2)) / max(rows, 1.0))
+            chance = _CHANCE * math.sqrt(2 * math.log(max(tests, 2)) / max(rows, 1.0))
             association = torch.maximum(association, torch.maximum(one, one.T) / chance)
     association.fill_diagonal_(0)
     association = torch.where(association > 1, association, 0.0)
