@@ -23,7 +23,8 @@ BATCH = 1 << 15  # rows x nodes of a step
 _WORK = 30_000_000  # rows x nodes of all steps: some minutes on two cores
 ROWS = 5000  # that the associations are counted over, evenly spaced
 _SCORES = 4  # of a node
-_CHANCE = 0.8  # of the largest correlation by chance: a weak source that is missed costs more than a false one
+_FALSE = 1 / 3  # of the pairs that are read: a weak source that is missed costs more than a false one
+_BEFORE = 4.0  # times its evidence, one of the best predecessors stands; of half the correlation it is as good
 
 
 @torch.no_grad()
@@ -63,32 +64,45 @@ def choose(
 ) -> Tensor:
     """Sources ``(N, S)`` of every node, S <= ``reads``; a node that needs fewer is filled up with itself.
 
-    Half of them are the best among the node's predecessors in the table, so that a row that is drawn in the table's
-    order has enough to go by; then the best of all.
+    The best among the node's predecessors in the table, half as many as ``reads``, come first unless they are much
+    weaker, so that a row that is drawn in the table's order has enough to go by; then the best of all.
 
     Args:
         tokens, known, at, weight: as of :func:`scores`.
     """
     n, score = len(nodes), scores(nodes, tokens, known, at, weight)
     rows = float(len(tokens)) if weight is None else float(weight.sum() ** 2 / (weight**2).sum().clamp(min=1e-12))
-    association = torch.zeros(n, n, device=score.device)
+    evidence = torch.zeros(n, n, device=score.device)
     for p in range(len(score)):
         for q in range(p + 1):
-            one = (score[p].T @ score[q]).abs_()
-            # The largest of so many correlations comes near this by chance; the first scores are tried by themselves.
-            tests = n if p == q == 0 else n * len(score) ** 2
-            chance = _CHANCE * math.sqrt(2 * math.log(max(tests, 2)) / max(rows, 1.0))
-            association = torch.maximum(association, torch.maximum(one, one.T) / chance)
-    association.fill_diagonal_(0)
-    association = torch.where(association > 1, association, 0.0)
+            z = (score[p].T @ score[q]).abs_() * math.sqrt(rows)
+            tests = 1 if p == q == 0 else len(score) ** 2  # the first scores are tried by themselves
+            # -log of the chance of so large a correlation, on either side
+            found = -torch.special.log_ndtr(-torch.maximum(z, z.T)) - math.log(2 * tests)
+            evidence = torch.maximum(evidence, found)
+    evidence.fill_diagonal_(0)
+    evidence = torch.where(evidence >= _enough(evidence), evidence, 0.0)
     reads = min(reads, n - 1)
-    before = association.tril(-1).topk(max(reads // 2, 1), dim=1)
-    ranked = association.scatter_add(1, before.indices, 100.0 * (before.values > 0))
+    before = evidence.tril(-1).topk(max(reads // 2, 1), dim=1)
+    ranked = evidence.scatter(1, before.indices, before.values * _BEFORE)
     best = ranked.topk(reads, dim=1)
     real = best.values > 0
     size = max(int(real.sum(1).max()), 1)
     itself = torch.arange(n, device=score.device)[:, None]
     return torch.where(real, best.indices, itself)[:, :size].contiguous()
+
+
+def _enough(evidence: Tensor) -> float:
+    """The evidence that a pair needs for a share of :data:`_FALSE` false ones among all that have it, none by chance.
+
+    Benjamini and Hochberg, JRSS B 57 (1995), 289-300.
+    """
+    n = len(evidence)
+    lower = torch.tril_indices(n, n, -1, device=evidence.device)
+    pairs = evidence[lower[0], lower[1]].sort(descending=True).values.double()
+    place = torch.arange(1, len(pairs) + 1, device=pairs.device)
+    good = (pairs >= math.log(len(pairs) / _FALSE) - place.log()).nonzero()
+    return float(pairs[good[-1]]) if len(good) else math.inf
 
 
 def of_file(sources: Tensor, nodes: int, reads: int) -> int:
