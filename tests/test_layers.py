@@ -31,6 +31,7 @@ FLOORS = {
     "models": 3,
     "progress": 4,
     "criterion": 4,
+    "checkpoint": 4,
     "trainer": 4,
     "stages": 4,
     "synthesizers": 5,
