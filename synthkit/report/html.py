@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthkit.report import text
+from synthkit.report.credit import credit_section
 from synthkit.report.drawn import Drawing, columns_section, detection_section, pairs_section, rows_section
 from synthkit.report.gates import PROFILES
 from synthkit.report.sections import (
@@ -24,6 +25,7 @@ from synthkit.report.sections import (
     verdict_section,
 )
 from synthkit.report.style import asset, page_style
+from synthkit.report.survival import survival_section
 from synthkit.report.svg import esc
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ _NAMES = {
     "pairs": "Pairs",
     "rows": "Rows",
     "detection": "Detection",
+    "survival": "Survival",
+    "credit": "Credit",
     "privacy": "Privacy",
     "limits": "Limits",
     "provenance": "Provenance",
@@ -79,7 +83,8 @@ def render(report: Report, *, profiles: Sequence[str] | None = None) -> str:
         ParamError: an unknown profile.
     """
     verdicts = [report.check(profile) for profile in (PROFILES if profiles is None else profiles)]
-    drawing = Drawing.of_reports({"synthetic": report})
+    drawn = {"synthetic": report}
+    drawing = Drawing.of_reports(drawn)
     parts = {
         "verdict": verdict_section(verdicts) if verdicts else "",
         "summary": summary_section(report),
@@ -88,6 +93,8 @@ def render(report: Report, *, profiles: Sequence[str] | None = None) -> str:
         "pairs": pairs_section(report),
         "rows": rows_section(report),
         "detection": detection_section(report),
+        "survival": survival_section(drawn),
+        "credit": credit_section(drawn),
         "privacy": privacy_section(report),
         "limits": limits_section(report),
         "provenance": provenance_section(report),
