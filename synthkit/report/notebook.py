@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison_html", "report_html"]
 
-_COLUMNS = 3
+_CARDS = 3
 _TABLES = 6
 
 
@@ -127,14 +127,14 @@ def _figures(reports: dict[str, Report]) -> str:
     drawing = Drawing.of_reports(reports)
     if drawing is None:
         return ""
-    cards = []
-    for name in drawing.worst()[:_COLUMNS]:
+    survival, cards = Survival.of_reports(reports), []
+    drawn = survival is not None and (None, "") in survival.groups()
+    for name in drawing.worst()[: _CARDS - drawn]:
         found = drawing.figures(name)
         if not isinstance(found, str):
             error = drawing.errors.get(name, math.nan)
             cards.append(_card(short(name, 30), "" if math.isnan(error) else f"off by {text.number(error)}", found[0]))
-    survival = Survival.of_reports(reports)
-    if survival is not None and (None, "") in survival.groups():
+    if survival is not None and drawn:
         cards.append(_card("Survival", "Kaplan-Meier", survival.figure((None, ""))))
     return (legend(drawing.of, list(reports)) + _row(cards, " wide")) if cards else ""
 
@@ -154,14 +154,14 @@ def _ranking(comparison: Comparison, order: Sequence[str]) -> str:
     for at, name in enumerate(order):
         ranks = "".join(f"<td>{'-' if math.isnan(v) else f'{v:.2f}'}</td>" for v in summary_.loc[name])
         verdicts = (comparison.reports[name].check(profile) for profile in PROFILES)
-        chips = "".join(f'<td class="skn-wide">{chip(v.status, v.status)}</td>' for v in verdicts)
+        chips = "".join(f"<td>{chip(v.status, v.status)}</td>" for v in verdicts)
         rows += f'<tr><th scope="row">{_who(at, name)}</th>{ranks}{chips}</tr>'
-    heads = "".join(f'<th scope="col">Rank: {column}</th>' for column in summary_.columns)
-    heads += "".join(f'<th scope="col" class="skn-wide">{text.capital(profile)}</th>' for profile in PROFILES)
+    heads = "".join(f'<th scope="col">{text.capital(str(column))}</th>' for column in summary_.columns)
+    heads += "".join(f'<th scope="col">{text.capital(profile)}</th>' for profile in PROFILES)
     head = f'<thead><tr><th scope="col">Table</th>{heads}</tr></thead>'
     return (
         f'<div class="skn-over"><table>{head}<tbody>{rows}</tbody></table></div>'
-        '<p class="mut">Mean ranks by how much worse than fresh real rows each score is; 1 is best.</p>'
+        '<p class="mut">Ranks are means over scores, by how much worse than fresh real rows they are; 1 is best.</p>'
     )
 
 
