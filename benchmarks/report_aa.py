@@ -77,7 +77,7 @@ def planted(synthetic: pd.DataFrame, real: pd.DataFrame, culprit: str | None, se
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """One row per run and gate: profile, score, status, excess; written to ``--out`` after each run."""
-    gated = sorted({name for profile in PROFILES.values() for name in profile.gates})
+    gated = sorted({name for profile in options.profiles for name in PROFILES[profile].gates})
     found = []
     for seed, ((real, synthetic, holdout), target, kinds) in enumerate(_draws(options)):
         report = evaluate(
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             level=options.level,
             seed=seed,
         )
-        for name in PROFILES:
+        for name in options.profiles:
             verdict = report.check(name)
             for result in verdict.results:
                 row = {"run": seed, "profile": name, "verdict": verdict.status, "score": result.score}
@@ -109,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--level", default="quick", choices=LEVELS)
     parser.add_argument("--secrets", nargs="*", default=(), help="columns that an attacker would like to learn")
+    parser.add_argument("--profiles", nargs="+", default=tuple(PROFILES), choices=tuple(PROFILES))
     parser.add_argument("--culprit", help="copy, copy:SHARE or independent")
     parser.add_argument("--dataset")
     parser.add_argument("--data", type=Path)
