@@ -171,6 +171,31 @@ def test_what_gives_rows_away_is_named():
     assert len(details["label"]) == len(details["score"]) == 3000
 
 
+def test_combinations_that_give_rows_away_are_named():
+    rng = np.random.default_rng(0)
+
+    def rows(n: int, together: float) -> pd.DataFrame:
+        g = rng.choice(["a", "b"], n)
+        same = rng.random(n) < together
+        return pd.DataFrame({"g": g, "h": np.where(same, g, rng.choice(["a", "b"], n)), "x": rng.normal(size=n)})
+
+    def combined(synthetic: pd.DataFrame, holdout: pd.DataFrame) -> pd.DataFrame:
+        case = Case.of(real, synthetic, holdout, level="quick")
+        return METRICS["detection"]().measure(case).details["pairs"]
+
+    real, fresh, away = rows(2000, 1.0), rows(2000, 1.0), rows(2000, 0.5)
+    assert combined(fresh, real).empty, "chance is not named"
+    found = combined(away, fresh)
+    assert (found[["column", "other_column"]].isin(["g", "h"])).all(axis=None)
+    assert found[["value", "other_value"]].isin(["a", "b"]).all(axis=None)
+    apart = found[found["value"] != found["other_value"]]
+    assert len(apart) == 2 and (apart["real"] == 0).all() and apart["synthetic"].between(0.1, 0.15).all()
+    rare = fresh.assign(h=fresh["h"].mask(fresh.index.isin(fresh.index[fresh["g"] == "a"][:3]), "b"))
+    found = combined(away, rare)
+    apart = found[found["value"] != found["other_value"]]
+    assert len(apart) == 2 and sorted(apart["real"].isna()) == [False, True], "one to four real rows are not counted"
+
+
 def test_rules_are_counted():
     rng = np.random.default_rng(0)
     low = rng.integers(0, 90, 300)
