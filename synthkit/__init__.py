@@ -4,14 +4,16 @@ from synthkit import errors, models, rules
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
+from synthkit.pooling import Pooled, pool
+from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
-from synthkit.trainer import Progress
 
 __all__ = [
     "Comparison",
+    "Pooled",
     "Progress",
     "Protection",
     "Report",
@@ -27,6 +29,7 @@ __all__ = [
     "isnull",
     "models",
     "notnull",
+    "pool",
     "rules",
 ]
 __version__ = "0.1.0"
