@@ -17,6 +17,7 @@ from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics import detection_auc, pair_error, shape_error
 from synthkit.metrics.base import Case
 from synthkit.metrics.catalogue_fidelity import FIDELITY_METRICS
+from synthkit.metrics.cells import grid
 from synthkit.metrics.consistency import rules_broken
 from synthkit.metrics.detection import auc_variance, detection_logistic, detection_network
 from synthkit.metrics.global_utility import global_utility
@@ -29,6 +30,7 @@ from synthkit.metrics.propensity import pmse_ratio
 from synthkit.metrics.rates import rate_interval
 from synthkit.metrics.reach import coverage
 from synthkit.metrics.sliced import sliced_wasserstein
+from synthkit.metrics.telling import _pairs
 from synthkit.rules import Ordered
 
 METRICS = {metric.name: metric for metric in FIDELITY_METRICS}
@@ -195,6 +197,14 @@ def test_combinations_that_give_rows_away_are_named():
     found = combined(away, rare)
     apart = found[found["value"] != found["other_value"]]
     assert len(apart) == 2 and sorted(apart["real"].isna()) == [False, True], "one to four real rows are not counted"
+
+
+def test_combinations_of_many_levels_are_not_named_by_chance():
+    rng = np.random.default_rng(0)
+    real, away = (pd.DataFrame({n: rng.integers(0, 100, 40_000).astype(str) for n in "abcdef"}) for _ in range(2))
+    case = Case.of(real, away, real)
+    a, b = case.judge.coded, case.synthetic.coded
+    assert _pairs(case, a, grid(a, b, bins=20), list(range(6))).empty
 
 
 def test_rules_are_counted():

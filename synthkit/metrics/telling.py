@@ -122,7 +122,8 @@ def _pairs(case: Case, a: Coded, cut: Grid, columns: list[int]) -> pd.DataFrame:
         with np.errstate(divide="ignore", invalid="ignore"):  # the real cell, had the values their synthetic shares
             lines = [np.nan_to_num(ours.sum(axis) / shares.sum(axis)) for axis in (1, 0)]
         wanted = np.minimum(shares * lines[0][:, None] * lines[1], 1.0)
-        noise = np.sqrt((wanted + 1 / len(cut.real)) * (1 / len(cut.real) + 1 / len(cut.synthetic)))
+        inverse = 1 / len(cut.real) + 1 / len(cut.synthetic)
+        noise = np.sqrt(((wanted + ours) / 2 + inverse) * inverse)
         told = (np.abs(ours - wanted) > _NOISE_PAIRS * noise) & often[i][:, None] & often[j]
         weight = np.where(told, (ours - wanted) * np.log((ours + noise) / (wanted + noise)), 0.0)
         for k in np.argsort(-weight, axis=None, kind="stable")[:_PER_PAIR]:
