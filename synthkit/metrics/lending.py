@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 _DECILES = 10
 _LATE = 0.7  # share of the real rows before the cut of an out-of-time split
 _PARTS = 4
+_GROUPS = 10
+_TRAINED = 10_000  # of more rows, that they are a sample does not matter
 _ROWS = 20
 
 
@@ -101,7 +103,7 @@ class ScorecardMetric(Metric):
     def _training_variance(self, case: Case) -> float:
         """Of the AUC, from scorecards of quarters of the rows; of many rows it does not matter."""
         x, y = self.learnt(case, case.synthetic)
-        if not _PARTS * _ROWS <= len(y) <= 10_000:
+        if not _PARTS * _ROWS <= len(y) <= _TRAINED:
             return 0.0
         rows, bad = self.tested(case)
         scores = []
@@ -148,24 +150,40 @@ class DecileCalibration(ScorecardMetric):
         """The mean difference; the table of deciles is in the details."""
         rows, bad = self.tested(case)
         risk = self.card(case, case.synthetic)(rows)
-        table = _deciles(risk, bad)
-        gap = table["predicted"] - table["observed"]
-        share = table["rows"] / len(bad)
-        value = float((gap.abs() * share).sum())
-        spread = risk - bad
-        group = _decile_of(risk)
-        influence = np.sign(gap.to_numpy())[group] * spread - value
-        real = _deciles(self.card(case, case.real)(rows), bad)
-        true = float(((real["predicted"] - real["observed"]).abs() * real["rows"]).sum() / len(bad))
-        _, y = self.learnt(case, case.synthetic)
-        # the scorecard's base rate is that of its training rows
-        variance = float(np.mean(influence**2)) / len(bad) + float(y.mean() * (1 - y.mean())) / len(y)
+        table, real = (_deciles(r, bad) for r in (risk, self.card(case, case.real)(rows)))
+        value, true = _off(table), _off(real)
+        variance = _variance_of_test(table, risk, bad) + self._variance_of_training(case, rows, bad)
         return Measurement(
             value,
             learner_interval(value, variance, self.bounds),
             {"trained on synthetic": value, "trained on real": true},
             details={"deciles": table, "deciles trained on real": real, "trained on real": true},
         )
+
+    def _variance_of_training(self, case: Case, rows: Coded, bad: NDArray[np.bool_]) -> float:
+        """By the jackknife over groups of the rows that the scorecard is learnt from."""
+        x, y = self.learnt(case, case.synthetic)
+        if len(y) < 2 * _GROUPS or len(y) > _TRAINED:
+            return float(y.mean() * (1 - y.mean())) / len(y)  # at least the base rate is theirs
+        group = case.rng.permutation(len(y)) % _GROUPS
+        found = [
+            _off(_deciles(Scorecard.fit(x.take(np.flatnonzero(group != g)), y[group != g])(rows), bad))
+            for g in range(_GROUPS)
+        ]
+        return (_GROUPS - 1) * float(np.var(found))
+
+
+def _off(deciles: pd.DataFrame) -> float:
+    return float(((deciles["predicted"] - deciles["observed"]).abs() * deciles["rows"]).sum() / deciles["rows"].sum())
+
+
+def _variance_of_test(deciles: pd.DataFrame, risk: Array, bad: NDArray[np.bool_]) -> float:
+    """Of the mean difference, over the rows that judge; within its own noise an absolute difference varies less."""
+    group, spread = _decile_of(risk), risk - bad
+    gap, many = (deciles["predicted"] - deciles["observed"]).to_numpy(), deciles["rows"].to_numpy()
+    noise = np.bincount(group, (spread - gap[group]) ** 2) / many
+    weight = np.where(gap**2 > noise / many, 1.0, 1 - 2 / np.pi)
+    return float((weight * noise * many).sum()) / len(bad) ** 2
 
 
 def _decile_of(risk: Array) -> NDArray[np.int64]:
