@@ -86,9 +86,9 @@ def _by_column(first: Array, second: Array) -> list[Estimate]:
 def _not_noise(bins: Bins, a: Array, b: Array, found: list[Estimate]) -> float:
     """Share of the variance by the jackknife that is the index' own.
 
-    Of equal laws and k bins the index is nearly (1/n + 1/m) times chi-square with k - 1 degrees of freedom. That has the
-    variance 2 (k - 1) (1/n + 1/m)^2; the jackknife, which takes the found differences for true ones, finds twice as
-    much, and of unequal laws that much too much.
+    Of equal laws and k bins the index is nearly (1/n + 1/m) times chi-square with k - 1 degrees of freedom, of variance
+    2 (k - 1) (1/n + 1/m)^2; the jackknife, which takes the found differences for true ones, finds twice as much, and of
+    unequal laws that much too much.
     """
     used = np.add.reduceat(((a > 0) | (b > 0)).astype(np.float64), bins.starts)
     rows = [max(1.0, float(np.add.reduceat(c, bins.starts).max())) for c in (a, b)]

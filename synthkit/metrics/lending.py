@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -150,9 +150,10 @@ class DecileCalibration(ScorecardMetric):
         """The mean difference; the table of deciles is in the details."""
         rows, bad = self.tested(case)
         risk = self.card(case, case.synthetic)(rows)
-        table, real = (_deciles(r, bad) for r in (risk, self.card(case, case.real)(rows)))
+        truth = self.card(case, case.real)(rows)
+        table, real = (_deciles(r, bad) for r in (risk, truth))
         value, true = _off(table), _off(real)
-        variance = _variance_of_test(table, risk, bad) + self._variance_of_training(case, rows, bad)
+        variance = _variance_of_judging(table, risk, bad) + self._variance_of_learning(case, rows, truth)
         return Measurement(
             value,
             learner_interval(value, variance, self.bounds),
@@ -160,16 +161,18 @@ class DecileCalibration(ScorecardMetric):
             details={"deciles": table, "deciles trained on real": real, "trained on real": true},
         )
 
-    def _variance_of_training(self, case: Case, rows: Coded, bad: NDArray[np.bool_]) -> float:
-        """By the jackknife over groups of the rows that the scorecard is learnt from."""
+    def _variance_of_learning(self, case: Case, rows: Coded, truth: Array) -> float:
+        """By the jackknife over groups of the rows that the scorecard is learnt from.
+
+        Scorecards that differ deal the rows into other deciles. So that this alone moves nothing, they are held against
+        probabilities (``truth``) in place of outcomes.
+        """
         x, y = self.learnt(case, case.synthetic)
-        if len(y) < 2 * _GROUPS or len(y) > _TRAINED:
-            return float(y.mean() * (1 - y.mean())) / len(y)  # at least the base rate is theirs
+        if not 2 * _GROUPS <= len(y) <= _TRAINED:
+            return 0.0
         group = case.rng.permutation(len(y)) % _GROUPS
-        found = [
-            _off(_deciles(Scorecard.fit(x.take(np.flatnonzero(group != g)), y[group != g])(rows), bad))
-            for g in range(_GROUPS)
-        ]
+        keep = [np.flatnonzero(group != g) for g in range(_GROUPS)]
+        found = [_off(_deciles(Scorecard.fit(x.take(k), y[k])(rows), truth)) for k in keep]
         return (_GROUPS - 1) * float(np.var(found))
 
 
@@ -177,13 +180,13 @@ def _off(deciles: pd.DataFrame) -> float:
     return float(((deciles["predicted"] - deciles["observed"]).abs() * deciles["rows"]).sum() / deciles["rows"].sum())
 
 
-def _variance_of_test(deciles: pd.DataFrame, risk: Array, bad: NDArray[np.bool_]) -> float:
-    """Of the mean difference, over the rows that judge; within its own noise an absolute difference varies less."""
-    group, spread = _decile_of(risk), risk - bad
-    gap, many = (deciles["predicted"] - deciles["observed"]).to_numpy(), deciles["rows"].to_numpy()
-    noise = np.bincount(group, (spread - gap[group]) ** 2) / many
-    weight = np.where(gap**2 > noise / many, 1.0, 1 - 2 / np.pi)
-    return float((weight * noise * many).sum()) / len(bad) ** 2
+def _variance_of_judging(deciles: pd.DataFrame, risk: Array, bad: NDArray[np.bool_]) -> float:
+    """Of the mean difference; a decile's absolute one varies less where the difference is within its own noise."""
+    group, many = _decile_of(risk), deciles["rows"].to_numpy()
+    gap = (deciles["predicted"] - deciles["observed"]).to_numpy()
+    noise = np.bincount(group, (risk - bad - gap[group]) ** 2) / many**2
+    weight = np.where(gap**2 > noise, 1.0, 1 - 2 / np.pi)
+    return float((weight * noise * (many / len(bad)) ** 2).sum())
 
 
 def _decile_of(risk: Array) -> NDArray[np.int64]:
@@ -191,7 +194,7 @@ def _decile_of(risk: Array) -> NDArray[np.int64]:
     return pd.factorize(np.searchsorted(edges, risk, side="right"), sort=True)[0].astype(np.int64)
 
 
-def _deciles(risk: Array, bad: NDArray[np.bool_]) -> pd.DataFrame:
+def _deciles(risk: Array, bad: NDArray[Any]) -> pd.DataFrame:
     """Per decile of risk, from the safest: mean predicted risk, observed share of bad rows, rows."""
     groups = pd.DataFrame({"predicted": risk, "observed": bad.astype(float)}).groupby(_decile_of(risk))
     return groups.mean().assign(rows=groups.size()).reset_index(drop=True)
