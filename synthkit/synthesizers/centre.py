@@ -27,8 +27,13 @@ def centre(columns: list[pd.Series], decimals: int | None = None, point: str = "
         return pd.Series(np.asarray(uniques, dtype=object)[best], index=first.index).astype(first.dtype)
     if getattr(first.dtype, "kind", "") in "mM":
         numbers = np.stack([c.astype("int64").to_numpy() for c in columns])
-        numbers = middle(numbers, axis=0)
-        return pd.Series(numbers.astype(np.int64), index=first.index).astype(first.dtype)
+        if not numbers.size:
+            return first.copy()
+        # The grid that all draws lie on (days, say): a mean of dates is a date.
+        start = numbers.flat[0]
+        step = max(int(np.gcd.reduce(np.abs(numbers - start), axis=None)), 1)
+        steps = np.round(middle((numbers - start) / step, axis=0)).astype(np.int64)
+        return pd.Series(start + steps * step, index=first.index).astype(first.dtype)
     numbers = middle(np.stack([c.to_numpy(dtype=float) for c in columns]), axis=0)
     digits = 0 if pd.api.types.is_integer_dtype(first.dtype) else decimals
     numbers = numbers if digits is None else np.round(numbers, digits)
