@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -198,9 +199,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for k in range(m):
             filled = self._fill(table, "draw", entropy(self._seed, 2, k))
             draws.append({name: filled[name][gap] for name, gap in gaps.items()})
-        from synthkit import __version__
-
-        about = {"engine": self.engine_.name, "seed": self._seed, "synthkit": __version__}
+        about = {"engine": self.engine_.name, "seed": self._seed, "synthkit": version("synthkit")}
         return ImputationSet(table, gaps, draws, about)
 
     def _known(self, X: Any) -> pd.DataFrame:

@@ -79,7 +79,7 @@ class ImputationSet:
             part["value"] = value.astype(object).to_numpy()
             numbers = _numbers(draws)
             if numbers is not None:
-                low, high = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2], axis=0)
+                low, high = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
                 part["std"], part["low"], part["high"] = numbers.std(0, ddof=1 if len(numbers) > 1 else 0), low, high
             part["share"] = np.mean([(draw == value).to_numpy(dtype=bool) for draw in draws], axis=0)
             parts.append(part)
@@ -102,7 +102,7 @@ class ImputationSet:
         for name in names:
             if name in self.gaps:
                 numbers = np.stack([draw[name].to_numpy(dtype=float) for draw in self._draws])
-                ends = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2], axis=0)
+                ends = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
                 low.loc[self.gaps[name], name], high.loc[self.gaps[name], name] = ends
         return low, high
 
