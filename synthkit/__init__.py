@@ -1,6 +1,6 @@
 """synthkit: synthetic tables that are measurably like the real ones."""
 
-from synthkit import errors, models, rules
+from synthkit import errors, models, plots, rules
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
@@ -27,6 +27,7 @@ __all__ = [
     "isnull",
     "models",
     "notnull",
+    "plots",
     "rules",
 ]
 __version__ = "0.1.0"
