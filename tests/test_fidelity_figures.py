@@ -24,9 +24,10 @@ from synthkit.metrics.joint import contingency_error, correlation_error, mutual_
 from synthkit.metrics.kway import k_marginal
 from synthkit.metrics.logit import fit_logistic
 from synthkit.metrics.manifold import alpha_precision, beta_recall, density, neighbour_coverage, points_from
-from synthkit.metrics.marginals import coverage, jensen_shannon, null_rates, wasserstein
+from synthkit.metrics.marginals import jensen_shannon, null_rates, wasserstein
 from synthkit.metrics.propensity import pmse_ratio
 from synthkit.metrics.rates import rate_interval
+from synthkit.metrics.reach import coverage
 from synthkit.metrics.sliced import sliced_wasserstein
 from synthkit.rules import Ordered
 
@@ -210,7 +211,7 @@ def test_k_marginal():
 SMOOTH = [
     *("shape", "wasserstein", "jensen_shannon", "null_rates", "pair", "correlation", "contingency", "k_marginal"),
     *("mutual_information", "alpha_precision", "beta_recall", "neighbour_coverage", "density", "sliced_wasserstein"),
-    *("pmse_ratio", "detection_logistic"),
+    *("pmse_ratio", "detection_logistic", "coverage"),
 ]
 
 
