@@ -55,7 +55,8 @@ def losses_row(cells: Sequence[Cell], top: float) -> tuple[str, float]:
     body, base, deepest = "", top + 30 + _HIGH, 0.0
     for cell in cells:
         room = round((cell.right - cell.left) / 6.5)
-        body += text(short(f"losses: {cell.segment.title}", room + 6), cell.left - 40, top + 14, "b")
+        title = f"losses: {cell.segment.title}" if len(cells) > 1 or cell.segment.title != "fit" else "loss"
+        body += text(short(title, room + 6), cell.left - 40, top + 14, "b")
         series = cell.segment.losses
         body += _Panel(cell, top + 30, base, [smooth(s.y) for s in series]).losses(series)
         for k, s in enumerate(series if len(series) > 1 else ()):
@@ -70,16 +71,16 @@ def judged_row(cells: Sequence[Cell], top: float) -> tuple[str, float]:
     """What decides which weights are kept, from ``top`` down, and where it ends."""
     if all(cell.segment.judged is None for cell in cells):
         return "", top
-    body, base = "", top + 30 + _LOW
+    body, start = "", top + 38
+    base = start + _LOW
     for cell in cells:
         series = cell.segment.judged
         if series is None:
-            words = "not judged: it runs to the end of its plan"
-            body += text(short(words, round((cell.right - cell.left) / 5.5)), cell.left, top + 30 + _LOW / 2, "mut")
+            body += text("not judged", cell.left, (start + base) / 2, "mut")
             continue
         body += text(series.name, cell.left - 40, top + 14, "b")
         values = [series.y, np.array([0.5])] if series.name.startswith("score") else [series.y]
-        body += _Panel(cell, top + 30, base, values).judged(series)
+        body += _Panel(cell, start, base, values).judged(series)
     return body + _borders(cells, top + 24, base), base + 40
 
 
@@ -149,4 +150,4 @@ class _Panel:
         x, y = cell.x(float(series.x[best])), self.y(float(series.y[best]))
         words = f"best {series.y[best]:.3f} at step {series.x[best]:,.0f}"
         body += el("circle", el("title", words), cx=x, cy=y, r=5, class_="dot")
-        return body + text(words, cell.right, self.top - 6, "end")
+        return body + text(words, cell.right, self.top - 8, "end")

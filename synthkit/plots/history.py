@@ -70,7 +70,7 @@ def training(
     watched = None if column is None else _watched(synthesizer, column, real, where)
     moments = moments_of(segments) if watched is not None else []
     if watched is not None and not any(line.drawn is not None for line in segments[-1].lines):
-        moments = [*moments, Moment(segments[-1].stop, _drawn(synthesizer.model_, _FINAL), kept=True)]
+        moments = [*moments, Moment(None, _drawn(synthesizer.model_, _FINAL))]
     name = synthesizer.spec_.name
     tried = "" if synthesizer.model_.tags.trains else "the autoregressive model that was tried beside "
     title = f"training of {tried}{name}: {segments[-1].stop:,} steps"

@@ -105,6 +105,5 @@ class Live(ProgressBar):
 
 def _in_notebook() -> bool:
     """Is there a front end that shows pictures? A terminal's IPython has no kernel."""
-    module = sys.modules.get("IPython")
-    shell = None if module is None else module.get_ipython()
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ParamError
@@ -25,20 +26,23 @@ __all__ = ["Moment", "Watched", "kind_of", "moments_of"]
 MOST = 6
 _HIGH = 190.0
 _LABEL = 122.0
+_FAR = 0.02  # a share beyond the drawn range that is worth a bar
 _CAP = 2.0  # heights beyond this multiple of the real peak are cut
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Some drawn rows. ``kept``: of the weights that were kept."""
+    """Some drawn rows. ``kept``: of the weights that were kept; ``step`` None: of the fitted model."""
 
-    step: int
+    step: int | None
     rows: Encoded
     kept: bool = False
 
     @property
     def label(self) -> str:
         """For the legend."""
+        if self.step is None:
+            return "fitted model"
         return f"step {self.step:,}" + (", kept" if self.kept else "")
 
 
@@ -102,16 +106,19 @@ class Watched:
         if not isinstance(real, pd.DataFrame) or column not in real.columns or not len(real):
             raise ParamError(f"{where}: argument 'real' must be a DataFrame with rows and the column {column!r}.")
         self.real = real[[column]].reset_index(drop=True)
-        self._read: dict[int, pd.DataFrame] = {}  # what was decoded before, by step
+        self._read: dict[int, tuple[Encoded, pd.DataFrame]] = {}  # what was decoded before, by identity
 
     def forget(self) -> None:
         """Another fit begins."""
         self._read = {}
 
     def fits(self, rows: Encoded) -> bool:
-        """Are these rows of the encoder's layout?"""
+        """Can these rows be of the encoder's layout?"""
         layout = self.encoder.layout_
-        return rows.cat.shape[1] == layout.n_cat and rows.num.shape[1] == layout.n_num
+        if rows.cat.shape[1] != layout.n_cat or rows.num.shape[1] != layout.n_num:
+            return False
+        sizes = torch.tensor([layout.fields[i].size for i in layout.cat])
+        return not len(rows) or bool((rows.cat.amax(0).long() < sizes).all())
 
     def row(self, moments: Sequence[Moment], top: float, width: float) -> tuple[str, float]:
         """The column at each moment over the real one, from ``top`` down, and where it ends."""
@@ -133,9 +140,10 @@ class Watched:
         return title + legend + body, y
 
     def _frame(self, moment: Moment) -> pd.DataFrame:
-        if moment.step not in self._read:
-            self._read[moment.step] = self.encoder.decode(moment.rows)[[self.column]]
-        return self._read[moment.step]
+        key = id(moment.rows)  # kept alive beside what was read of it
+        if key not in self._read:
+            self._read[key] = moment.rows, self.encoder.decode(moment.rows)[[self.column]]
+        return self._read[key][1]
 
 
 # -------------------------------------------------------------------- drawing
@@ -145,14 +153,14 @@ def _picture(picture: Bins | Bars, y: float, width: float) -> tuple[str, float]:
     body = ""
     if len(picture.real):
         body, y = _lines(picture, y, width)
-    outside = [pair for pair in picture.outside if any(share > 0 for share in pair.synthetic)]
+    outside = [pair for pair in picture.outside if max(pair.synthetic) >= _FAR]
     bars, y = _bars((*picture.beside, *outside), y, width, most=1.0)
     return body + bars, y
 
 
 def _shade(k: int, of: int) -> float:
     """The opacity of a moment: the last in full."""
-    return 1.0 if of < 2 else 0.22 + 0.78 * k / (of - 1)
+    return 1.0 if of < 2 else 0.3 + 0.7 * k / (of - 1)
 
 
 def _legend(labels: Sequence[str], errors: Sequence[float], of: str, y: float, width: float) -> tuple[str, float]:
@@ -199,10 +207,12 @@ def _bars(pairs: Sequence[Pair], top: float, width: float, most: float | None = 
     for pair in pairs:
         size = (len(pair.synthetic) + 2) * (thin + 0.5)
         body += text(short(pair.label, 18), _LABEL - 6, y + size / 2 + 4, "end")
-        right = width - 14.0 - _LABEL
+        right = width - 60.0 - _LABEL
         share = 0.0 if math.isnan(pair.real) else pair.real
         body += el("rect", x=_LABEL, y=y, width=max(share / most * right, 0.6), height=2 * thin, class_="rbar")
         words = "few rows" if math.isnan(pair.real) else percent(pair.real)
+        body += text(words, width - 8, y + 9, "mut end")
+        body += text(percent(pair.synthetic[-1]), width - 8, y + size - 1, "end")
         tip = f"{pair.label}: real {words}, then {', '.join(percent(s) for s in pair.synthetic)}"
         for k, s in enumerate(pair.synthetic):
             place = {"x": _LABEL, "y": y + 2 * thin + 1 + k * (thin + 0.5), "width": max(s / most * right, 0.6)}
