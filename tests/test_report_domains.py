@@ -111,6 +111,17 @@ def test_the_real_curve_never_shows_fewer_than_five_events():
         assert ((between == 0) | (between >= 5)).all() or events[-1] - events[0] < 5
 
 
+def test_durations_are_counted_in_days():
+    real, holdout, synthetic = (
+        table.assign(weeks=pd.to_timedelta(7 * table["weeks"], "D")) for table in (REAL, HOLDOUT, draw(400, 5))
+    )
+    found = evaluate(real, synthetic, holdout=holdout, **{**KNOWN, "metrics": ["kaplan_meier_gap"]})
+    plain = evaluate(REAL, draw(400, 5), holdout=HOLDOUT, **{**KNOWN, "metrics": ["kaplan_meier_gap"]})
+    ticks = [re.findall(r">(\d+)</text>", report.plot("survival").body)[:2] for report in (found, plain)]
+    assert ticks[0] == ["0", "5"] and ticks[1] == ["0", "1"]
+    assert "by weeks (days)" in render(found)
+
+
 def test_a_group_that_is_lost_is_drawn_without_its_curve():
     found = evaluate(REAL, draw(400, 4).assign(g="a"), holdout=HOLDOUT, **{**KNOWN, "metrics": ["kaplan_meier_gap"]})
     page = found.plot("survival", column="g", level="b").body

@@ -63,15 +63,17 @@ class Estimate:
         sides = (self.first, self.second)
         return sum((len(x) - 1) / len(x) * float(((x - x.mean()) ** 2).sum()) for x in sides if len(x))
 
-    def interval(self, bounds: tuple[float, float], *, least: float = 0.0) -> tuple[float, float] | None:
+    def interval(
+        self, bounds: tuple[float, float], *, least: float = 0.0, share: float = 1.0
+    ) -> tuple[float, float] | None:
         """95 % confidence interval, cut at the bounds; ``None`` where a table has fewer than 5 groups.
 
-        ``least``: a variance that is known to be there.
+        ``least``: a variance that is known to be there; ``share``: of the variance found, that which is true.
         """
         if min(len(self.first), len(self.second)) < 5:
             return None
         freedom = len(self.first) + len(self.second) - 2
-        reach = float(student.ppf(0.975, freedom) * np.sqrt(max(self.variance, least)))
+        reach = float(student.ppf(0.975, freedom) * np.sqrt(max(self.variance * share, least)))
         return max(bounds[0], self.value - reach), min(bounds[1], self.value + reach)
 
 

@@ -243,13 +243,32 @@ def detection_section(report: Report) -> str:
     cards = "".join(_value_card(name, values[values["column"] == name]) for name in top["column"])
     if not cards:
         cards = '<p class="note span">No single value of a column is more or less frequent than chance explains.</p>'
+    together = _combinations(score.details.get("pairs"))
     return section(
         "detection",
         "What gives synthetic rows away",
         table("Most telling columns", ("Column", "AUC of the column alone", "AUC lost without it"), rows),
         f'<div class="grid">{cards}</div>',
+        together,
         lead=f"{brief(score)} These columns help the classifier most; 0.5 is a coin toss.",
     )
+
+
+def _combinations(pairs: pd.DataFrame | None) -> str:
+    """Combinations of two values that are too many or too few."""
+    if pairs is None or pairs.empty:
+        return ""
+    rows = []
+    for r in pairs.itertuples(index=False):
+        values = ((r.column, r.value), (r.other_column, r.other_value))
+        name = " <span class='mut'>and</span> ".join(
+            f"<span class='mut'>{esc(short(column, 24))}</span> {esc(short(value, 28))}" for column, value in values
+        )
+        real = f"<{LEAST} rows" if math.isnan(r.real) else percent(float(r.real))
+        rows.append((name, esc(real), percent(float(r.synthetic))))
+    heads = ("Combination", "Real", "Synthetic")
+    caption = "Combinations of two values that are off by more than the values themselves"
+    return table(caption, heads, rows)
 
 
 def _meter(share: float) -> str:

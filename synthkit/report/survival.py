@@ -10,7 +10,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -53,13 +53,22 @@ class Survival:
     @classmethod
     def of_reports(cls, reports: Mapping[str, Report]) -> Survival | None:
         """What the reports know; ``None`` where that is nothing (another domain, or read from JSON)."""
-        found: list[dict[str, pd.DataFrame]] = []
+        found: list[dict[str, Any]] = []
         for name, key in (("kaplan_meier_gap", "curves"), ("hazard_ratio_overlap", "coefficients")):
             scores = {table: report.scores[name] for table, report in reports.items() if name in report.scores}
             found.append({table: score.details[key] for table, score in scores.items() if key in score.details})
         if not any(found):
             return None
-        return cls(found[0], found[1], next(iter(reports.values())).provenance.get("time"))  # type: ignore[arg-type]
+        first = next(iter(reports.values()))
+        time = first.provenance.get("time")
+        curves: dict[str, dict[Key, pd.DataFrame]] = found[0]
+        if "real" in first.tables and time in first.tables["real"].frame:
+            lasts = pd.api.types.is_timedelta64_dtype(first.tables["real"].frame[time].dtype)
+            if curves and lasts:  # metrics count seconds
+                unit, name = _unit(next(iter(curves.values())))
+                time = f"{time} ({name})"
+                curves = {t: {k: f.assign(time=f["time"] / unit) for k, f in c.items()} for t, c in curves.items()}
+        return cls(curves, found[1], time)
 
     def groups(self) -> list[Key]:
         """All rows, then the groups by how far their curves are apart, the farthest first."""
@@ -93,6 +102,13 @@ class Survival:
         first, *others = self.curves.values() if self.curves else ({},)
         shared = (key for key in first if all(key in other for other in others))
         return [key for key in shared if first[key]["real_events"].iloc[-1] >= LEAST]
+
+
+def _unit(curves: Mapping[Key, pd.DataFrame]) -> tuple[float, str]:
+    """Seconds of a unit that people would count such durations in, and its name."""
+    until = max(float(curve["time"].iloc[-1]) for curve in curves.values())
+    units = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
+    return next((unit for unit in units if until >= 2 * unit[0]), (1.0, "seconds"))
 
 
 def gap(curves: pd.DataFrame) -> float:
