@@ -71,7 +71,7 @@ def test_digits(tmp_path):
     assert text.count("of the wished class: 100%") == len(models)
     assert row(text, "real digits")[0] > 0.93
     for name in models:  # hardly trained, but better than one guess in ten, and no copies
-        accuracy, distance, copies = row(text, f"{name} ")
+        accuracy, _, distance, copies = row(text, f"{name} ")
         assert accuracy > 0.15 and distance > 0 and copies == 0
     grey, blocks = read_png(picture), 1 + len(models)
     assert grey.shape == (10 * 46, blocks * 8 * 46 + 24 * len(models))
