@@ -4,6 +4,7 @@ from synthkit import errors, models, plots, rules
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
+from synthkit.imputation import ImputationSet, Imputer
 from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
 from synthkit.protect import Protection
@@ -13,6 +14,8 @@ from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = [
     "Comparison",
+    "ImputationSet",
+    "Imputer",
     "Pooled",
     "Progress",
     "Protection",

@@ -39,6 +39,7 @@ FLOORS = {
     "metrics": 3,
     "report": 3,
     "pooling": 6,
+    "imputation": 6,
     "cli": 9,
     "testing": 9,
     "__main__": 9,
