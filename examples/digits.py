@@ -41,7 +41,7 @@ def draw(model: str, train: pd.DataFrame, quick: bool) -> pd.DataFrame:
     """A synthetic digit for every real one, of the same class."""
     schema = Schema.infer(train, overrides={"class": "categorical"})
     start = time.perf_counter()
-    synthesizer = TabularSynthesizer(model, schema=schema, random_state=0, max_steps=60 if quick else None)
+    synthesizer = TabularSynthesizer(model, schema=schema, random_state=0, max_steps=150 if quick else None)
     synthesizer.fit(train)
     seconds = time.perf_counter() - start
     threes = synthesizer.sample(5, where={"class": 3}, seed=0)
