@@ -1,6 +1,6 @@
 """synthkit: synthetic tables that are measurably like the real ones."""
 
-from synthkit import errors, models, rules
+from synthkit import errors, models, plots, rules
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
@@ -32,6 +32,7 @@ __all__ = [
     "isnull",
     "models",
     "notnull",
+    "plots",
     "pool",
     "rules",
 ]

@@ -35,6 +35,7 @@ FLOORS = {
     "trainer": 4,
     "stages": 4,
     "synthesizers": 5,
+    "plots": 6,
     "metrics": 3,
     "report": 3,
     "pooling": 6,

@@ -58,7 +58,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         schema_, encoder_, model_: what was learnt; choice_: which model, and why, in a sentence;
-        n_steps_: training steps, by stage where the model has several; history_: the log;
+        n_steps_: training steps, by stage where the model has several; history_: the log, and marginals_: every
+        column's own law, both for ``synthkit.plots.training``, and not in files;
         seed_: the random state in use;
         joint_: how the last draw under several set-valued conditions went (``synthkit.models.Joint``), or None.
 
@@ -130,6 +131,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model
         self.spec_, self.choice_, self.seed_ = spec, choice, seed
         self.history_, self.n_steps_ = training.history, training.steps
+        self.marginals_: Model | None = MODELS["independent"]().build(encoder.layout_, data, weight)
         return self
 
     def _check(self) -> ModelSpec | None:
@@ -388,7 +390,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
         steps = value["n_steps"]
         out.n_steps_ = steps if isinstance(steps, int) else tuple(steps)
-        out.choice_, out.history_ = value["choice"], []
+        out.choice_, out.history_, out.marginals_ = value["choice"], [], None
         return out
 
     # ---------------------------------------------------------------- helpers

@@ -75,7 +75,8 @@ class Training:
         if not model.tags.trains or not self.layout.fields:
             return model.eval()
         rows, held = (index.to(self.device) for index in split(owner, self.seed))
-        bar = ProgressBar() if self.progress is True else None
+        bar = ProgressBar() if self.progress is True else self.progress
+        bar = bar if isinstance(bar, ProgressBar) else None
         try:
             first = self._stages(bar, self.spec.recipe(len(rows)))
             first.fit(
