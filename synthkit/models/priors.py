@@ -29,7 +29,7 @@ __all__ = ["CellPrior", "MixturePrior", "Prior"]
 
 _LOG_2PI = math.log(2 * math.pi)
 _ACTIVE = 0.02  # nats that a latent tells of a row on average; of fewer, it is noise
-_BEHIND = 20  # rows whose mean is an edge of a cell
+_BEHIND = 20  # rows whose mean is an edge of a cell, or a fiftieth of fewer than 1,000
 
 
 class Prior(nn.Module, ABC):
@@ -121,8 +121,8 @@ class CellPrior(Prior):
     latents before it and what is known of the row; all nets in one product (Germain et al., "MADE", ICML 2015).
 
     A cell's goal is the posterior's own mass in it, which is less noisy than a draw's cell. Inside a cell the law is
-    uniform; edges are means of 20 rows or more, so that nothing of a single row is kept. Latents that tell nothing of
-    rows stay N(0, 1).
+    uniform; edges are means of 20 rows (a fiftieth of fewer), so that nothing of a single row is kept. Latents that
+    tell nothing of rows stay N(0, 1).
 
     Args:
         k: K; width: hidden units of each net; depth: their layers; rate: dropout; smooth: directions that neighbouring
@@ -168,8 +168,9 @@ class CellPrior(Prior):
         before = torch.arange(a, device=device)[:, None] < torch.arange(a, device=device)
         self.register_buffer("open", before.float().repeat_interleave(f, 0)[..., None], persistent=False)
         self.first = normal(a * f, a, h, scale=1.5 / math.sqrt(max(a * f, 1)))
-        self.first_bias = zeros(a, 1, h)
-        self.given = zeros(self.width, a * h)
+        # Not zero, as the first latent has no other input: a hidden unit at rest would never learn.
+        self.first_bias = normal(a, 1, h, scale=0.3)
+        self.given = normal(self.width, a * h, scale=1 / math.sqrt(self.width))
         self.middle = nn.ParameterList(normal(a, h, h, scale=0.7 / math.sqrt(h)) for _ in range(self.depth - 1))
         self.middle_bias = nn.ParameterList(zeros(a, 1, h) for _ in range(self.depth - 1))
         self.free, self.slow, self.bias = (
@@ -249,7 +250,7 @@ def _others(mean: Tensor, log_var: Tensor, order: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _edges(mean: Tensor, log_var: Tensor, weight: Tensor | None, k: int) -> Tensor:
-    """``(A, K + 1)`` quantiles of posterior draws, each the mean of the draws of 20 rows or more around it."""
+    """``(A, K + 1)`` quantiles of posterior draws, each the mean of the draws around it that 20 rows are worth."""
     rows = len(mean)
     times = max(-(-20_000 // max(rows, 1)), 2)
     pick = torch.arange(rows, device=mean.device).repeat(times)
@@ -257,7 +258,7 @@ def _edges(mean: Tensor, log_var: Tensor, weight: Tensor | None, k: int) -> Tens
         pick = torch.multinomial(weight.float(), rows * times, replacement=True)
     m, v = mean[pick], log_var[pick]
     z = (m + torch.randn_like(m) * (v / 2).exp()).sort(0).values.double()
-    n, behind = len(z), min(_BEHIND * times, len(z))
+    n, behind = len(z), min(max(rows // 50, 1), _BEHIND) * times
     middle = (torch.linspace(0, 1, k + 1, device=z.device) * (n - 1)).round().long()
     low = (middle - behind // 2).clamp(0, n - behind)
     total = torch.cat([z.new_zeros(1, z.shape[1]), z.cumsum(0)])

@@ -66,7 +66,7 @@ class VAE(ModelSpec):
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
     subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
     beta: float | None = param(
-        None, Optional(Interval(float, 0, 100)), "price of a nat that z tells; None: 1 for the standard prior, else 0.4"
+        None, Optional(Interval(float, 0, 100)), "price of a nat that z tells; None: 1 for the standard prior, else 0.3"
     )
     free_bits: float = param(0.0, Interval(float, 0, 10), "nats of each latent that cost nothing")
     dropout: float = param(0.0, Interval(float, 0, 0.9), "dropout inside encoder and decoder")
@@ -84,7 +84,7 @@ class VAE(ModelSpec):
     @property
     def price(self) -> float:
         """``beta``, or what stands for None."""
-        return self.beta if self.beta is not None else 1.0 if self.prior == "standard" else 0.4
+        return self.beta if self.beta is not None else 1.0 if self.prior == "standard" else 0.3
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> VAEModel:
         model = VAEModel(self, layout)
