@@ -179,22 +179,31 @@ class VAEModel(Model):
             self.logged = {"reconstruction": out.detach().mean(), "KL": told.detach().sum(1).mean()}
             told = told.clamp(min=self.spec.free_bits).sum(1) * self.spec.price
         else:
-            told = self._against_prior(mean, log_var, z, self._given(rows, given))
+            told = self._against_prior(mean, log_var, z, given)
         return out + torch.where(hidden.any(1), told, 0.0)
 
     def _against_prior(self, mean: Tensor, log_var: Tensor, z: Tensor, given: Rows) -> Tensor:
         """``(B,)`` Kullback-Leibler divergence of posteriors to the prior, estimated at ``z``."""
         entropy = 0.5 * (log_var + 1 + math.log(2 * math.pi)).sum(1)
-        return self.prior.losses(mean, log_var, z, given) - entropy
+        single = None
+        if self.training and not bool(given.known.any()):
+            given, single = self._given(z)
+        return self.prior.losses(mean, log_var, z, given, single) - entropy
 
-    def _given(self, rows: Rows, given: Rows) -> Rows:
-        """What the prior is told: in training, a random part of some rows; else what the caller knows."""
-        if not self.training or bool(given.known.any()):
-            return given
-        b, n = rows.known.shape
-        device = rows.known.device
+    @torch.no_grad()
+    def _given(self, z: Tensor) -> tuple[Rows, Tensor]:
+        """What the prior is told in training, and of which rows ``(B,)``: a random part of what the decoder makes of z.
+
+        Told the encoder's own rows, it would learn p(z | known) for known cells that z does not tell quite, and
+        the other cells would be drawn as if z did: conditional laws measured blurred.
+        """
+        b, n, device = len(z), len(self.grid), z.device
+        heads, answers = self.decoder.heads, self.decoder(z)
+        tokens = heads.draw_tokens(answers)
+        empty = self.layout.empty(b, device)
+        rows = self.grid.read(self.grid.write(empty, tokens, heads.draw_offsets(answers, tokens)))
         few = torch.rand(b, device=device) < 0.5
-        count = torch.where(few, (torch.rand(b, device=device) * 3 + 1), torch.rand(b, device=device) * (n + 1)).long()
+        count = torch.where(few, torch.rand(b, device=device) * 3 + 1, torch.rand(b, device=device) * (n + 1)).long()
         count = torch.where(torch.rand(b, device=device) < self.spec.given, count, 0)
         hide = torch.rand(b, n, device=device).argsort(1).argsort(1) >= count[:, None]
         some = self.grid.hide(rows, hide)
@@ -202,7 +211,7 @@ class VAEModel(Model):
         there = hide & rows.known & (rows.tokens < self.grid.sizes) & self._nullable()
         there &= (torch.rand(b, 1, device=device) < 0.3) & (count > 0)[:, None]
         coarse = torch.rand(b, 1, device=device) < 0.3
-        return Rows(some.tokens, some.known, there, torch.where(coarse, -1.0, some.offsets))
+        return Rows(some.tokens, some.known, there, torch.where(coarse, -1.0, some.offsets)), count > 0
 
     def _nullable(self) -> Tensor:
         return torch.tensor([node.null is not None for node in self.grid.nodes], device=self.probes.device)
