@@ -44,6 +44,7 @@ class Prior(nn.Module, ABC):
         self.latents, self.width = latents, width
         self.input = RowInput(cells, features, width)
         self.mlp = ResidualMLP(width, 1)
+        self.norm = nn.LayerNorm(width)  # else one known cell among many unknown ones would hardly be heard
 
     def start(self) -> None:
         """Parameters that follow from the frequencies."""
@@ -52,7 +53,7 @@ class Prior(nn.Module, ABC):
     def known(self, rows: Rows) -> Tensor:
         """``(B, E)``; zeros where nothing is known."""
         some = (rows.known | rows.present).any(1, keepdim=True)
-        out: Tensor = F.silu(self.mlp(self.input(rows))) * some
+        out: Tensor = F.silu(self.norm(self.mlp(self.input(rows)))) * some
         return out
 
     @abstractmethod

@@ -59,8 +59,10 @@ class VAE(ModelSpec):
         OneOf("autoregressive", "mixture", "standard"),
         "law of the latents: autoregressive over their cells, a mixture of Gaussians, or the textbook's N(0, I)",
     )
-    latents: int = param(24, Interval(int, 1, 1024), "numbers that a row is told by")
-    width: int = param(256, Interval(int, 4, 8192), "hidden units of encoder and decoder")
+    latents: int = param(24, Interval(int, 1, 1024), "numbers that a row is told by, at most two per field and two")
+    width: int = param(
+        256, Interval(int, 4, 8192), "hidden units of encoder and decoder; fewer where fields have few codes"
+    )
     depth: int = param(2, Interval(int, 0, 16), "residual blocks of encoder and decoder, each")
     features: int = param(16, Interval(int, 4, 512), "input features of a field's code")
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
@@ -110,7 +112,7 @@ class VAE(ModelSpec):
 
     def recipe(self, rows: int) -> Recipe:
         """The training plan of both stages for so many rows."""
-        steps = int(np.clip(self.epochs * max(rows // self.batch_size, 1), 1000, 20_000))
+        steps = int(np.clip(self.epochs * max(rows // self.batch_size, 1), 800, 20_000))
         return Recipe(
             steps=steps,
             batch_size=self.batch_size,
@@ -130,8 +132,9 @@ class VAEModel(Model):
 
     def __init__(self, spec: VAE, layout: Layout) -> None:
         super().__init__()
-        self.spec, self.layout = spec, layout
+        self.layout = layout
         self.grid = Cells(layout)
+        self.spec = spec = _fitting(spec, self.grid)
         generator = torch.Generator().manual_seed(0)
         # The same points of every posterior, so that validation is repeatable and row by row.
         self.register_buffer("probes", torch.randn(1, spec.latents, generator=generator), persistent=False)
@@ -206,12 +209,13 @@ class VAEModel(Model):
         count = torch.where(few, torch.rand(b, device=device) * 3 + 1, torch.rand(b, device=device) * (n + 1)).long()
         count = torch.where(torch.rand(b, device=device) < self.spec.given, count, 0)
         hide = torch.rand(b, n, device=device).argsort(1).argsort(1) >= count[:, None]
-        some = self.grid.hide(rows, hide)
-        # "Not null" may be all that is known of a field, and a code without its offset.
-        there = hide & rows.known & (rows.tokens < self.grid.sizes) & self._nullable()
-        there &= (torch.rand(b, 1, device=device) < 0.3) & (count > 0)[:, None]
+        # The null flag may be all that is known of a field (of null rows, that is all there is), and a code without
+        # its offset.
+        flag = hide & rows.known & self._nullable() & ((torch.rand(b, 1, device=device) < 0.3) & (count > 0)[:, None])
+        null = rows.tokens >= self.grid.sizes
+        some = self.grid.hide(rows, hide & ~(flag & null))
         coarse = torch.rand(b, 1, device=device) < 0.3
-        return Rows(some.tokens, some.known, there, torch.where(coarse, -1.0, some.offsets)), count > 0
+        return Rows(some.tokens, some.known, flag & ~null, torch.where(coarse, -1.0, some.offsets)), count > 0
 
     def _nullable(self) -> Tensor:
         return torch.tensor([node.null is not None for node in self.grid.nodes], device=self.probes.device)
@@ -325,6 +329,17 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor) -> Answers:
         out: Answers = self.heads(self.norm(self.mlp(self.lift(z))))
         return out
+
+
+def _fitting(spec: VAE, cells: Cells) -> VAE:
+    """The recipe with no more latents and units than the fields can use."""
+    room = 32 + 4 * cells.total
+    return replace(
+        spec,
+        latents=min(spec.latents, 2 * len(cells) + 2),
+        width=min(spec.width, room),
+        prior_width=min(spec.prior_width, room),
+    )
 
 
 def _prior(cells: Cells, spec: VAE) -> Prior:
