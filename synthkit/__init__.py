@@ -4,6 +4,8 @@ from synthkit import errors, models, rules
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
+from synthkit.imputation import ImputationSet, Imputer
+from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
@@ -12,6 +14,9 @@ from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = [
     "Comparison",
+    "ImputationSet",
+    "Imputer",
+    "Pooled",
     "Progress",
     "Protection",
     "Report",
@@ -27,6 +32,7 @@ __all__ = [
     "isnull",
     "models",
     "notnull",
+    "pool",
     "rules",
 ]
 __version__ = "0.1.0"

@@ -136,6 +136,16 @@ class Model(nn.Module, ABC):
             ConditionError: nothing in the model's reach meets ``allowed``.
         """
 
+    def conditionals(self, partial: Encoded) -> list[Tensor] | None:
+        """Per node (``nets.nodes_of``), the law of its codes given everything else that a row knows.
+
+        Exact where a model can tell it without drawing; None where it cannot.
+
+        Returns:
+            One ``(rows, codes)`` per node, each row summing to 1; null is left out.
+        """
+        return None
+
     def begin(self, stage: Stage, data: Encoded, weight: Tensor | None = None) -> None:
         """Called before each stage, in eval mode and inside a seeded block; by default nothing is to be prepared.
 
