@@ -68,7 +68,7 @@ class VAE(ModelSpec):
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
     subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
     beta: float | None = param(
-        None, Optional(Interval(float, 0, 100)), "price of a nat that z tells; None: 1 for the standard prior, else 0.3"
+        None, Optional(Interval(float, 0, 100)), "price of a nat that z tells; None: 1 for the standard prior, else 0.2"
     )
     free_bits: float = param(0.0, Interval(float, 0, 10), "nats of each latent that cost nothing")
     dropout: float = param(0.0, Interval(float, 0, 0.9), "dropout inside encoder and decoder")
@@ -79,14 +79,16 @@ class VAE(ModelSpec):
     given: float = param(0.5, Interval(float, 0, 1), "share of the rows that the prior learns with something known")
     lr: float = param(2e-3, Interval(float, 0, 1, closed="right"), "peak learning rate of AdamW; the prior's is 1.5 x")
     weight_decay: float = param(1e-2, Interval(float, 0, 10), "decoupled weight decay of matrices")
-    batch_size: int = param(512, Interval(int, 1, 1 << 20), "rows per step")
-    epochs: float = param(50.0, Interval(float, 0, 1e6), "passes over the rows that both schedules plan together")
+    batch_size: int = param(
+        512, Interval(int, 1, 1 << 20), "rows per step of the prior; encoder and decoder take half as many"
+    )
+    epochs: float = param(70.0, Interval(float, 0, 1e6), "passes over the rows that both schedules plan together")
     patience: int = param(8, Interval(int, 1, 1000), "validations without better weights before a stage stops")
 
     @property
     def price(self) -> float:
         """``beta``, or what stands for None."""
-        return self.beta if self.beta is not None else 1.0 if self.prior == "standard" else 0.3
+        return self.beta if self.beta is not None else 1.0 if self.prior == "standard" else 0.2
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> VAEModel:
         model = VAEModel(self, layout)
@@ -138,12 +140,11 @@ class VAEModel(Model):
         generator = torch.Generator().manual_seed(0)
         # The same points of every posterior, so that validation is repeatable and row by row.
         self.register_buffer("probes", torch.randn(1, spec.latents, generator=generator), persistent=False)
-        share = 0.45
+        half = {"batch_size": max(spec.batch_size // 2, 1)}
+        faster = {"lr": 1.5 * spec.lr, "ema": 0.99}
         self.stages: Sequence[Stage] = (
-            Stage("elbo", share, (Phase("elbo", ("encoder", "decoder")),)),
-            Stage(
-                "prior", 1 - share, (Phase("prior", ("prior",)),), options={"lr": min(1.5 * spec.lr, 1.0), "ema": 0.99}
-            ),
+            Stage("elbo", 0.55, (Phase("elbo", ("encoder", "decoder")),), options=half),
+            Stage("prior", 0.45, (Phase("prior", ("prior",)),), options=faster),
         )
         if len(self.grid):  # a table without a column to learn has no nets
             self.encoder, self.decoder = Encoder(self.grid, spec), Decoder(self.grid, spec)
