@@ -61,12 +61,8 @@ class Prior(nn.Module, ABC):
         """Closed-form parts, from the posteriors ``(rows, L)`` of the training rows; before training."""
 
     @abstractmethod
-    def losses(self, mean: Tensor, log_var: Tensor, z: Tensor, rows: Rows, single: Tensor | None = None) -> Tensor:
-        """``(B,)`` cross-entropy of posteriors ``(B, L)``, of which ``z`` is a draw, to this law, in nats.
-
-        Args:
-            rows: what is known; single: rows of which that depends on ``z``, so that it stands for itself only.
-        """
+    def losses(self, mean: Tensor, log_var: Tensor, z: Tensor, rows: Rows) -> Tensor:
+        """``(B,)`` cross-entropy of posteriors ``(B, L)``, of which ``z`` is a draw, to this law, in nats."""
 
     @abstractmethod
     def draw(self, rows: Rows) -> Tensor:
@@ -109,7 +105,7 @@ class MixturePrior(Prior):
             log_var = torch.where(free[:, None, None], 0.0, log_var)
         return weight, mean, log_var
 
-    def losses(self, mean: Tensor, log_var: Tensor, z: Tensor, rows: Rows, single: Tensor | None = None) -> Tensor:
+    def losses(self, mean: Tensor, log_var: Tensor, z: Tensor, rows: Rows) -> Tensor:
         weight, centre, spread = self._parts(rows)
         square = (z[:, None] - centre).square() * (-spread).exp()
         return -(weight - 0.5 * (square + spread + _LOG_2PI).sum(2)).logsumexp(1)
@@ -219,18 +215,14 @@ class CellPrior(Prior):
             h = h + F.relu(torch.baddbmm(bias[pick], dropout(h, self.rate, self.training), weight[pick]))
         return dropout(h, self.rate, self.training)
 
-    def losses(self, mean: Tensor, log_var: Tensor, z: Tensor, rows: Rows, single: Tensor | None = None) -> Tensor:
+    def losses(self, mean: Tensor, log_var: Tensor, z: Tensor, rows: Rows) -> Tensor:
         mean, log_var, free = mean[:, self.order], log_var[:, self.order], _others(mean, log_var, self.order)
-        rank, mass = self._rank(z[:, self.order]), self._mass(mean, log_var)
-        if single is not None:
-            own = F.one_hot((rank * self.k).long().clamp(max=self.k - 1).T, self.k).to(mass)
-            mass = torch.where(single[:, None], own, mass)
-        x = places(rank, self.features).flatten(1)
+        x = places(self._rank(z[:, self.order]), self.features).flatten(1)
         h = x @ (self.first * self.open).flatten(1) + self.known(rows) @ self.given
         h = h.view(len(x), -1, self.h).transpose(0, 1) + self.first_bias
         logits = torch.baddbmm(self.bias, self._upper(h, slice(None)), self._head())
         room = self.edges.diff(dim=1).clamp(min=1e-6).log()[:, None]
-        return ((room - logits.log_softmax(2)) * mass).sum((0, 2)) + free
+        return ((room - logits.log_softmax(2)) * self._mass(mean, log_var)).sum((0, 2)) + free
 
     @torch.no_grad()
     def draw(self, rows: Rows) -> Tensor:

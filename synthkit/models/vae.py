@@ -183,29 +183,19 @@ class VAEModel(Model):
             self.logged = {"reconstruction": out.detach().mean(), "KL": told.detach().sum(1).mean()}
             told = told.clamp(min=self.spec.free_bits).sum(1) * self.spec.price
         else:
-            told = self._against_prior(mean, log_var, z, given)
+            told = self._against_prior(mean, log_var, z, self._given(rows, given))
         return out + torch.where(hidden.any(1), told, 0.0)
 
     def _against_prior(self, mean: Tensor, log_var: Tensor, z: Tensor, given: Rows) -> Tensor:
         """``(B,)`` Kullback-Leibler divergence of posteriors to the prior, estimated at ``z``."""
         entropy = 0.5 * (log_var + 1 + math.log(2 * math.pi)).sum(1)
-        single = None
-        if self.training and not bool(given.known.any()):
-            given, single = self._given(z)
-        return self.prior.losses(mean, log_var, z, given, single) - entropy
+        return self.prior.losses(mean, log_var, z, given) - entropy
 
-    @torch.no_grad()
-    def _given(self, z: Tensor) -> tuple[Rows, Tensor]:
-        """What the prior is told in training, and of which rows ``(B,)``: a random part of what the decoder makes of z.
-
-        Told the encoder's own rows, it would learn p(z | known) for known cells that z does not tell quite, and
-        the other cells would be drawn as if z did: conditional laws measured blurred.
-        """
-        b, n, device = len(z), len(self.grid), z.device
-        heads, answers = self.decoder.heads, self.decoder(z)
-        tokens = heads.draw_tokens(answers)
-        empty = self.layout.empty(b, device)
-        rows = self.grid.read(self.grid.write(empty, tokens, heads.draw_offsets(answers, tokens)))
+    def _given(self, rows: Rows, given: Rows) -> Rows:
+        """What the prior is told: in training, a random part of some rows; else what the caller knows."""
+        if not self.training or bool(given.known.any()):
+            return given
+        (b, n), device = rows.known.shape, rows.known.device
         few = torch.rand(b, device=device) < 0.5
         count = torch.where(few, torch.rand(b, device=device) * 3 + 1, torch.rand(b, device=device) * (n + 1)).long()
         count = torch.where(torch.rand(b, device=device) < self.spec.given, count, 0)
@@ -216,7 +206,7 @@ class VAEModel(Model):
         null = rows.tokens >= self.grid.sizes
         some = self.grid.hide(rows, hide & ~(flag & null))
         coarse = torch.rand(b, 1, device=device) < 0.3
-        return Rows(some.tokens, some.known, flag & ~null, torch.where(coarse, -1.0, some.offsets)), count > 0
+        return Rows(some.tokens, some.known, flag & ~null, torch.where(coarse, -1.0, some.offsets))
 
     def _nullable(self) -> Tensor:
         return torch.tensor([node.null is not None for node in self.grid.nodes], device=self.probes.device)
@@ -283,6 +273,25 @@ class VAEModel(Model):
         rows = self.grid.read(data)
         parts = [self.encoder(rows.take(slice(a, a + _BLOCK))) for a in range(0, max(len(data), 1), _BLOCK)]
         return torch.cat([mean for mean, _ in parts]), torch.cat([log_var for _, log_var in parts])
+
+    @torch.no_grad()
+    def information(self, data: Encoded) -> tuple[Tensor, float, float]:
+        """What z tells of whole rows, from one draw of each posterior, in nats per row.
+
+        Returns:
+            Per latent, its mean Kullback-Leibler divergence to N(0, 1), ``(L,)``; the divergence of all latents to the
+            prior; and the mean of -log p(row | z). The last two add up to minus the evidence lower bound.
+        """
+        mean, log_var = self.posterior(data)
+        z, rows = mean + torch.randn_like(mean) * (log_var / 2).exp(), self.grid.read(data)
+        nothing = self.grid.read(self.layout.empty(len(data), mean.device))
+        prior = missed = 0.0
+        for a in range(0, len(data), _BLOCK):
+            at = slice(a, a + _BLOCK)
+            prior += float(self._against_prior(mean[at], log_var[at], z[at], nothing.take(at)).sum())
+            missed += float(self.decoder.heads.losses(self.decoder(z[at]), rows.take(at)).sum())
+        told = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
+        return told.mean(0), prior / max(len(data), 1), missed / max(len(data), 1)
 
     def encode(self, data: Encoded) -> Tensor:
         """Where whole rows lie in the latent space: means of their posteriors, ``(rows, L)``."""
