@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from synthkit.layout import Allowed, Encoded, Layout
-from synthkit.models.base import Model, ModelSpec, ModelTags, Phase, Recipe, Stage, check_allowed
+from synthkit.models.base import Model, ModelSpec, ModelTags, Phase, Recipe, Stage, check_allowed, draw_codes
 from synthkit.models.blocks import Answers, Cells, Heads, ResidualMLP, RowInput, Rows
 from synthkit.models.calibration import shift
 from synthkit.models.pool import pin
@@ -41,6 +41,8 @@ __all__ = ["VAE", "VAEModel"]
 _BLOCK = 4096  # rows decoded at once
 _SETTLE = (5_000, 50_000)  # rows that a round of settling draws: twenty times the training rows, within these bounds
 _ROUNDS = 3
+_CANDIDATES = 4  # latents drawn for a row of which something is known
+_PLAUSIBLE = 0.1  # a known code that is this likely, as a share of the likeliest, does not speak against z
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -82,7 +84,7 @@ class VAE(ModelSpec):
     batch_size: int = param(
         512, Interval(int, 1, 1 << 20), "rows per step of the prior; encoder and decoder take half as many"
     )
-    epochs: float = param(70.0, Interval(float, 0, 1e6), "passes over the rows that both schedules plan together")
+    effort: float = param(20.0, Interval(float, 0, 1e4), "steps that both schedules plan, times the root of the rows")
     patience: int = param(8, Interval(int, 1, 1000), "validations without better weights before a stage stops")
 
     @property
@@ -114,7 +116,7 @@ class VAE(ModelSpec):
 
     def recipe(self, rows: int) -> Recipe:
         """The training plan of both stages for so many rows."""
-        steps = int(np.clip(self.epochs * max(rows // self.batch_size, 1), 800, 20_000))
+        steps = int(np.clip(self.effort * np.sqrt(rows), 300, 20_000))
         return Recipe(
             steps=steps,
             batch_size=self.batch_size,
@@ -257,9 +259,28 @@ class VAEModel(Model):
         for start in range(0, len(partial), _BLOCK):
             block = partial.take(slice(start, start + _BLOCK))
             rows = self.grid.read(block)
-            answers = self.decoder(self.prior.draw(rows))
-            parts.append(self._write(block, rows, answers, rules))
+            parts.append(self._write(block, rows, self.decoder(self._latents(rows)), rules))
         return Encoded.concat(parts)
+
+    def _latents(self, rows: Rows) -> Tensor:
+        """``(B, L)`` given what is known: of a few draws of the prior, one that does not contradict it.
+
+        Of a rare class the prior has seen few rows; a quarter of its draws measured as if of another class. The decoder
+        tells them: at their z, the class that is known is most unlikely.
+        """
+        if not bool(rows.known.any()):
+            return self.prior.draw(rows)
+        b = len(rows.known)
+        many = rows.take(torch.arange(b, device=rows.known.device).repeat_interleave(_CANDIDATES))
+        z, doubt = self.prior.draw(many), torch.zeros(b * _CANDIDATES, device=rows.known.device)
+        answers = self.decoder(z)
+        for k, bucket in enumerate(self.decoder.heads.buckets):
+            logits = answers.logits[k]
+            goal = many.tokens[:, bucket].T.clamp(max=logits.shape[2] - 1)
+            behind = logits.amax(2) - logits.gather(2, goal[..., None]).squeeze(2) + math.log(_PLAUSIBLE)
+            doubt += torch.where(many.known[:, bucket].T, behind.clamp(min=0), 0.0).sum(0)
+        chosen = draw_codes(-doubt.view(b, _CANDIDATES))
+        return z.view(b, _CANDIDATES, -1)[torch.arange(b, device=z.device), chosen]
 
     def _write(self, block: Encoded, rows: Rows, answers: Answers, rules: Mapping[int, Allowed] | None) -> Encoded:
         heads = self.decoder.heads
