@@ -116,7 +116,7 @@ class VAE(ModelSpec):
 
     def recipe(self, rows: int) -> Recipe:
         """The training plan of both stages for so many rows."""
-        steps = int(np.clip(self.effort * np.sqrt(rows), 300, 20_000))
+        steps = int(np.clip(self.effort * np.sqrt(rows), 800, 20_000))
         return Recipe(
             steps=steps,
             batch_size=self.batch_size,
