@@ -6,9 +6,11 @@ from synthkit.models.copula import GaussianCopula
 from synthkit.models.independent import IndependentMarginals
 from synthkit.models.resampling import Joint
 from synthkit.models.trees import SequentialTrees
+from synthkit.models.vae import VAE
 
 __all__ = [
     "MODELS",
+    "VAE",
     "Autoregressive",
     "GaussianCopula",
     "IndependentMarginals",
@@ -24,4 +26,5 @@ MODELS: dict[str, type[ModelSpec]] = {
     "copula": GaussianCopula,
     "independent": IndependentMarginals,
     "trees": SequentialTrees,
+    "vae": VAE,
 }

@@ -7,14 +7,14 @@ offset (``nets.Node``); its tokens are its codes and, last, null.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synthkit.layout import Encoded, Layout
+from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import draw_codes
 from synthkit.models.nets import Codes, Node, buckets, code_features, dropout, nodes_of, places
 
@@ -327,7 +327,13 @@ class Heads(nn.Module):
         Args:
             banned: bool ``(B, N)``: nodes that must not be null.
         """
-        rows = answers.logits[0].shape[1] if answers.logits else 0
+        tokens = self.draw_tokens(answers, banned)
+        return tokens, self.draw_offsets(answers, tokens)
+
+    @torch.no_grad()
+    def draw_tokens(self, answers: Answers, banned: Tensor | None = None) -> Tensor:
+        """Tokens ``(B, N)``, each node by itself; ``banned`` as above."""
+        rows = answers.logits[0].shape[1] if answers.logits else answers.fine.shape[1]
         tokens = torch.zeros(rows, len(self.cells), dtype=torch.long, device=self.fine.device)
         for k, bucket in enumerate(self.buckets):
             logits = answers.logits[k]
@@ -338,10 +344,32 @@ class Heads(nn.Module):
                     if node.null is not None:
                         logits[r, :, node.size].masked_fill_(banned[:, i], -torch.inf)
             tokens[:, bucket] = draw_codes(logits.flatten(0, 1)).view(len(bucket), rows).T
+        return tokens
+
+    @torch.no_grad()
+    def draw_offsets(self, answers: Answers, tokens: Tensor, rules: Mapping[int, Allowed] | None = None) -> Tensor:
+        """Offsets ``(B, fine nodes)`` inside the cells of ``tokens`` ``(B, N)``.
+
+        Args:
+            rules: per coded field, the part of each cell that an offset must come from.
+        """
         if not len(self.cells.fine):
-            return tokens, torch.zeros(rows, 0, device=tokens.device)
-        part = draw_codes(self.parts(answers, tokens).flatten(0, 1)).view(len(self.cells.fine), rows).T
-        return tokens, (part + torch.rand(part.shape, device=part.device)) / self.subcells
+            return torch.zeros(len(tokens), 0, device=tokens.device)
+        parts, s = self.parts(answers, tokens), self.subcells
+        low = (torch.arange(s, device=parts.device) / s).expand(parts.shape).contiguous()
+        high = low + 1 / s
+        for q, i in enumerate(self.cells.fine.tolist()):
+            rule = (rules or {}).get(self.cells.nodes[i].field)
+            if rule is not None:
+                code = tokens[:, i].clamp(max=self.cells.nodes[i].size - 1)
+                low[q] = torch.maximum(low[q], rule.low.to(low)[code][:, None])
+                high[q] = torch.minimum(high[q], rule.high.to(low)[code][:, None])
+        room = (high - low).clamp(min=0)
+        stuck = ~(room > 0).any(2)  # an interval of no width: keep its part
+        room[stuck] = (low <= high)[stuck].to(room) + 1e-6
+        part = draw_codes((parts + room.log()).flatten(0, 1)).view(len(parts), -1, 1)
+        a, b = low.gather(2, part).squeeze(2).T, high.gather(2, part).squeeze(2).T
+        return (a + torch.rand(a.shape, device=a.device) * (b - a)).clamp(0, 1)
 
 
 def _shape(heads: Heads, _: object) -> None:

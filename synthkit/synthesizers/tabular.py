@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from synthkit import io
@@ -24,6 +25,7 @@ from synthkit.protect import Protection
 from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
+from synthkit.synthesizers import latent
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.choice import choose, compare, owners
 from synthkit.synthesizers.filling import Centres, Point, put
@@ -344,6 +346,26 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
                 block = data.take(slice(start, start + _BLOCK)).to(device)
                 out.append(-self.model_(self.encoder_.layout_.empty(len(block), device), block).cpu().numpy())
         return pd.Series(np.concatenate(out) if out else np.empty(0), index=table.index, name="log_prob")
+
+    def encode(self, table: pd.DataFrame) -> NDArray[np.float32]:
+        """Where rows lie in the latent space, ``(rows, latents)``: posterior means. An empty cell is null.
+
+        Raises:
+            ParamError: the model has no latent space. SchemaError: the table does not fit.
+        """
+        self._fitted("encode")
+        return latent.points(self.model_, self.encoder_, table, self._device())
+
+    def decode(self, z: Any, *, seed: int | None = None) -> pd.DataFrame:
+        """One row drawn at each point ``z``, ``(rows, latents)``, of the latent space. Rules are not enforced.
+
+        Raises:
+            ParamError: the model has no latent space, or ``z`` has another shape.
+        """
+        self._fitted("decode")
+        check("TabularSynthesizer.decode", "seed", seed, Optional(Interval(int, 0)))
+        seed = entropy(None) if seed is None else seed
+        return latent.rows_at(self.model_, self.encoder_, z, seed, self._device())
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
