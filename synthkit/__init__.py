@@ -4,11 +4,11 @@ from synthkit import errors, models, rules
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
+from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
-from synthkit.trainer import Progress
 
 __all__ = [
     "Comparison",

@@ -18,7 +18,8 @@ from synthkit.enforce import Enforcer, given_cells, learn_rules
 from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
-from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
+from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, SequenceOf, check
+from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device, seeded
@@ -26,7 +27,6 @@ from synthkit.schema import Schema
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.choice import choose, compare, owners
 from synthkit.synthesizers.training import Training
-from synthkit.trainer import Progress
 
 __all__ = ["TabularSynthesizer"]
 
@@ -54,7 +54,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         schema_, encoder_, model_: what was learnt; choice_: which model, and why, in a sentence;
-        n_steps_: training steps; history_: the log; seed_: the random state in use;
+        n_steps_: training steps, by stage where the model has several; history_: the log;
+        seed_: the random state in use;
         joint_: how the last draw under several set-valued conditions went (``synthkit.models.Joint``), or None.
 
     Example:
@@ -74,7 +75,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         weight: Hashable | None = None,
         protect: Protection | None = Protection(),  # noqa: B008
         max_seconds: float | None = None,
-        max_steps: int | None = None,
+        max_steps: int | Sequence[int] | None = None,
         device: str | torch.device = "auto",
         progress: bool | Callable[[Progress], bool | None] | None = None,
         random_state: int | None = None,
@@ -128,7 +129,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
     def _check(self) -> ModelSpec | None:
         name = type(self).__name__
         check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
-        check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
+        check(name, "max_steps", self.max_steps, Optional(AnyOf(Interval(int, 1), SequenceOf(Interval(int, 1)))))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
         check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
         check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
@@ -364,7 +365,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             ) from error
         out = cls(model=spec, device=device)
         out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
-        out.choice_, out.n_steps_, out.history_ = value["choice"], int(value["n_steps"]), []
+        steps = value["n_steps"]
+        out.n_steps_ = steps if isinstance(steps, int) else tuple(steps)
+        out.choice_, out.history_ = value["choice"], []
         return out
 
     # ---------------------------------------------------------------- helpers

@@ -12,8 +12,8 @@ from torch import Tensor
 from synthkit.layout import Allowed, Encoded, Field, Layout
 from synthkit.models.base import Model, ModelSpec
 from synthkit.runtime import seeded
+from synthkit.stages import Stages
 from synthkit.testing.tables import DiscreteLaw, tiny_encoded, tiny_law, tiny_layout
-from synthkit.trainer import Trainer
 
 __all__ = ["MODEL_CHECKS", "ModelCase", "check_model"]
 
@@ -56,7 +56,7 @@ class ModelCase:
         with seeded(0, self.device):
             model = self.spec.build(layout, data).to(self.device)
         if model.tags.trains:
-            Trainer(self.spec.recipe(len(data)), max_steps=steps).fit(model, data)
+            Stages(self.spec.recipe(len(data)), max_steps=steps).fit(model, data)
         return model.eval()
 
     def complete(
