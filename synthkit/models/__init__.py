@@ -3,6 +3,7 @@
 from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.base import Model, ModelSpec, ModelTags
 from synthkit.models.copula import GaussianCopula
+from synthkit.models.gan import ConditionalGAN
 from synthkit.models.independent import IndependentMarginals
 from synthkit.models.resampling import Joint
 from synthkit.models.trees import SequentialTrees
@@ -10,6 +11,7 @@ from synthkit.models.trees import SequentialTrees
 __all__ = [
     "MODELS",
     "Autoregressive",
+    "ConditionalGAN",
     "GaussianCopula",
     "IndependentMarginals",
     "Joint",
@@ -22,6 +24,7 @@ __all__ = [
 MODELS: dict[str, type[ModelSpec]] = {
     "autoregressive": Autoregressive,
     "copula": GaussianCopula,
+    "gan": ConditionalGAN,
     "independent": IndependentMarginals,
     "trees": SequentialTrees,
 }

@@ -15,6 +15,7 @@ ICLR 2019; Turner et al., "Metropolis-Hastings GAN", ICML 2019). Every candidate
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models import pool
-from synthkit.models.base import Model, ModelTags, Phase, Stage, check_allowed, draw_codes
+from synthkit.models.base import Model, ModelTags, check_allowed, draw_codes
 from synthkit.models.blocks import Answers, Cells, Heads, Rows
 from synthkit.models.calibration import shift
 from synthkit.models.nets import dropout
@@ -49,12 +50,14 @@ class ConditionalGANModel(Model):
 
     tags = ModelTags(has_log_prob=False)
 
+    refereed: Tensor
+
     def __init__(self, spec: ConditionalGAN, layout: Layout) -> None:
         super().__init__()
         self.spec, self.layout = spec, layout
         self.cells = Cells(layout)
         n = len(self.cells)
-        row = n * spec.features
+        row = max(n * spec.features, 1)  # a table may have nothing to learn
         self.generator = PlainMLP(spec.noise + row + 2 * n, spec.width, spec.depth)
         self.heads = Heads(self.cells, spec.width)
         self.vectors = Vectors(self.cells, spec.features, self.heads.buckets)
@@ -100,6 +103,8 @@ class ConditionalGANModel(Model):
     # ---------------------------------------------------------------- the losses
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
         rows, given = self.cells.read(target), self.cells.read(partial)
+        if not len(self.cells):
+            return torch.zeros(len(target), device=target.cat.device)
         if self.training:
             given = self._condition(rows, given)
         if phase == "critic":
@@ -138,7 +143,8 @@ class ConditionalGANModel(Model):
         noise = mean + torch.randn_like(mean) * (log_var / 2).exp() if self.training else mean
         lost = (self.heads.losses(self.answers(noise, given), rows) * hidden).sum(1)
         cost = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
-        return lost + self.spec.beta * cost * hidden.any(1)
+        out: Tensor = lost + self.spec.beta * cost * hidden.any(1)
+        return out
 
     def _critic(self, rows: Rows, given: Rows) -> Tensor:
         real = self.vectors(rows.tokens, rows.known)
@@ -156,7 +162,7 @@ class ConditionalGANModel(Model):
 
         if len(real):
             tame = penalty(self.spec.loss, score, real[some], fake[some])
-            loss = loss + self.spec.weight_of_penalty * tame.mean()
+            loss = loss + 0.5 * self.spec.penalty * tame.mean()
         return loss
 
     def _generator(self, rows: Rows, given: Rows) -> Tensor:
@@ -225,7 +231,7 @@ class ConditionalGANModel(Model):
             if many > 1:
                 score = self.score(self.vectors(drawn, self.vectors.applies(drawn)), each).view(size, many)
                 # Weights are ratios; those far above a row's average candidate would pick one row again and again.
-                score = score - score.logsumexp(1, keepdim=True) + torch.tensor(many).log()
+                score = score - score.logsumexp(1, keepdim=True) + math.log(many)
                 pick = pick + draw_codes(score.clamp(max=_CAP))
             part = draw_codes(self.heads.parts(answers, drawn)[:, pick].flatten(0, 1)).view(-1, size).T
             tokens.append(drawn[pick])

@@ -6,19 +6,17 @@ Shapes: ``(B,)`` scores of B real rows and of the B drawn rows that share their 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Loss", "PlainMLP", "critic_loss", "generator_loss", "penalty"]
+__all__ = ["PlainMLP", "critic_loss", "generator_loss", "penalty"]
 
-Loss = Literal["relativistic", "nonsaturating", "wgan-gp"]
 _SLOPE = 0.2  # of leaky rectifiers
 
 
-def critic_loss(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
+def critic_loss(loss: str, real: Tensor, fake: Tensor) -> Tensor:
     """``(B,)`` what the critic minimises.
 
     "relativistic": a real row shall score above its partner (Jolicoeur-Martineau, ICLR 2019; the pairing form of Huang
@@ -33,14 +31,14 @@ def critic_loss(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
     return fake - real
 
 
-def generator_loss(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
+def generator_loss(loss: str, real: Tensor, fake: Tensor) -> Tensor:
     """``(B,)`` what the generator minimises; see :func:`critic_loss`."""
     if loss == "relativistic":
         return F.softplus(real - fake)
     return F.softplus(-fake) if loss == "nonsaturating" else -fake
 
 
-def penalty(loss: Loss, score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+def penalty(loss: str, score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     """``(B,)`` penalty of the critic's gradient by its inputs ``(B, *)``.
 
     Zero-centred on real rows and on drawn ones, R1 + R2 (Mescheder, Geiger and Nowozin, "Which training methods for
