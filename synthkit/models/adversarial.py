@@ -42,7 +42,7 @@ _PENALISED = 4  # one row in so many bears the gradient penalty
 _CHUNK = 8192  # candidates at once
 _CAP = 4.0  # log of the largest weight of a candidate
 _ROUNDS = 3
-_DRAWN = (5_000, 50_000)  # rows that a round of settling draws: twice the training rows, within these bounds
+_DRAWN = (5_000, 25_000)  # rows that a round of settling draws: twice the training rows, within these bounds
 
 
 class ConditionalGANModel(Model):
@@ -166,11 +166,10 @@ class ConditionalGANModel(Model):
         return loss
 
     def _generator(self, rows: Rows, given: Rows) -> Tensor:
-        fake = self.score(self.play(rows, given), given)
-        if self.spec.loss != "relativistic":
-            return generator_loss(self.spec.loss, fake, fake)
-        with torch.no_grad():
-            real = self.score(self.vectors(rows.tokens, rows.known), given)
+        fake = real = self.score(self.play(rows, given), given)
+        if self.spec.loss == "relativistic":
+            with torch.no_grad():
+                real = self.score(self.vectors(rows.tokens, rows.known), given)
         return generator_loss(self.spec.loss, real, fake)
 
     def _referee(self, rows: Rows, given: Rows) -> Tensor:

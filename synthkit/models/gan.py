@@ -48,8 +48,8 @@ class ConditionalGAN(ModelSpec):
     warm_lr: float = param(2e-3, Interval(float, 0, 1, closed="right"), "peak learning rate as an auto-encoder")
     lr: float = param(3e-4, Interval(float, 0, 1, closed="right"), "learning rate of the generator in the game")
     critic_lr: float = param(6e-4, Interval(float, 0, 1, closed="right"), "learning rate of the critic")
-    batch_size: int = param(512, Interval(int, 1, 1 << 20), "rows per step")
-    steps: int = param(6000, Interval(int, 1), "steps of all stages together")
+    batch_size: int = param(256, Interval(int, 1, 1 << 20), "rows per step")
+    steps: int = param(7000, Interval(int, 1), "steps of all stages together")
     ema: float = param(0.998, Interval(float, 0, 1), "decay of the averaged weights, which are the ones that draw")
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> ConditionalGANModel:
