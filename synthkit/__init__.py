@@ -4,6 +4,7 @@ from synthkit import errors, models, rules
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
+from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
@@ -12,6 +13,7 @@ from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = [
     "Comparison",
+    "Pooled",
     "Progress",
     "Protection",
     "Report",
@@ -27,6 +29,7 @@ __all__ = [
     "isnull",
     "models",
     "notnull",
+    "pool",
     "rules",
 ]
 __version__ = "0.1.0"

@@ -11,17 +11,16 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synthkit import io
+from synthkit import checkpoint
 from synthkit.criterion import Criterion
-from synthkit.errors import LoadError, SynthkitWarning, TrainingError
+from synthkit.errors import SynthkitWarning, TrainingError
 from synthkit.layout import Encoded
 from synthkit.models.base import Model, Phase, Recipe, Stage
 from synthkit.progress import Progress
@@ -88,7 +87,7 @@ class Trainer:
         """
         self._setup(model, train, valid, weight, valid_weight)
         if resume is not None:
-            self._load(resume)
+            checkpoint.load(self, resume)
         with seeded(self.seed, train.cat.device):
             try:
                 self._loop()
@@ -271,10 +270,10 @@ class Trainer:
         """Validate the averaged weights, remember the best, tell the callback. True: stop."""
         early = self.step % self.recipe.every != 0 and self.step != planned
         if early and self.checkpoint is not None:
-            self._save(self.checkpoint)
+            checkpoint.save(self, self.checkpoint)
         stop = self._note(train_loss, planned, seconds, early)
         if not early and self.checkpoint is not None:
-            self._save(self.checkpoint)
+            checkpoint.save(self, self.checkpoint)
         return stop
 
     def _note(self, train_loss: float | None, planned: int, seconds: float, early: bool = False) -> bool:
@@ -372,56 +371,3 @@ class Trainer:
 
     def _keep_best(self) -> None:
         self._assign(self._best if self._best is not None else self._ema)
-
-    # ---------------------------------------------------------------- checkpoints
-    def _save(self, path: str | os.PathLike[str]) -> None:
-        arrays: dict[str, Any] = {}
-        for prefix, tensors in (("param", self._params), ("ema", self._ema), ("best", self._best or [])):
-            for name, t in zip(self._names, tensors, strict=False):
-                arrays[f"{prefix}/{name}"] = t.detach().cpu().numpy()
-        for name, p in zip(self._names, self._params, strict=True):
-            for key, value in self._optimizer.state.get(p, {}).items():
-                arrays[f"optimizer/{key}/{name}"] = torch.as_tensor(value).cpu().numpy()
-        if self._unit_best is not None:
-            arrays["unit_best"] = self._unit_best.cpu().numpy()
-        state = {
-            "step": self.step,
-            "seed": self.seed,
-            "best_loss": self._best_loss if math.isfinite(self._best_loss) else None,
-            "stale": self._stale,
-            "turn": self._turn,
-            "best_step": self.best_step,
-            "flat": [self._flat, self._flat_loss if math.isfinite(self._flat_loss) else None],
-            "recipe": asdict(self.recipe),
-            "slower": self._slower,
-            "history": [{f.name: getattr(p, f.name) for f in fields(p) if f.name != "drawn"} for p in self.history],
-        }
-        io.save(path, "checkpoint", state, arrays)
-
-    def _load(self, path: str | os.PathLike[str]) -> None:
-        state, arrays = io.load(path, "checkpoint")
-        if state["seed"] != self.seed or state["recipe"]["steps"] != self.recipe.steps:
-            raise LoadError("Trainer.fit: argument 'resume' is a checkpoint of another seed or recipe.")
-        self._assign(self._tensors(arrays, "param"))
-        self._ema = self._tensors(arrays, "ema")
-        self._best = self._tensors(arrays, "best") if any(k.startswith("best/") for k in arrays) else None
-        for name, p in zip(self._names, self._params, strict=True):
-            keys = [k for k in arrays if k.startswith("optimizer/") and k.endswith("/" + name)]
-            keys = [k for k in keys if k.split("/", 2)[2] == name]
-            self._optimizer.state[p] = {k.split("/")[1]: torch.as_tensor(arrays[k]).to(p.device) for k in keys}
-        if "unit_best" in arrays:
-            self._unit_best = torch.as_tensor(arrays["unit_best"])
-        self.step, self._stale, self.best_step = (int(state[key]) for key in ("step", "stale", "best_step"))
-        self._best_loss = math.inf if state["best_loss"] is None else float(state["best_loss"])
-        self._turn, (self._flat, flat), self._slower = state["turn"], state["flat"], float(state["slower"])
-        self._flat_loss = math.inf if flat is None else float(flat)
-        self.history = [Progress(**line) for line in state["history"]]
-
-    def _tensors(self, arrays: Mapping[str, Any], prefix: str) -> list[Tensor]:
-        out = []
-        for name, p in zip(self._names, self._params, strict=True):
-            array = arrays.get(f"{prefix}/{name}")
-            if array is None or tuple(array.shape) != tuple(p.shape):
-                raise LoadError("Trainer.fit: argument 'resume' is a checkpoint of another model.")
-            out.append(torch.as_tensor(array).to(p.device))
-        return out

@@ -9,8 +9,9 @@ from synthkit.metrics.global_utility import GlobalUtility
 from synthkit.metrics.joint import Contingency, Correlation, MutualInformation, PairError
 from synthkit.metrics.kway import KMarginal
 from synthkit.metrics.manifold import AlphaPrecision, BetaRecall, Density, NeighbourCoverage
-from synthkit.metrics.marginals import Coverage, JensenShannon, NullRates, ShapeError, Wasserstein
+from synthkit.metrics.marginals import JensenShannon, NullRates, ShapeError, Wasserstein
 from synthkit.metrics.propensity import PmseRatio
+from synthkit.metrics.reach import Coverage
 from synthkit.metrics.sliced import SlicedWasserstein
 
 __all__ = ["FIDELITY_METRICS"]

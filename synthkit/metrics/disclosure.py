@@ -286,7 +286,11 @@ class AttributeInference(RiskMetric):
         secrets = [name for name in case.secrets if name in case.kinds]
         if not secrets or len(case.kinds) < 2:
             return Measurement.nothing("the secrets are not among the columns that count, or are the only ones")
-        rows, trees, trained = case.limit(600, 1500, 5000), case.limit(20, 30, 100), case.limit(5000, 15_000, 40_000)
+        rows, trees, trained = (
+            case.limit(5000, 10_000, 20_000),
+            case.limit(20, 30, 100),
+            case.limit(5000, 15_000, 40_000),
+        )
         found = _inferred(s, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
         if not found:
             return Measurement.nothing("too few rows: the secrets are null in nearly all of them")

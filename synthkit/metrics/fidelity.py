@@ -8,9 +8,10 @@ from synthkit.metrics.global_utility import global_utility
 from synthkit.metrics.joint import contingency_error, correlation_error, mutual_information_error, pair_error
 from synthkit.metrics.kway import k_marginal
 from synthkit.metrics.manifold import alpha_precision, beta_recall, density, neighbour_coverage
-from synthkit.metrics.marginals import coverage, jensen_shannon, null_rates, shape_error, wasserstein
+from synthkit.metrics.marginals import jensen_shannon, null_rates, shape_error, wasserstein
 from synthkit.metrics.new_rows import new_row_share
 from synthkit.metrics.propensity import pmse_ratio
+from synthkit.metrics.reach import coverage
 from synthkit.metrics.sliced import sliced_wasserstein
 
 __all__ = [

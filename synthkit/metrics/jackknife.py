@@ -57,16 +57,23 @@ class Estimate:
         value = float(function(np.array([self.value]))[0])
         return Estimate(value, function(self.first), function(self.second))
 
-    def interval(self, bounds: tuple[float, float]) -> tuple[float, float] | None:
-        """95 % confidence interval, cut at the bounds; ``None`` where a table has fewer than 5 groups."""
+    @property
+    def variance(self) -> float:
+        """Over repeated draws of both tables."""
+        sides = (self.first, self.second)
+        return sum((len(x) - 1) / len(x) * float(((x - x.mean()) ** 2).sum()) for x in sides if len(x))
+
+    def interval(
+        self, bounds: tuple[float, float], *, least: float = 0.0, share: float = 1.0
+    ) -> tuple[float, float] | None:
+        """95 % confidence interval, cut at the bounds; ``None`` where a table has fewer than 5 groups.
+
+        ``least``: a variance that is known to be there; ``share``: of the variance found, that which is true.
+        """
         if min(len(self.first), len(self.second)) < 5:
             return None
-        variance, freedom = 0.0, 0
-        for values in (self.first, self.second):
-            n = len(values)
-            variance += (n - 1) / n * float(((values - values.mean()) ** 2).sum())
-            freedom += n - 1
-        reach = float(student.ppf(0.975, freedom) * np.sqrt(variance))
+        freedom = len(self.first) + len(self.second) - 2
+        reach = float(student.ppf(0.975, freedom) * np.sqrt(max(self.variance * share, least)))
         return max(bounds[0], self.value - reach), min(bounds[1], self.value + reach)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 _DECILES = 10
 _LATE = 0.7  # share of the real rows before the cut of an out-of-time split
 _PARTS = 4
+_GROUPS = 10
+_TRAINED = 10_000  # of more rows, that they are a sample does not matter
 _ROWS = 20
 
 
@@ -101,7 +103,7 @@ class ScorecardMetric(Metric):
     def _training_variance(self, case: Case) -> float:
         """Of the AUC, from scorecards of quarters of the rows; of many rows it does not matter."""
         x, y = self.learnt(case, case.synthetic)
-        if not _PARTS * _ROWS <= len(y) <= 10_000:
+        if not _PARTS * _ROWS <= len(y) <= _TRAINED:
             return 0.0
         rows, bad = self.tested(case)
         scores = []
@@ -148,18 +150,10 @@ class DecileCalibration(ScorecardMetric):
         """The mean difference; the table of deciles is in the details."""
         rows, bad = self.tested(case)
         risk = self.card(case, case.synthetic)(rows)
-        table = _deciles(risk, bad)
-        gap = table["predicted"] - table["observed"]
-        share = table["rows"] / len(bad)
-        value = float((gap.abs() * share).sum())
-        spread = risk - bad
-        group = _decile_of(risk)
-        influence = np.sign(gap.to_numpy())[group] * spread - value
-        real = _deciles(self.card(case, case.real)(rows), bad)
-        true = float(((real["predicted"] - real["observed"]).abs() * real["rows"]).sum() / len(bad))
-        _, y = self.learnt(case, case.synthetic)
-        # the scorecard's base rate is that of its training rows
-        variance = float(np.mean(influence**2)) / len(bad) + float(y.mean() * (1 - y.mean())) / len(y)
+        truth = self.card(case, case.real)(rows)
+        table, real = (_deciles(r, bad) for r in (risk, truth))
+        value, true = _off(table), _off(real)
+        variance = _variance_of_judging(table, risk, bad) + self._variance_of_learning(case, rows, truth)
         return Measurement(
             value,
             learner_interval(value, variance, self.bounds),
@@ -167,13 +161,40 @@ class DecileCalibration(ScorecardMetric):
             details={"deciles": table, "deciles trained on real": real, "trained on real": true},
         )
 
+    def _variance_of_learning(self, case: Case, rows: Coded, truth: Array) -> float:
+        """By the jackknife over groups of the rows that the scorecard is learnt from.
+
+        Scorecards that differ deal the rows into other deciles. So that this alone moves nothing, they are held against
+        probabilities (``truth``) in place of outcomes.
+        """
+        x, y = self.learnt(case, case.synthetic)
+        if not 2 * _GROUPS <= len(y) <= _TRAINED:
+            return 0.0
+        group = case.rng.permutation(len(y)) % _GROUPS
+        keep = [np.flatnonzero(group != g) for g in range(_GROUPS)]
+        found = [_off(_deciles(Scorecard.fit(x.take(k), y[k])(rows), truth)) for k in keep]
+        return (_GROUPS - 1) * float(np.var(found))
+
+
+def _off(deciles: pd.DataFrame) -> float:
+    return float(((deciles["predicted"] - deciles["observed"]).abs() * deciles["rows"]).sum() / deciles["rows"].sum())
+
+
+def _variance_of_judging(deciles: pd.DataFrame, risk: Array, bad: NDArray[np.bool_]) -> float:
+    """Of the mean difference; a decile's absolute one varies less where the difference is within its own noise."""
+    group, many = _decile_of(risk), deciles["rows"].to_numpy()
+    gap = (deciles["predicted"] - deciles["observed"]).to_numpy()
+    noise = np.bincount(group, (risk - bad - gap[group]) ** 2) / many**2
+    weight = np.where(gap**2 > noise, 1.0, 1 - 2 / np.pi)
+    return float((weight * noise * (many / len(bad)) ** 2).sum())
+
 
 def _decile_of(risk: Array) -> NDArray[np.int64]:
     edges = np.unique(np.quantile(risk, np.arange(1, _DECILES) / _DECILES))
     return pd.factorize(np.searchsorted(edges, risk, side="right"), sort=True)[0].astype(np.int64)
 
 
-def _deciles(risk: Array, bad: NDArray[np.bool_]) -> pd.DataFrame:
+def _deciles(risk: Array, bad: NDArray[Any]) -> pd.DataFrame:
     """Per decile of risk, from the safest: mean predicted risk, observed share of bad rows, rows."""
     groups = pd.DataFrame({"predicted": risk, "observed": bad.astype(float)}).groupby(_decile_of(risk))
     return groups.mean().assign(rows=groups.size()).reset_index(drop=True)

@@ -14,12 +14,10 @@ from synthkit.metrics.jackknife import Estimate, Floats, Ints, compare, deal, sh
 from synthkit.metrics.tables import Breakdown, Coded, Kinds, code_tables, resolve_kinds
 
 __all__ = [
-    "Coverage",
     "JensenShannon",
     "NullRates",
     "ShapeError",
     "Wasserstein",
-    "coverage",
     "dealt",
     "jensen_shannon",
     "null_rates",
@@ -124,28 +122,6 @@ def null_rates(real: pd.DataFrame, synthetic: pd.DataFrame, *, kinds: Kinds | No
     return Breakdown(_mean_of_gaps(a, b, found).value, parts)
 
 
-def coverage(real: pd.DataFrame, synthetic: pd.DataFrame, *, kinds: Kinds | None = None) -> Breakdown:
-    """Mean share of what the real columns hold that the synthetic ones reach: 1 is best, 0 worst.
-
-    Of a category: the share of its levels that occur. Of a number or date: the share of the range between its
-    extremes. A shorter table reaches less, however good it is: compare only tables of the same length.
-
-    Returns:
-        The mean over columns that hold a value in the real table, with the share per column.
-
-    Raises:
-        SchemaError: see :func:`shape_error`.
-
-    >>> real = pd.DataFrame({"x": [0.0, 10.0], "y": ["a", "b"]})
-    >>> coverage(real, pd.DataFrame({"x": [-5.0, 4.0], "y": ["b", "c"]})).parts
-    {'x': 0.4, 'y': 0.5}
-    """
-    kinds = resolve_kinds((real, synthetic), kinds)
-    a, b = code_tables(real, synthetic, kinds=kinds)
-    found = reach(a, b)
-    return Breakdown.mean({name: found[name] for name in kinds if name in found})
-
-
 def _breakdown(core: Core, real: pd.DataFrame, synthetic: pd.DataFrame, kinds: Kinds | None) -> Breakdown:
     kinds = resolve_kinds((real, synthetic), kinds)
     a, b = code_tables(real, synthetic, kinds=kinds)
@@ -189,29 +165,6 @@ def gaps(a: Coded, b: Coded, groups: Groups) -> dict[Hashable, Estimate]:
         name: compare(empty[0][:, j], empty[1][:, j], 2, groups, total_variation)[0]
         for j, name in enumerate((*a.num, *a.cat))
     }
-
-
-def reach(a: Coded, b: Coded) -> dict[Hashable, float]:
-    """Coverage of the columns that have a value in the first table."""
-    found = {}
-    for j, name in enumerate(a.num):
-        x, y = (t.numbers[~np.isnan(t.numbers[:, j]), j] for t in (a, b))
-        if len(x):
-            found[name] = _range_share(x, y)
-    for j, name in enumerate(a.cat):
-        there, also = (np.unique(t.codes[t.codes[:, j] >= 0, j]) for t in (a, b))
-        if len(there):
-            found[name] = float(np.isin(there, also).mean())
-    return found
-
-
-def _range_share(x: Floats, y: Floats) -> float:
-    if not len(y):
-        return 0.0
-    low, high = x.min(), x.max()
-    if low == high:
-        return float(y.min() <= low <= y.max())
-    return float(max(0.0, min(high, y.max()) - max(low, y.min())) / (high - low))
 
 
 def _of_values(x: Floats, y: Floats, groups: Groups, figure: _Figure) -> Estimate:
@@ -366,30 +319,6 @@ class NullRates(_OfColumns):
     def remark(self, parts: dict[Hashable, float]) -> str:
         worst = max(parts, key=lambda name: parts[name])
         return f"largest difference {parts[worst]:.3f}: {worst}" if parts[worst] > 0 else ""
-
-
-class Coverage(Metric):
-    """:func:`coverage` as a metric."""
-
-    name = "coverage"
-    label = "Reach: categories and ranges that occur"
-    group = "fidelity"
-    goal = "higher"
-    best = 1.0
-    reading = "A share of {value} of the real categories and ranges occurs"
-    definition = (
-        "Mean over columns of the share of real levels that occur (categories), or of the range between the real "
-        "extremes that is reached (numbers, dates). Grows with the number of rows: compare 'matched' with 'fresh'."
-    )
-
-    def measure(self, case: Case) -> Measurement:
-        found = reach(case.judge.coded, case.synthetic.coded)
-        if not found:
-            return Measurement.nothing("the real table has no value in any column")
-        parts = {name: found[name] for name in case.kinds if name in found}
-        worst = min(parts, key=lambda name: parts[name])
-        note = f"least: {worst}" if parts[worst] < 1 else ""
-        return Measurement(float(np.mean(list(parts.values()))), None, parts, note)
 
 
 def dealt(case: Case) -> tuple[Table, Table, tuple[Ints, Ints]]:

@@ -47,8 +47,10 @@ def _wins(train: NDArray[np.float32], holdout: NDArray[np.float32]) -> NDArray[n
 class _Share:
     """Share of rows that are nearer to training rows; its variance counts all three tables as drawn anew.
 
-    Rows with the same nearest real row stand or fall together, so that the variance is that of sums over such clusters:
-    with the labels "training" and "holdout" dealt at random, this is the variance of a harmless table.
+    Rows with the same nearest real row stand or fall together: each real row has the sum of what is won and lost at
+    it. As many training as holdout rows compete, so these sums vary within the one and within the other table (strata):
+    with the labels "training" and "holdout" dealt at random to equally many rows, that is the variance of a harmless
+    table. A table of which a share leaks also varies by how many rows do.
     """
 
     value: float
@@ -58,15 +60,24 @@ class _Share:
     @classmethod
     def of(cls, around: Surroundings, figure: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> _Share:
         """``figure`` of the distances to the nearest rows is compared."""
-        pairs, found = around.pairs, []
-        for train, holdout in pairs:
-            nearer = np.where(train.distance[:, 0] <= holdout.distance[:, 0], train.index[:, 0], around.n_train)
-            owner = np.where(nearer < around.n_train, nearer, around.n_train + holdout.index[:, 0])
-            found.append((_wins(figure(train.distance), figure(holdout.distance)), owner))
-        wins = np.stack([w for w, _ in found])
-        value = float(wins.mean())
-        sums = np.bincount(np.concatenate([o for _, o in found]), (wins - value).ravel())
-        return cls(value, float((sums**2).sum()) / wins.size**2, wins.mean(axis=0))
+        pairs = around.pairs
+        wins = np.stack([_wins(figure(train.distance), figure(holdout.distance)) for train, holdout in pairs])
+        nearer = np.stack([train.distance[:, 0] <= holdout.distance[:, 0] for train, holdout in pairs])
+        value, variance = float(wins.mean()), 0.0
+        for side, mine, many in zip((0, 1), (nearer, ~nearer), around.sought, strict=True):
+            owner = np.stack([pair[side].index[:, 0] for pair in pairs])
+            sums = np.bincount(owner[mine], (wins - value)[mine])
+            variance += float((sums**2).sum() - sums.sum() ** 2 / many) / wins.size**2
+        leaking = max(0.0, 2 * value - 1)
+        return cls(value, variance + leaking * (1 - leaking) / 4 / wins.shape[1], wins.mean(axis=0))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """At 95 %, of a rate over as many independent rows as have this variance."""
+        spread = self.value * (1 - self.value)
+        return rate_interval(
+            self.value, self.variance, round(spread / self.variance) or 1 if self.variance else len(self.rows)
+        )
 
 
 def dcr_share(
@@ -194,8 +205,7 @@ class _NearerShare(Metric):
         parts = {"all rows": share.value}
         if far.any():
             parts["most isolated rows"] = float(share.rows[far].mean())
-        n = len(share.rows)
-        interval = rate_interval(share.value, share.variance, n)
+        n, interval = len(share.rows), share.interval
         smallest = 0.5 + DETECT * float(np.sqrt(max(share.variance, 0.25 / n)))
         power, note = certified(smallest, CERTIFIED_SHARE, "a share", leaks=interval[0] > 0.5)
         details = {"power": power, "rows": n, "isolated": int(far.sum())}

@@ -24,13 +24,17 @@ _RANGES = 500  # of groups at most, beside those of all rows: a wide table has e
 
 @dataclass(frozen=True)
 class _Range:
-    """The central 95 % of a numeric column (number ``num``), in the rows with code ``code`` of column ``cat``."""
+    """The central 95 % of a numeric column (number ``num``), in the rows with code ``code`` of column ``cat``.
+
+    ``near``: two stretches around its ends, of 2.5 % of the rows each.
+    """
 
     num: int
     cat: int | None
     code: int
     low: float
     high: float
+    near: tuple[tuple[float, float], tuple[float, float]]
 
     def beyond(self, rows: Coded) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
         """Which rows are asked, and which of those lie below and above."""
@@ -40,6 +44,12 @@ class _Range:
             asked &= rows.codes[:, self.cat] == self.code
         index = np.flatnonzero(asked)
         return index, values[index] < self.low, values[index] > self.high
+
+    def around(self, rows: Coded, index: NDArray[np.int64]) -> tuple[float, float]:
+        """Share of the rows at ``index`` near the lower end, and near the upper one."""
+        values = rows.numbers[index, self.num]
+        low, high = (float(((start < values) & (values <= stop)).mean()) for start, stop in self.near)
+        return low, high
 
 
 def reference_range_error(
@@ -99,14 +109,13 @@ class ReferenceRanges(Metric):
         if not ranges:
             return Measurement.nothing("no numeric column with enough rows for a range")
         ours, judge = (t.head(rows, case.rng).coded for t in (case.synthetic, case.judge))
-        errors, variances = zip(*(_error(r, ours, judge) for r in ranges), strict=True)
+        tables = ours, judge, case.real.coded
+        errors, moved = np.zeros(len(ranges)), [np.zeros(len(table)) for table in tables]
+        for at, one in enumerate(ranges):
+            errors[at] = _error(one, tables, moved)
         names = [case.real.coded.num[r.num] for r in ranges]
-        frame = pd.DataFrame({"column": pd.Series(names, dtype=object), "error": errors, "variance": variances})
-        parts = {name: float(frame.loc[frame["column"] == name, "error"].mean()) for name in dict.fromkeys(names)}
-        # ranges of one column share its rows, columns hardly do: standard errors add up inside a column
-        errors_of = np.sqrt(frame["variance"]).groupby(pd.factorize(frame["column"])[0]).sum()
-        variance = float((errors_of**2).sum()) / len(ranges) ** 2
-        value = float(np.mean(errors))
+        parts = pd.Series(errors).groupby(pd.Series(names, dtype=object), sort=False).mean().to_dict()
+        value, variance = float(errors.mean()), sum(float((m**2).sum()) for m in moved) / len(ranges) ** 2
         return Measurement(value, learner_interval(value, variance, self.bounds), parts)
 
 
@@ -124,24 +133,34 @@ def _ranges(real: Coded) -> list[_Range]:
             values = real.numbers[slice(None) if cat is None else real.codes[:, cat] == code, num]
             values = values[~np.isnan(values)]
             if len(values) >= _GROUP_ROWS:
-                low, high = np.quantile(values, [_LOW, _HIGH])
-                found.append(_Range(num, cat, code, float(low), float(high)))
+                found.append(_Range(num, cat, code, *_ends(values)))
     return found
 
 
-def _error(found: _Range, ours: Coded, judge: Coded) -> tuple[float, float]:
-    """The error of a range and its variance; a group that was lost counts as 1."""
-    shares = []
-    for rows in (ours, judge):
-        index, below, above = found.beyond(rows)
-        if not len(index):
-            return (1.0, 0.0) if rows is ours else (0.0, 0.0)
-        shares.append((below.mean(), above.mean(), len(index)))
-    error, variance = 0.0, 0.0
+def _ends(values: Array) -> tuple[float, float, tuple[tuple[float, float], tuple[float, float]]]:
+    low, high, *near = np.quantile(values, [_LOW, _HIGH, _LOW / 2, 1.5 * _LOW, 1 - 1.5 * _LOW, 1 - _LOW / 2]).tolist()
+    return low, high, ((near[0], near[1]), (near[2], near[3]))
+
+
+def _error(found: _Range, tables: tuple[Coded, Coded, Coded], moved: list[Array]) -> float:
+    """The error of a range, synthetic against judging rows; a group that was lost counts as 1.
+
+    To ``moved`` is added how much each row of each table moves the error (its influence: Hampel 1974); the real rows
+    move the ends of the range. Rows stand for many ranges, which so count as going together.
+    """
+    sides = [found.beyond(table) for table in tables]
+    if not all(len(index) for index, *_ in sides):
+        return float(len(sides[1][0]) > 0)
+    around = [found.around(table, side[0]) for table, side in zip(tables, sides, strict=True)]
+    error = 0.0
     for tail in (0, 1):
-        gap = shares[0][tail] - shares[1][tail]
-        error += abs(gap)
-        spread = sum(s[tail] * (1 - s[tail]) / s[2] for s in shares)
+        shares = [float(side[1 + tail].mean()) for side in sides]
+        gap = shares[0] - shares[1]
+        spread = sum(s * (1 - s) / len(side[0]) for s, side in zip(shares[:2], sides[:2], strict=True))
         # |gap| varies less than gap where the gap is within its own noise
-        variance += spread if gap**2 > spread else (1 - 2 / np.pi) * spread
-    return float(error), float(variance)
+        sign = np.sign(gap) * (1.0 if gap**2 > spread else np.sqrt(1 - 2 / np.pi))
+        steeper = (around[0][tail] - around[1][tail]) / max(around[2][tail], 1 / len(sides[2][0]))
+        for weight, side, share, influence in zip((1, -1, -steeper), sides, shares, moved, strict=True):
+            influence[side[0]] += sign * weight * (side[1 + tail] - share) / len(side[0])
+        error += abs(gap)
+    return error

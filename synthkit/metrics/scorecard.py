@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from synthkit.metrics.jackknife import counts
 from synthkit.metrics.tables import Coded
 
-__all__ = ["Bins", "Scorecard", "divergence"]
+__all__ = ["Bins", "Scorecard"]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -55,20 +56,26 @@ class Bins:
             out[:, k] = np.minimum(rows.codes[:, j] + 1, self.sizes[k] - 1)
         return out + self.starts
 
-    def counts(self, codes: Codes) -> Array:
-        """Rows per bin, over all bins."""
-        return np.bincount(codes.ravel(), minlength=int(self.sizes.sum())).astype(np.float64)
+    def counts(self, codes: Codes, groups: Codes | None = None, many: int | None = None) -> Array:
+        """Rows per bin, over all bins: ``(1, bins)``; with groups of rows (``many`` of them) ``(1 + groups, bins)``.
 
+        See :func:`synthkit.metrics.jackknife.counts`.
+        """
+        each = None if groups is None else np.repeat(groups, codes.shape[1])
+        return counts(codes.ravel(), int(self.sizes.sum()), each, many)
 
-def divergence(bins: Bins, first: Codes, second: Codes) -> Array:
-    """Per column: sum over bins of (p - q) ln(p / q), the shares p and q of the rows of two tables.
+    def divergence(self, first: Array, second: Array) -> Array:
+        """``(..., columns)``: sum over bins of (p - q) ln(p / q), the shares p and q by the counts of two tables.
 
-    A bin that is empty in one of them counts as half a row there; one that is empty in both does not count.
-    """
-    counts = [bins.counts(codes) for codes in (first, second)]
-    p, q = (np.where(c > 0, c, 0.5) / max(1, len(x)) for c, x in zip(counts, (first, second), strict=True))
-    used = (counts[0] > 0) | (counts[1] > 0)
-    return np.add.reduceat(np.where(used, (p - q) * np.log(p / q), 0.0), bins.starts)
+        A bin that is empty in one of them counts as half a row there; one that is empty in both does not count.
+        """
+        p, q = (self._shares(c) for c in (first, second))
+        used = (first > 0) | (second > 0)
+        return np.add.reduceat(np.where(used, (p - q) * np.log(p / q), 0.0), self.starts, axis=-1)
+
+    def _shares(self, count: Array) -> Array:
+        rows = np.add.reduceat(count, self.starts, axis=-1).max(axis=-1, keepdims=True)
+        return np.where(count > 0, count, 0.5) / np.maximum(rows, 1)
 
 
 @dataclass(frozen=True)
@@ -87,10 +94,10 @@ class Scorecard:
         codes, rate = bins(rows), float(bad.mean())
         if rate in (0.0, 1.0):
             return cls(bins, np.zeros(int(bins.sizes.sum())), None, rate)
-        total = bins.counts(codes)
+        total, low = (bins.counts(x)[0] for x in (codes, codes[bad]))
         # a share of one row of average badness in every bin keeps the evidence of small bins small
-        b = bins.counts(codes[bad]) + rate
-        g = total - bins.counts(codes[bad]) + 1 - rate
+        b = low + rate
+        g = total - low + 1 - rate
         evidence = np.log(g / b) - np.log((1 - rate) / rate)
         model = LogisticRegression(max_iter=1_000).fit(evidence[codes], bad)
         return cls(bins, evidence, model, rate)

@@ -30,14 +30,14 @@ class Surroundings:
         train, holdout: neighbours among as many rows of the one as of the other; the larger table in subsets.
         everywhere: neighbours among all training rows, which stand in the order of ``order``.
         order: the training rows behind ``everywhere.index``.
-        n_train: training rows.
+        sought: training and holdout rows that these were sought among.
     """
 
     train: list[Near]
     holdout: list[Near]
     everywhere: Near
     order: NDArray[np.int64]
-    n_train: int
+    sought: tuple[int, int]
 
     @property
     def pairs(self) -> list[tuple[Near, Near]]:
@@ -64,7 +64,8 @@ def surroundings(
     points, base_t, base_h = place(t, (s, t, h))
     everywhere, *to_train = nearest(points, base_t, k, windows(len(t), size, subsets))
     to_holdout = nearest(points, base_h, k, windows(len(h), size, subsets))[1:]
-    return Surroundings(to_train, to_holdout, everywhere, order, len(t))
+    sought = min(len(t), size * subsets), min(len(h), size * subsets)
+    return Surroundings(to_train, to_holdout, everywhere, order, sought)
 
 
 def case_surroundings(case: Case) -> Surroundings:
