@@ -62,7 +62,7 @@ class ConditionalGANModel(Model):
         self.heads = Heads(self.cells, spec.width)
         self.vectors = Vectors(self.cells, spec.features, self.heads.buckets)
         self.encoder = nn.Sequential(PlainMLP(row + 2 * n, spec.width, 1), nn.Linear(spec.width, 2 * spec.noise))
-        self.critic = nn.Sequential(PlainMLP(row + 2 * n, spec.width, spec.depth), nn.Linear(spec.width, 1))
+        self.critic = nn.Sequential(PlainMLP(2 * row + 2 * n, spec.width, spec.depth), nn.Linear(spec.width, 1))
         self.stages = spec.stages()
         self.register_buffer("refereed", torch.zeros((), dtype=torch.bool))
 
@@ -94,8 +94,13 @@ class ConditionalGANModel(Model):
 
     def score(self, vectors: Tensor, given: Rows) -> Tensor:
         """``(B,)`` what the critic makes of rows."""
-        out: Tensor = self.critic(self.read(vectors, given))[:, 0]
+        out: Tensor = self.critic(self.look(vectors, given))[:, 0]
         return out
+
+    def look(self, vectors: Tensor, given: Rows) -> Tensor:
+        """Rows as the critic sees them: what was given, and what was drawn, apart."""
+        known = vectors * given.known[..., None]
+        return torch.cat([known.flatten(1), self.read(vectors - known, given)], 1)
 
     def noise(self, rows: int) -> Tensor:
         return torch.randn(rows, self.spec.noise, device=self.vectors.table.device)
@@ -150,7 +155,7 @@ class ConditionalGANModel(Model):
         real = self.vectors(rows.tokens, rows.known)
         with torch.no_grad():
             fake = self.play(rows, given)
-        scores = self.critic(torch.cat([self.read(real, given), self.read(fake, given)]))[:, 0]
+        scores = self.critic(torch.cat([self.look(real, given), self.look(fake, given)]))[:, 0]
         loss = critic_loss(self.spec.loss, *scores.chunk(2))
         some = slice(0, -(-len(real) // _PENALISED))
         few = Rows(given.tokens[some], given.known[some], given.present[some], given.offsets[some])
