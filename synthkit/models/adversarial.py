@@ -38,8 +38,12 @@ if TYPE_CHECKING:
 __all__ = ["ConditionalGANModel"]
 
 _FLAGS = 0.2  # of hidden nullable cells: said to be null or not in training
+_LEAST = 64  # rows of a step
 _PENALISED = 4  # one row in so many bears the gradient penalty
 _CHUNK = 8192  # candidates at once
+_KINDS = 64  # conditions that a pool of free draws serves
+_POOL = 2048, 8192  # rows of it drawn at once
+_TIMES = 20  # the rows wanted: so many free draws at most
 _CAP = 4.0  # log of the largest weight of a candidate
 _ROUNDS = 3
 _DRAWN = (5_000, 25_000)  # rows that a round of settling draws: twice the training rows, within these bounds
@@ -110,6 +114,14 @@ class ConditionalGANModel(Model):
         rows, given = self.cells.read(target), self.cells.read(partial)
         if not len(self.cells):
             return torch.zeros(len(target), device=target.cat.device)
+        if self.training and 0 < len(target) < _LEAST:  # few rows are played several times in a step
+            again = -(-_LEAST // len(target))
+            index = torch.arange(len(target), device=target.cat.device).repeat(again)
+            return self._loss(rows.take(index), given.take(index), phase).view(again, -1).mean(0)
+        return self._loss(rows, given, phase)
+
+    def _loss(self, rows: Rows, given: Rows, phase: str) -> Tensor:
+        """``(B,)`` the loss of a phase."""
         if self.training:
             given = self._condition(rows, given)
         if phase == "critic":
@@ -218,7 +230,39 @@ class ConditionalGANModel(Model):
             done.num[:, slot[i]] = torch.where(fresh, inside, done.num[:, slot[i]])
 
     def _draw(self, partial: Encoded) -> Encoded:
-        """Rows completed, without rules: of several candidates of each, one by the critic's weights."""
+        """Rows completed, without rules: conditions that free draws often meet are met by those.
+
+        The law given nothing is learnt from every step's free rows, that given one set of cells from few of them. So
+        rows that ask the same share a pool of free draws, of which they take what agrees with them; the rest, and
+        conditions too rare or too many for that, are drawn by the generator given the condition.
+        """
+        given = self.cells.read(partial)
+        if not bool((given.known | given.present).any()):
+            return self._propose(partial)
+        asked = torch.cat([(given.tokens + 1) * given.known, given.present.long()], 1)
+        kinds, kind, count = torch.unique(asked, dim=0, return_inverse=True, return_counts=True)
+        if len(kinds) > _KINDS:
+            return self._propose(partial)
+        left = torch.where(kinds.any(1), count, 0)  # rows of a kind that still ask; who asks nothing needs no pool
+        first = torch.zeros(len(kinds), dtype=torch.long, device=kind.device)  # the next of them
+        order = [torch.nonzero(kind == k).squeeze(1) for k in range(len(kinds))]
+        at, found, drawn = [], [], 0
+        size, most = int(min(max(len(partial), _POOL[0]), _POOL[1])), max(_TIMES * len(partial), _POOL[0])
+        while bool(left.any()) and drawn < most:
+            pool_rows = self._propose(self.layout.empty(size, partial.cat.device))
+            drawn += size
+            for k in left.nonzero().squeeze(1).tolist():
+                hits = self._agree(pool_rows, given.take(order[k][:1])).nonzero().squeeze(1)
+                take = min(len(hits), int(left[k]))
+                at.append(order[k][first[k] : first[k] + take])
+                found.append(pool_rows.take(hits[:take]))
+                first[k] += take
+                enough = len(hits) * most >= int(left[k]) * size  # at this rate, the pool will do
+                left[k] = left[k] - take if enough else 0
+        return self._together(partial, at, found)
+
+    def _propose(self, partial: Encoded) -> Encoded:
+        """Rows completed: of several candidates of each, one by the critic's weights."""
         if not len(self.cells) or not len(partial):
             return self._bare(partial)
         rows, many = self.cells.read(partial), self.spec.candidates if bool(self.refereed) else 1
@@ -241,6 +285,22 @@ class ConditionalGANModel(Model):
             tokens.append(drawn[pick])
             offsets.append((part + torch.rand(part.shape, device=part.device)) / self.heads.subcells)
         return self.cells.write(partial, torch.cat(tokens), torch.cat(offsets))
+
+    def _agree(self, rows: Encoded, asked: Rows) -> Tensor:
+        """bool ``(B,)``: which of complete rows agree with one that asks."""
+        have = self.cells.read(rows)
+        same = ((have.tokens == asked.tokens) & have.known) | ~asked.known
+        valued = (have.known & (have.tokens < self.cells.sizes)) | ~asked.present
+        return (same & valued).all(1)
+
+    def _together(self, partial: Encoded, at: list[Tensor], found: list[Encoded]) -> Encoded:
+        """``partial`` filled by the rows ``found`` for those ``at``, and by the generator elsewhere."""
+        where = torch.cat(at) if at else torch.zeros(0, dtype=torch.long, device=partial.cat.device)
+        open_ = torch.ones(len(partial), dtype=torch.bool, device=where.device)
+        open_[where] = False
+        rest = open_.nonzero().squeeze(1)
+        rows = Encoded.concat([*found, self._propose(partial.take(rest))])
+        return partial.fill(rows.take(torch.cat([where, rest]).argsort()))
 
     def _bare(self, partial: Encoded) -> Encoded:
         parts = (partial.num, partial.cat, partial.num_known, partial.cat_known)

@@ -63,19 +63,20 @@ class ConditionalGAN(ModelSpec):
         return ConditionalGANModel(self, layout)
 
     def adapted(self, layout: Layout, rows: int) -> ConditionalGAN:
-        """The same for few rows: nets of a quarter of the size, few steps of small batches, a tame critic.
+        """The same for few rows: nets of a quarter of the size, fewer steps, smaller batches, and a tamer critic.
 
-        A critic that knows the training rows by heart would pull the generator to them, and pick what is near to them.
+        A critic that knows the training rows by heart pulls the generator to them, and would pick what is near to them.
         """
         if rows >= self.small_below:
             return self
+        share = rows / self.small_below
         return replace(
             self,
             width=max(self.width // 4, 1),
             depth=max(self.depth // 2, 1),
-            batch_size=max(self.batch_size // 4, 1),
-            steps=max(self.steps // 5, 1),
-            penalty=10 * self.penalty,
+            batch_size=int(np.clip(self.batch_size * share, min(64, self.batch_size), self.batch_size)),
+            steps=int(np.clip(self.steps * share, min(1000, self.steps), self.steps)),
+            penalty=self.penalty * float(np.clip(0.5 / share, 1, 10)),
             candidates=1,
             small_below=0,
         )
