@@ -52,11 +52,12 @@ class ModelCase:
         return self.fit(self.law.layout, self.law.draw(_ROWS).to(self.device))
 
     def fit(self, layout: Layout, data: Encoded, steps: int | None = None) -> Model:
-        """Build, and train as the recipe says."""
+        """Build, and train as the recipe for so many rows says."""
+        spec = self.spec.adapted(layout, len(data))
         with seeded(0, self.device):
-            model = self.spec.build(layout, data).to(self.device)
+            model = spec.build(layout, data).to(self.device)
         if model.tags.trains:
-            Stages(self.spec.recipe(len(data)), max_steps=steps).fit(model, data)
+            Stages(spec.recipe(len(data)), max_steps=steps).fit(model, data)
         return model.eval()
 
     def complete(
@@ -228,7 +229,7 @@ def restored(case: ModelCase) -> None:
     spec = type(case.spec)(**value["params"])
     spec.check_params()
     model, data = case.tiny, case.data
-    again = spec.restore(tiny_layout())
+    again = spec.adapted(tiny_layout(), len(case.data)).restore(tiny_layout())
     again.load_state_dict({name: t.cpu() for name, t in model.state_dict().items()})
     again = again.to(case.device).eval()
     nothing = model.layout.empty(len(data), case.device)
