@@ -10,9 +10,14 @@ from sklearn.metrics import roc_auc_score
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import Case
-from synthkit.metrics.credit import InformationValueGap, information_value_gap, population_stability
+from synthkit.metrics.credit import (
+    InformationValueGap,
+    PopulationStability,
+    information_value_gap,
+    population_stability,
+)
 from synthkit.metrics.hazards import CIndexTstr, HazardRatioOverlap, c_index_tstr, hazard_ratio_overlap
-from synthkit.metrics.lending import GiniTstr, OutOfTime, decile_calibration, gini_tstr
+from synthkit.metrics.lending import DecileCalibration, GiniTstr, OutOfTime, decile_calibration, gini_tstr
 from synthkit.metrics.medical import KaplanMeierGap, survival_gap
 from synthkit.metrics.reference import ReferenceRanges, reference_range_error
 from synthkit.metrics.scorecard import Bins, Scorecard
@@ -271,7 +276,13 @@ def test_bins_know_unseen_levels_and_nulls():
 
 
 # -------------------------------------------------------------------- intervals, errors
-@pytest.mark.parametrize("metric", [KaplanMeierGap, HazardRatioOverlap, ReferenceRanges, GiniTstr])
+JUDGED = [
+    *(KaplanMeierGap, HazardRatioOverlap, ReferenceRanges, GiniTstr),
+    *(PopulationStability, InformationValueGap, DecileCalibration),
+]
+
+
+@pytest.mark.parametrize("metric", JUDGED)
 def test_intervals_over_draws_of_all_tables(metric):
     found = [
         metric().measure(
@@ -284,6 +295,20 @@ def test_intervals_over_draws_of_all_tables(metric):
     ]
     expected = np.mean([f.value for f in found])
     # 95 %; of 24 draws, 19 or fewer would come about in .5 % of the cases
+    assert sum(f.interval[0] <= expected <= f.interval[1] for f in found) > 19
+    width = np.mean([f.interval[1] - f.interval[0] for f in found])
+    assert width < 10 * np.std([f.value for f in found]), "an interval that covers everything says nothing"
+
+
+@pytest.mark.parametrize("metric", [ReferenceRanges, PopulationStability, DecileCalibration])
+def test_intervals_of_a_wrong_law_cover(metric):
+    """A scorecard that learnt nothing, columns that have moved: what varies then is not what varies among equals."""
+    found = []
+    for s in range(24):
+        train, holdout, other = (draw(300, 3 * s + i) for i in range(3))
+        other = shuffled(other, s).assign(x=lambda t: 1.2 * t["x"] + 0.3)
+        found.append(metric().measure(Case.of(train, other, holdout, target="y", level="quick", seed=s)))
+    expected = np.mean([f.value for f in found])
     assert sum(f.interval[0] <= expected <= f.interval[1] for f in found) > 19
 
 

@@ -293,7 +293,12 @@ BAD = {
     "empty synthetic": ({"synthetic": GOOD.head(0)}, SchemaError, "'synthetic'.*no rows"),
     "empty holdout": ({"holdout": HOLDOUT.head(0)}, SchemaError, "'holdout'.*no rows"),
     "no table": ({"synthetic": [1]}, SchemaError, "'synthetic'.*DataFrame"),
-    "text for numbers": ({"synthetic": GOOD.assign(x="secret")}, SchemaError, "'x'"),
+    "text for numbers": ({"synthetic": GOOD.assign(x="secret")}, SchemaError, "the table 'synthetic'.*column 'x'"),
+    "infinite": ({"holdout": HOLDOUT.assign(x=np.inf)}, SchemaError, "the table 'holdout'.*column 'x'"),
+    "several targets": ({"target": ["late"]}, ParamError, "'target': \\['late'\\] is no column"),
+    "a number as secret": ({"secrets": 3}, ParamError, "'secrets': 3 is no column"),
+    "nothing to compute": ({"metrics": []}, ParamError, "'metrics' is empty"),
+    "kinds of other columns": ({"kinds": {"nope": "numeric"}}, SchemaError, "'real' lacks column 'nope'"),
     "wrong target": ({"target": "nope"}, ParamError, "'target': 'nope'.*'late'"),
     "one class": (
         {"real": REAL.assign(late="yes"), "target": "late"},

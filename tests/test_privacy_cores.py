@@ -328,3 +328,18 @@ def test_intervals_cover_the_expectation(kind):
         assert covered >= 0.85, name  # binomial(40, 0.95) is lower once in a hundred
         if kind == "fresh" and (METRICS[name].best == 0.5 or name == "linkability"):
             assert values.mean() == pytest.approx(METRICS[name].best, abs=0.015), name
+
+
+def test_intervals_of_shares_among_many_training_rows_are_not_wider_than_they_must_be():
+    """Several training subsets share one holdout, and many synthetic rows one real row."""
+    found: dict[str, list[tuple[float, ...]]] = {"dcr": [], "nndr": []}
+    for seed in range(40):
+        train, holdout, synthetic = (draw(rows, 3 * seed + i) for i, rows in enumerate((500, 150, 500)))
+        case = Case.of(train, synthetic, holdout, level="quick", seed=seed)
+        for name, rows in found.items():
+            m = METRICS[name].measure(case)
+            rows.append((m.value, *m.interval))
+    for name, rows in found.items():
+        values, low, high = np.array(rows).T
+        assert np.mean((low <= 0.5) & (high >= 0.5)) >= 0.85, name
+        assert 3 < np.mean(high - low) / values.std() < 5.5, name  # 3.9 is right

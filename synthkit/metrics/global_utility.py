@@ -20,6 +20,7 @@ __all__ = ["GlobalUtility", "global_utility"]
 
 _CLASSES = 3  # the most frequent levels are told apart, the others are one
 _TOP = 60  # levels of the columns that are predicted from
+_FEW = 100  # columns, up to which as many are predicted as the level allows
 _LEAST = 20  # rows to learn from, and to test on
 _SKILL = 0.05  # a column that real rows predict no better than this is not counted
 
@@ -245,9 +246,9 @@ class GlobalUtility(Metric):
         if min(len(t) for t in tables) < _LEAST or len(case.kinds) < 2:
             return Measurement.nothing(f"needs {_LEAST} rows in each table, and two columns")
         rng, names = case.rng, list(case.kinds)
-        limit = case.limit(10, 40, 400)
+        limit = max(5, min(1, _FEW / len(names)) * case.limit(10, 40, 400))  # each model of a wide table takes longer
         if len(names) > limit:
-            names = [names[i] for i in np.sort(rng.permutation(len(names))[:limit])]
+            names = [names[i] for i in np.sort(rng.permutation(len(names))[: int(limit)])]
         plan = _Plan(tuple(names), case.seed, case.limit(2000, 5000, 20_000), case.limit(20, 30, 100))
         real, synthetic, test = tables
         ceiling = case.once("global_utility", lambda: skills_of(real, real, test, plan), of=(case.real, case.holdout))

@@ -206,7 +206,8 @@ class _NearerShare(Metric):
         if far.any():
             parts["most isolated rows"] = float(share.rows[far].mean())
         n, interval = len(share.rows), share.interval
-        smallest = 0.5 + DETECT * float(np.sqrt(max(share.variance, 0.25 / n)))
+        # neither few synthetic nor few real rows show much: a share of n, and a rank test's variance
+        smallest = 0.5 + DETECT * float(np.sqrt(max(share.variance, 0.25 / n, 1 / (12 * min(around.sought)))))
         power, note = certified(smallest, CERTIFIED_SHARE, "a share", leaks=interval[0] > 0.5)
         details = {"power": power, "rows": n, "isolated": int(far.sum())}
         return Measurement(share.value, interval, parts, note, details)

@@ -126,7 +126,7 @@ PROFILES: dict[str, Profile] = {
             "membership": Gate(0.03, 0.10, whole="best"),
             "singling_out": Gate(0.05, 0.30, whole="best"),
             "linkability": Gate(0.05, 0.20, whole="best"),
-            "attribute_inference": Gate(0.05, 0.30, optional=True, whole="best"),
+            "attribute_inference": Gate(0.05, 0.25, optional=True, whole="best"),
         },
         strict=True,
     ),

@@ -11,7 +11,7 @@ import pandas as pd
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import LEVELS, Case, Level, Metric
 from synthkit.metrics.registry import METRICS
-from synthkit.metrics.tables import Kinds, kinds_of, resolve_kinds
+from synthkit.metrics.tables import Kinds, code_tables, kinds_of, resolve_kinds
 from synthkit.params import Interval, OneOf, check
 from synthkit.report.cases import MAX_ROWS, Cases
 from synthkit.schema import Schema, check_table
@@ -40,10 +40,13 @@ def build_cases(
     if schema is not None and not isinstance(schema, Schema):
         raise ParamError(f"evaluate: argument 'schema' must be a Schema, got a {type(schema).__name__}.")
     others = {"holdout": holdout} if holdout is not None else {}
-    for name, table in {"real": real, **synthetic, **others}.items():
+    tables = {"real": real, **synthetic, **others}
+    for name, table in tables.items():
         check_table(table, f"evaluate: {name!r}")
         if not set(table.columns) & set(real.columns):
             raise SchemaError(f"evaluate: the tables {name!r} and 'real' share no column; rename the columns of one.")
+    if kinds is not None:
+        _complete(kinds, tables)
     schema = _schema(real, kinds, level, seed) if schema is None else schema
     kinds = kinds_of(schema) if kinds is None else kinds
     if not kinds:
@@ -51,12 +54,12 @@ def build_cases(
             "evaluate: no column can be judged, as all are identifiers, free text or empty; declare them in 'schema' "
             "or 'kinds'."
         )
-    _complete(kinds, {"real": real, **synthetic, **others})
-    kinds = resolve_kinds([real, *synthetic.values(), *others.values()], kinds)
-    secrets = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+    _complete(kinds, tables)
+    kinds = resolve_kinds(list(tables.values()), kinds)
+    secrets = tuple(secrets) if isinstance(secrets, Iterable) and not isinstance(secrets, str) else (secrets,)
     roles: dict[str, Any] = {"target": target, "time": time, "event": event}
     for role, name in [*roles.items(), *(("secrets", name) for name in secrets)]:
-        if name is not None and name not in kinds:
+        if name is not None and not (isinstance(name, Hashable) and name in kinds):
             raise ParamError(
                 f"evaluate: argument {role!r}: {name!r} is no column that is judged; those are "
                 f"{', '.join(repr(n) for n in kinds)}."
@@ -65,9 +68,22 @@ def build_cases(
         _predictable(target, kinds, {"real": real, **others})
     known = {n: t for n, t in schema.columns.items() if n in kinds}
     schema = schema.project(known)
-    return Cases.of(
-        real, synthetic, holdout, kinds=kinds, level=level, seed=seed, schema=schema, secrets=secrets, **roles
-    )
+    try:
+        return Cases.of(
+            real, synthetic, holdout, kinds=kinds, level=level, seed=seed, schema=schema, secrets=secrets, **roles
+        )
+    except SchemaError as error:
+        raise SchemaError(f"evaluate: {_culprit(tables, kinds)}{error}") from None
+
+
+def _culprit(tables: Mapping[str, pd.DataFrame], kinds: Kinds) -> str:
+    """Which table cannot be read; empty where each can by itself."""
+    for name, table in tables.items():
+        try:
+            code_tables(table, kinds=kinds)
+        except SchemaError:
+            return f"the table {name!r}: "
+    return ""
 
 
 def _schema(real: pd.DataFrame, kinds: Kinds | None, level: Level, seed: int) -> Schema:
@@ -111,7 +127,9 @@ def choose(
         asked = [m() for m in of_domain if LEVELS.index(m.level) <= LEVELS.index(case.level)]
         left_out = {m.name: f"of level {m.level!r}" for m in of_domain if m.name not in {a.name for a in asked}}
     else:
-        names = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
+        names = [metrics] if isinstance(metrics, (str, Metric, type)) else list(metrics)
+        if not names:
+            raise ParamError("evaluate: argument 'metrics' is empty; name some, or leave it out for all of the level.")
         asked, left_out = [_metric(m) for m in names], {}
     chosen = {}
     for metric in asked:
