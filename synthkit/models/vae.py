@@ -70,7 +70,7 @@ class VAE(ModelSpec):
     smooth: int = param(16, Interval(int, 0, 256), "smooth directions of the head of an ordered field")
     subcells: int = param(8, Interval(int, 1, 64), "parts in which the offset inside a code's cell is drawn")
     beta: float | None = param(
-        None, Optional(Interval(float, 0, 100)), "price of a nat that z tells; None: 1 for the standard prior, else 0.2"
+        None, Optional(Interval(float, 0, 100)), "price of a nat that z tells; None: 1 for the standard prior, else 0.3"
     )
     free_bits: float = param(0.0, Interval(float, 0, 10), "nats of each latent that cost nothing")
     dropout: float = param(0.0, Interval(float, 0, 0.9), "dropout inside encoder and decoder")
@@ -90,7 +90,7 @@ class VAE(ModelSpec):
     @property
     def price(self) -> float:
         """``beta``, or what stands for None."""
-        return self.beta if self.beta is not None else 1.0 if self.prior == "standard" else 0.2
+        return self.beta if self.beta is not None else 1.0 if self.prior == "standard" else 0.3
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> VAEModel:
         model = VAEModel(self, layout)
@@ -101,9 +101,14 @@ class VAE(ModelSpec):
         return VAEModel(self, layout)
 
     def adapted(self, layout: Layout, rows: int) -> VAE:
-        """The same for few rows: smaller nets, smaller batches."""
+        """The same for few rows: smaller nets and batches; below 2,000, wider posteriors and more dropout in the prior.
+
+        On pima_diabetes (491 rows), with the price of 0.2 for many rows, draws lay nearer to the training rows than
+        fresh ones do (AUC against training rows .37); with 0.7 they do not (.53), and are less detectable.
+        """
         if rows >= 5000:
             return self
+        few = rows < 2000
         return replace(
             self,
             width=max(self.width // 2, 4),
@@ -112,6 +117,8 @@ class VAE(ModelSpec):
             prior_width=max(self.prior_width // 2, 1),
             cells=max(self.cells // 2, 2),
             batch_size=max(self.batch_size // 4, 1),
+            beta=0.7 if few and self.beta is None and self.prior != "standard" else self.beta,
+            prior_dropout=max(self.prior_dropout, 0.4) if few else self.prior_dropout,
         )
 
     def recipe(self, rows: int) -> Recipe:
