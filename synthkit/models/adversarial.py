@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["ConditionalGANModel"]
 
 _FLAGS = 0.2  # of hidden nullable cells: said to be null or not in training
-_LEAST = 64  # rows of a step
+_LEAST = 256  # rows of a step
 _PENALISED = 4  # one row in so many bears the gradient penalty
 _CHUNK = 8192  # candidates at once
 _KINDS = 64  # conditions that a pool of free draws serves

@@ -70,13 +70,17 @@ class ConditionalGAN(ModelSpec):
         if rows >= self.small_below:
             return self
         share = rows / self.small_below
+        faster = float(np.clip(0.25 / share, 1, 6))  # small nets in few steps
         return replace(
             self,
             width=max(self.width // 4, 1),
             depth=max(self.depth // 2, 1),
             batch_size=int(np.clip(self.batch_size * share, min(64, self.batch_size), self.batch_size)),
-            steps=int(np.clip(self.steps * share, min(1000, self.steps), self.steps)),
-            penalty=self.penalty * float(np.clip(0.5 / share, 1, 10)),
+            steps=int(np.clip(self.steps * share / 2, min(1200, self.steps), self.steps)),
+            penalty=self.penalty * float(np.clip(0.5 / share, 1, 3)),
+            noise=max(self.noise // 4, 1),
+            lr=min(self.lr * faster, 1.0),
+            critic_lr=min(self.critic_lr * faster, 1.0),
             candidates=1,
             small_below=0,
         )
