@@ -103,17 +103,10 @@ def _linkability(
     members, controls = _attacked(t, h, seed, rows)
     ((keys, _),) = row_hashes(s)
     s = s.take(np.sort(np.unique(keys, return_index=True)[1]))
-    spaces = [place(_only(t, half), [_only(x, half) for x in (s, members, controls)]) for half in halves]
+    spaces = [place(t.only(half), [x.only(half) for x in (s, members, controls)]) for half in halves]
     (base_a, members_a, controls_a), (base_b, members_b, controls_b) = spaces
     found = _links(members_a, members_b, base_a, base_b), _links(controls_a, controls_b, base_a, base_b)
     return Risk(float(found[0].mean()), float(found[1].mean()), len(found[0]), len(found[1]), 1 / len(s))
-
-
-def _only(table: Coded, names: Sequence[Hashable]) -> Coded:
-    for name in (*table.num, *table.cat):
-        if name not in names:
-            table = table.without(name)
-    return table
 
 
 def _links(a: Points, b: Points, base_a: Points, base_b: Points) -> Floats:

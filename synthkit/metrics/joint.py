@@ -362,7 +362,8 @@ def _cells_of(case: Case) -> tuple[dict[Pair, Estimate], dict[Pair, Estimate]]:
 
 def _within_limits(case: Case, core: Callable[[Coded, Coded, Sequence[Hashable], Groups], _T]) -> _T:
     judge, synthetic, groups = dealt(case)
-    return core(judge.coded, synthetic.coded, some_columns(case), groups)
+    names = some_columns(case)
+    return core(judge.coded.only(names), synthetic.coded.only(names), names, groups)
 
 
 def some_columns(case: Case) -> list[Hashable]:

@@ -122,11 +122,17 @@ class PmseRatio(Metric):
             return Measurement.nothing(f"too few rows for a propensity model: {_LEAST} in each table are needed")
         rng = case.rng
         a, b = (_head(t.coded, case.limit(4000, 20_000, 100_000), rng) for t in (case.judge, case.synthetic))
+        names, limit = list(case.kinds), case.limit(150, 300, 600)  # products of features are as many as their square
+        note = ""
+        if len(names) > limit:
+            note = f"of {limit} columns, drawn from the {len(names)}"
+            names = [names[i] for i in rng.permutation(len(names))[:limit]]
+            a, b = a.only(names), b.only(names)
         ratio, free = by_logistic(a, b)
         parts = {"logistic": ratio}
         if case.level != "quick":
             parts["tree"] = by_tree(_head(a, 10_000, rng), _head(b, 10_000, rng), rng)
-        return Measurement(ratio, _interval(ratio, free), parts)
+        return Measurement(ratio, _interval(ratio, free), parts, note)
 
 
 def _interval(ratio: float, free: int) -> tuple[float, float] | None:

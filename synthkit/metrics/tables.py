@@ -6,7 +6,7 @@ categories become codes that all tables share, -1 for null, ranked by how often 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,8 +90,13 @@ class Coded:
 
     def without(self, name: Hashable) -> Coded:
         """The same rows without one column."""
-        num = [i for i, c in enumerate(self.num) if c != name]
-        cat = [i for i, c in enumerate(self.cat) if c != name]
+        return self.only([c for c in (*self.num, *self.cat) if c != name])
+
+    def only(self, names: Collection[Hashable]) -> Coded:
+        """The same rows with no other columns than these."""
+        wanted = set(names)
+        num = [i for i, c in enumerate(self.num) if c in wanted]
+        cat = [i for i, c in enumerate(self.cat) if c in wanted]
         return Coded(
             self.numbers[:, num],
             self.codes[:, cat],
