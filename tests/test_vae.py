@@ -125,7 +125,7 @@ def test_the_textbooks_prior_is_standard_normal():
     known, _, model = tiny("standard", steps=100)
     with seeded(1, torch.device("cpu")):
         z = model.prior.draw(model.grid.read(known.layout.empty(4000)))
-    assert model.spec.price == 1.0
+    assert model.price == 1.0
     assert z.mean(0).abs().max() < 0.08 and (z.std(0) - 1).abs().max() < 0.08
 
 
@@ -148,7 +148,7 @@ def test_free_bits_cost_nothing_and_give_no_gradient():
     full, rec = model(empty, data, phase="elbo"), model(empty, data, phase="all")
     assert torch.isfinite(full).all() and torch.isfinite(rec).all()
     told = full - full.min()
-    assert told.min() >= 0 and full.min() >= 10 * model.spec.latents * model.spec.price - 1e-3
+    assert told.min() >= 0 and full.min() >= 10 * model.spec.latents * model.price - 1e-3
 
 
 def test_nothing_of_a_row_is_kept(fitted):
