@@ -23,7 +23,7 @@ from synthkit.metrics.detection import auc_variance, detection_logistic, detecti
 from synthkit.metrics.global_utility import global_utility
 from synthkit.metrics.joint import contingency_error, correlation_error, mutual_information_error
 from synthkit.metrics.kway import k_marginal
-from synthkit.metrics.logit import fit_logistic
+from synthkit.metrics.logit import fit_logistic, ridge_weights
 from synthkit.metrics.manifold import alpha_precision, beta_recall, density, neighbour_coverage, points_from
 from synthkit.metrics.marginals import jensen_shannon, null_rates, wasserstein
 from synthkit.metrics.propensity import pmse_ratio
@@ -231,6 +231,35 @@ def test_pmse_ratio_is_one_for_fresh_rows_and_noncentral_for_others():
     assert np.mean(ratios) == pytest.approx(1, abs=0.2)
     assert pmse_ratio(A, B) > 3 and pmse_ratio(A, B, model="tree") > 1.2
     assert pmse_ratio(A, draw(400, 9), model="tree") == pytest.approx(1, abs=0.15)
+
+
+def test_many_features_weigh_as_by_newton():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(250, 520))
+    y = (x[:, 0] + rng.normal(size=250) > 0).astype(np.int64)
+    newton, quasi = fit_logistic(x, y, ridge=1.0).weights[1:], ridge_weights(x, y, ridge=1.0)
+    assert np.corrcoef(newton, quasi)[0, 1] > 0.999 and quasi == pytest.approx(newton, abs=0.01)
+
+
+def test_wide_tables_are_told_apart_and_say_what_they_were_judged_by():
+    rng = np.random.default_rng(0)
+    a, b, c = (pd.DataFrame(rng.normal(size=(150, 70))).assign(g=rng.choice(list("ab"), 150)) for _ in range(3))
+    moved = b.copy()
+    moved[[0, 1, 2, 3, 4, 5]] *= 4
+    fresh, off = (Case.of(a, t, c, level="quick") for t in (b, moved))
+    for name in ("detection_boosting", "detection_logistic"):
+        one, other = (METRICS[name]().measure(case) for case in (fresh, off))
+        assert one.interval[0] < 0.5 < one.interval[1] and other.interval[0] > 0.55, name  # type: ignore[index]
+    for name in ("pair", "correlation"):
+        assert "71" in METRICS[name]().measure(fresh).note, f"{name}: columns were drawn, and nothing is said"
+
+
+def test_coverage_of_what_cannot_be_missed_has_no_width():
+    ends = pd.DataFrame({"x": [0.0] * 50 + [1.0] * 50, "g": ["a", "b"] * 50})
+    assert METRICS["coverage"]().measure(Case.of(ends, ends, ends)).interval == (1.0, 1.0)
+    rare = ends.assign(g=["a"] * 99 + ["b"], x=np.arange(100.0) ** 3)
+    low, high = METRICS["coverage"]().measure(Case.of(rare, rare, rare)).interval  # type: ignore[misc]
+    assert low < 0.9 and high == 1.0
 
 
 def test_k_marginal():

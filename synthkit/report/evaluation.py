@@ -66,7 +66,8 @@ def evaluate(
     table's place: fresh real rows, a copy of the training rows, independent columns (:mod:`synthkit.report.cases`).
     Without a holdout, nothing can be said of fresh rows, of utility, and of most of privacy; the report says so.
 
-    Tables of more than 50,000, 100,000 or 200,000 rows (level quick, default, full) are subsampled by the seed.
+    Tables of more than 50,000, 100,000 or 200,000 rows (level quick, default, full) are subsampled by the seed. Of wide
+    tables, what would take too long is computed on columns drawn by the seed; the notes of the scores say so.
     Interrupted by Ctrl-C, or out of time, it returns what has been computed so far.
 
     Args:
