@@ -16,7 +16,18 @@ from sklearn.base import BaseEstimator
 
 from synthkit.errors import ParamError
 
-__all__ = ["AnyOf", "Constraint", "InstanceOf", "Interval", "OneOf", "Optional", "Params", "check", "param"]
+__all__ = [
+    "AnyOf",
+    "Constraint",
+    "InstanceOf",
+    "Interval",
+    "OneOf",
+    "Optional",
+    "Params",
+    "SequenceOf",
+    "check",
+    "param",
+]
 
 
 class Constraint(ABC):
@@ -122,6 +133,19 @@ class Optional(Constraint):
 
     def __str__(self) -> str:
         return f"{self.inner}, or None"
+
+
+@dataclass(frozen=True)
+class SequenceOf(Constraint):
+    """A list or tuple, not empty, of what the inner constraint allows."""
+
+    inner: Constraint
+
+    def ok(self, value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and len(value) > 0 and all(self.inner.ok(part) for part in value)
+
+    def __str__(self) -> str:
+        return f"a list of which each entry is {self.inner}"
 
 
 def param(default: Any, constraint: Constraint, doc: str) -> Any:

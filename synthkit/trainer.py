@@ -11,68 +11,29 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synthkit import io
-from synthkit.errors import LoadError, SynthkitWarning, TrainingError
+from synthkit import checkpoint
+from synthkit.criterion import Criterion
+from synthkit.errors import SynthkitWarning, TrainingError
 from synthkit.layout import Encoded
-from synthkit.models.base import Model, Recipe, Stage
+from synthkit.models.base import Model, Phase, Recipe, Stage
+from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
 
-__all__ = ["Progress", "ProgressBar", "Recipe", "Trainer"]
+__all__ = ["Recipe", "Trainer"]
 
-
-@dataclass(frozen=True)
-class Progress:
-    """One line of a training log. Losses are means per row, in nats where the model has a likelihood.
-
-    Attributes:
-        step, planned: steps done, and the length of the schedule.
-        train_loss, valid_loss: None where there is none.
-        best: the lowest validation loss so far.
-        seconds: since the fit began.
-    """
-
-    step: int
-    planned: int
-    train_loss: float
-    valid_loss: float | None
-    best: float | None
-    seconds: float
-
-
-class ProgressBar:
-    """A tqdm bar on stderr, given to ``Trainer.fit`` as ``progress``."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __call__(self, progress: Progress) -> None:
-        from tqdm import tqdm
-
-        if self._bar is None:
-            self._bar = tqdm(total=progress.planned, unit="step", leave=False)
-        self._bar.total = progress.planned  # a second training has a plan of its own
-        self._bar.update(progress.step - self._bar.n)
-        if progress.valid_loss is not None:
-            self._bar.set_postfix(valid=f"{progress.valid_loss:.3f}", best=f"{progress.best:.3f}")
-
-    def close(self) -> None:
-        """Remove the bar."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+_RECOVERIES = 3  # times that a training may go back to its best weights with half the rate
 
 
 @dataclass
 class Trainer:
-    """Fits one model. Every attribute is public, so that a callback can look; none is needed after the fit.
+    """Fits one stage of one model. Every attribute is public, so that a callback can look; none is needed afterwards.
 
     Args:
         recipe: how to train.
@@ -81,6 +42,8 @@ class Trainer:
         progress: called with a :class:`Progress` at each validation; returning True stops the fit.
         checkpoint: a file written at each validation, from which ``resume`` goes on. Where a fit is stopped between
             two of them, the file does not know of that last validation, which an uninterrupted fit would not have.
+        stage: who learns, and what decides; criterion: judges stages that are judged by samples.
+        before, after: steps of the stages before this one, and planned ones of those after it; spent: their seconds.
     """
 
     recipe: Recipe
@@ -89,6 +52,11 @@ class Trainer:
     max_seconds: float | None = None
     progress: Callable[[Progress], bool | None] | None = None
     checkpoint: str | os.PathLike[str] | None = None
+    stage: Stage = field(default_factory=Stage)
+    criterion: Criterion | None = None
+    before: int = 0
+    after: int = 0
+    spent: float = 0.0
     history: list[Progress] = field(default_factory=list)
     step: int = 0
     best_step: int = 0  # the last at which some part of the model validated best; 0: none did
@@ -106,29 +74,33 @@ class Trainer:
     ) -> list[Progress]:
         """Train ``model`` in place and leave it in eval mode with its best weights.
 
+        A loss that is not finite sends the training back to its best weights, with half the rate, three times at most.
+
         Args:
             train, valid: rows to learn from and to stop by; on the model's device.
             weight, valid_weight: ``(rows,)`` factors of the rows' losses.
             resume: a checkpoint of the same model, data and seed to go on from.
 
         Raises:
-            TrainingError: the loss is not finite.
+            TrainingError: the loss is not finite from the start.
             LoadError: the checkpoint is unreadable or of another model.
         """
         self._setup(model, train, valid, weight, valid_weight)
         if resume is not None:
-            self._load(resume)
+            checkpoint.load(self, resume)
         with seeded(self.seed, train.cat.device):
             try:
                 self._loop()
             except KeyboardInterrupt:
                 self.stopped_by = "Ctrl-C"
                 warnings.warn(
-                    f"Trainer: interrupted after {self.step} steps; the best weights so far are kept.",
+                    f"Trainer: interrupted after {self.before + self.step} steps; the best weights so far are kept.",
                     SynthkitWarning,
                     stacklevel=3,
                 )
         self._keep_best()
+        for p in self._params:
+            p.requires_grad_(True)
         model.eval()
         return self.history
 
@@ -137,7 +109,6 @@ class Trainer:
         self, model: Model, train: Encoded, valid: Encoded | None, weight: Tensor | None, valid_weight: Tensor | None
     ) -> None:
         self._model, self._train, self._valid = model, train, valid
-        self.recipe = model.plan(self.recipe)
         self._weight = None if weight is None else weight / weight.mean()
         self._valid_weight = valid_weight
         self._names = [n for n, p in model.named_parameters() if p.requires_grad]
@@ -156,12 +127,22 @@ class Trainer:
         self._flat, self._flat_loss = 0, math.inf
         self._unit_best: Tensor | None = None
         self._order: tuple[int, Tensor] | None = None
+        self._losses: dict[str, Tensor] = {}
+        self._slower = 1.0  # halved by each recovery
+        whole = [phase.parameters == ("",) for phase in self.stage.phases]
+        self._movers = None if all(whole) else {phase.name: self._of(phase) for phase in self.stage.phases}
+
+    def _of(self, phase: Phase) -> list[bool]:
+        """Which parameters move in a phase."""
+        return [name.startswith(phase.parameters) for name in self._names]
 
     def _loop(self) -> None:
-        start, running = time.monotonic(), 0.0
+        start, running = time.monotonic(), torch.zeros(())
         if self._out_of_patience():  # a resumed fit that had come to its end
             self.stopped_by = "early stopping"
             return
+        if self._by_samples and not self.step:  # what the stage starts from may stay the best
+            self._note(None, self.recipe.steps, 0.0)
         planned = self.recipe.steps
         limit = planned if self.max_steps is None else min(planned, self.max_steps)
         while self.step < (last := min(limit, self._end())):
@@ -170,16 +151,45 @@ class Trainer:
             seconds = time.monotonic() - start
             late = self.max_seconds is not None and seconds >= self.max_seconds
             if self.step % self.recipe.every == 0 or self.step == last or late:
-                if not math.isfinite(running):
-                    raise TrainingError(
-                        f"Trainer: the loss is not finite at step {self.step}; lower the model's 'lr', or check the "
-                        "columns for extreme values."
-                    )
-                if self._report(running, planned, seconds):
+                value = float(running)
+                if not math.isfinite(value) or not self._finite():
+                    if not self._recover():
+                        break
+                elif self._report(value, planned, seconds):
                     break
             if late:
                 self.stopped_by = "max_seconds"
                 break
+
+    def _finite(self) -> bool:
+        return all(math.isfinite(float(total)) for total in torch._foreach_norm([p.detach() for p in self._params]))
+
+    def _recover(self) -> bool:
+        """Back to the best weights with half the rate. False: stop with them.
+
+        Raises:
+            TrainingError: there are none.
+        """
+        if self._best is None:
+            raise TrainingError(
+                f"Trainer: the loss is not finite at step {self.step}; lower the model's 'lr', or check the "
+                "columns for extreme values."
+            )
+        self._assign(self._best)
+        self._ema = [p.detach().clone() for p in self._params]
+        self._optimizer.state.clear()
+        self._slower /= 2
+        again = self._slower > 0.5 ** (_RECOVERIES + 1)
+        if not again:
+            self.stopped_by = "divergence"
+        warnings.warn(
+            f"Trainer: the {self.stage.name} loss was not finite at step {self.before + self.step}; "
+            + ("training goes on" if again else "training stops")
+            + " from the best weights so far. Lower the model's 'lr' if this happens again.",
+            SynthkitWarning,
+            stacklevel=5,
+        )
+        return again
 
     def _batch(self) -> Tensor:
         """Row numbers of this step's batch: a fresh permutation each epoch, computed from the step alone."""
@@ -192,41 +202,34 @@ class Trainer:
             self._order = epoch, torch.from_numpy(order).to(self._train.cat.device)
         return self._order[1][k * size : (k + 1) * size]
 
-    def _one_step(self) -> float:
+    def _one_step(self) -> Tensor:
         model, recipe = self._model, self.recipe
-        stage = self._stage(model.stages)
         index = self._batch()
         batch = self._train.take(index)
         nothing = model.layout.empty(len(batch), batch.cat.device)
         torch.manual_seed(entropy(self.seed, 2, self.step))
         model.train()
-        total = 0.0
-        for phase in stage.phases:
+        total = torch.zeros((), device=batch.cat.device)
+        for phase in self.stage.phases:
             if self.step % phase.every:
                 continue
+            if self._movers is not None:  # nobody computes gradients that nobody takes
+                for p, moves in zip(self._params, self._movers[phase.name], strict=True):
+                    p.requires_grad_(moves)
             loss = model(nothing, batch, phase=phase.name)
             loss = (loss if self._weight is None else loss * self._weight[index]).mean()
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            for name, p in zip(self._names, self._params, strict=True):
-                if not name.startswith(phase.parameters):
-                    p.grad = None
             torch.nn.utils.clip_grad_norm_(self._params, recipe.clip, foreach=True)
             for group in self._optimizer.param_groups:
-                group["lr"] = recipe.lr * self._rate() * phase.lr_factor
+                group["lr"] = recipe.lr * self._rate() * phase.lr_factor * self._slower
             self._optimizer.step()
-            total += float(loss.detach())
+            self._losses[phase.name] = loss.detach()
+            total += loss.detach()
+        self._losses |= model.logged
         decay = min(recipe.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self._ema, [p.detach() for p in self._params], 1 - decay)
         return total
-
-    def _stage(self, stages: tuple[Stage, ...]) -> Stage:
-        done, upto = self.step / max(self.recipe.steps, 1), 0.0
-        for stage in stages:
-            upto += stage.share
-            if done < upto:
-                return stage
-        return stages[-1]
 
     def _rate(self) -> float:
         """Warm-up, level, then half a cosine down to 2 %.
@@ -259,29 +262,58 @@ class Trainer:
             self._ema = [p.detach().clone() for p in self._params]
 
     # ---------------------------------------------------------------- validation, best weights
+    @property
+    def _by_samples(self) -> bool:
+        return self.stage.judge == "samples" and self.criterion is not None
+
     def _report(self, train_loss: float, planned: int, seconds: float) -> bool:
         """Validate the averaged weights, remember the best, tell the callback. True: stop."""
-        valid_loss, stop = None, False
         early = self.step % self.recipe.every != 0 and self.step != planned
         if early and self.checkpoint is not None:
-            self._save(self.checkpoint)
-        if self._valid is not None and len(self._valid):
+            checkpoint.save(self, self.checkpoint)
+        stop = self._note(train_loss, planned, seconds, early)
+        if not early and self.checkpoint is not None:
+            checkpoint.save(self, self.checkpoint)
+        return stop
+
+    def _note(self, train_loss: float | None, planned: int, seconds: float, early: bool = False) -> bool:
+        """One line of the log, with the validation that it reports. True: stop."""
+        valid_loss, score, drawn, stop = None, None, None, False
+        if self._by_samples:
+            score, drawn = self._judge()
+        elif self.stage.judge == "loss" and self._valid is not None and len(self._valid):
             valid_loss = self._validate()
             if not early:
                 self._watch(valid_loss)
-            if self._out_of_patience():
-                self.stopped_by, stop = "early stopping", True
-        best = None if valid_loss is None else self._best_loss
-        line = Progress(self.step, planned, train_loss, valid_loss, best, seconds)
+        if self._out_of_patience():
+            self.stopped_by, stop = "early stopping", True
+        losses = {name: float(value) for name, value in self._losses.items()}
+        best = None if valid_loss is None and score is None else self._best_loss
+        total = self.before + planned + self.after
+        values = self.before + self.step, total, train_loss, valid_loss, best, self.spent + seconds
+        line = Progress(*values, stage=self.stage.name, losses=losses, score=score, drawn=drawn)
         self.history.append(line)
-        if not early and self.checkpoint is not None:
-            self._save(self.checkpoint)
         if self.progress is not None and self.progress(line):
             self.stopped_by, stop = "the progress callback", True
         return stop
 
+    def _judge(self) -> tuple[float, Encoded]:
+        """The score of what the averaged weights draw, and the rows."""
+        assert self.criterion is not None
+        current = [p.detach().clone() for p in self._params]
+        self._assign(self._ema)
+        self._model.eval()
+        score, drawn = self.criterion(self._model)
+        improved = score < self._best_loss
+        if improved:
+            self.best_step, self._best_loss = self.step, score
+            self._best = [p.detach().clone() for p in self._params]
+        self._stale = 0 if improved else self._stale + 1
+        self._assign(current)
+        return score, drawn
+
     def _out_of_patience(self) -> bool:
-        return self._valid is not None and len(self._valid) > 0 and self._stale >= self.recipe.patience
+        return self._stale >= self.recipe.patience
 
     def _validate(self) -> float:
         assert self._valid is not None
@@ -295,7 +327,8 @@ class Trainer:
                 loss = float(units.sum())
                 improved = self._keep_units(units)
             else:
-                rows = model(model.layout.empty(len(self._valid), self._valid.cat.device), self._valid)
+                nothing = model.layout.empty(len(self._valid), self._valid.cat.device)
+                rows = torch.stack([model(nothing, self._valid, phase=p.name) for p in self.stage.phases]).sum(0)
                 w = self._valid_weight
                 loss = float(rows.mean() if w is None else (rows * w).sum() / w.sum())
                 improved = loss < self._best_loss
@@ -338,55 +371,3 @@ class Trainer:
 
     def _keep_best(self) -> None:
         self._assign(self._best if self._best is not None else self._ema)
-
-    # ---------------------------------------------------------------- checkpoints
-    def _save(self, path: str | os.PathLike[str]) -> None:
-        arrays: dict[str, Any] = {}
-        for prefix, tensors in (("param", self._params), ("ema", self._ema), ("best", self._best or [])):
-            for name, t in zip(self._names, tensors, strict=False):
-                arrays[f"{prefix}/{name}"] = t.detach().cpu().numpy()
-        for name, p in zip(self._names, self._params, strict=True):
-            for key, value in self._optimizer.state.get(p, {}).items():
-                arrays[f"optimizer/{key}/{name}"] = torch.as_tensor(value).cpu().numpy()
-        if self._unit_best is not None:
-            arrays["unit_best"] = self._unit_best.cpu().numpy()
-        state = {
-            "step": self.step,
-            "seed": self.seed,
-            "best_loss": self._best_loss if math.isfinite(self._best_loss) else None,
-            "stale": self._stale,
-            "turn": self._turn,
-            "best_step": self.best_step,
-            "flat": [self._flat, self._flat_loss if math.isfinite(self._flat_loss) else None],
-            "recipe": asdict(self.recipe),
-            "history": [asdict(p) for p in self.history],
-        }
-        io.save(path, "checkpoint", state, arrays)
-
-    def _load(self, path: str | os.PathLike[str]) -> None:
-        state, arrays = io.load(path, "checkpoint")
-        if state["seed"] != self.seed or state["recipe"]["steps"] != self.recipe.steps:
-            raise LoadError("Trainer.fit: argument 'resume' is a checkpoint of another seed or recipe.")
-        self._assign(self._tensors(arrays, "param"))
-        self._ema = self._tensors(arrays, "ema")
-        self._best = self._tensors(arrays, "best") if any(k.startswith("best/") for k in arrays) else None
-        for name, p in zip(self._names, self._params, strict=True):
-            keys = [k for k in arrays if k.startswith("optimizer/") and k.endswith("/" + name)]
-            keys = [k for k in keys if k.split("/", 2)[2] == name]
-            self._optimizer.state[p] = {k.split("/")[1]: torch.as_tensor(arrays[k]).to(p.device) for k in keys}
-        if "unit_best" in arrays:
-            self._unit_best = torch.as_tensor(arrays["unit_best"])
-        self.step, self._stale, self.best_step = (int(state[key]) for key in ("step", "stale", "best_step"))
-        self._best_loss = math.inf if state["best_loss"] is None else float(state["best_loss"])
-        self._turn, (self._flat, flat) = state["turn"], state["flat"]
-        self._flat_loss = math.inf if flat is None else float(flat)
-        self.history = [Progress(**line) for line in state["history"]]
-
-    def _tensors(self, arrays: Mapping[str, Any], prefix: str) -> list[Tensor]:
-        out = []
-        for name, p in zip(self._names, self._params, strict=True):
-            array = arrays.get(f"{prefix}/{name}")
-            if array is None or tuple(array.shape) != tuple(p.shape):
-                raise LoadError("Trainer.fit: argument 'resume' is a checkpoint of another model.")
-            out.append(torch.as_tensor(array).to(p.device))
-        return out

@@ -10,7 +10,7 @@ import pytest
 
 from synthkit import Schema, evaluate
 from synthkit.cli import main, read_table, write_table
-from synthkit.report import Report
+from synthkit.report import PROFILES, Report
 from synthkit.testing.metrics import draw, junk
 
 LIGHT = tuple(f"--metric={name}" for name in ("shape", "pair", "copies", "coverage", "null_rates"))
@@ -86,6 +86,16 @@ def test_several_profiles_have_all_to_pass(folder, capsys):
     words = (folder / "real.csv", folder / "good.csv", "--holdout", folder / "test.csv", *LIGHT, "--quiet")
     code, out, _ = run(capsys, *words, "--profile", "test-data", "--profile", "augmentation")
     assert code == 1 and "test-data" in out and "augmentation" in out
+
+
+def test_the_page_shows_the_profiles_that_were_asked_for(folder, tmp_path, capsys):
+    page = tmp_path / "report.html"
+    words = (folder / "real.csv", folder / "bad.csv", "--holdout", folder / "test.csv", *LIGHT, "--quiet")
+    assert run(capsys, *words, "--html", page, "--profile", "test-data")[0] == 1
+    asked = page.read_text()
+    assert PROFILES["test-data"].purpose in asked and PROFILES["imputation"].purpose not in asked
+    assert run(capsys, *words, "--html", page)[0] == 0
+    assert all(profile.purpose in page.read_text() for profile in PROFILES.values())
 
 
 BAD = {

@@ -16,15 +16,9 @@ from synthkit.metrics.credit import (
     information_value_gap,
     population_stability,
 )
+from synthkit.metrics.hazards import CIndexTstr, HazardRatioOverlap, c_index_tstr, hazard_ratio_overlap
 from synthkit.metrics.lending import DecileCalibration, GiniTstr, OutOfTime, decile_calibration, gini_tstr
-from synthkit.metrics.medical import (
-    CIndexTstr,
-    HazardRatioOverlap,
-    KaplanMeierGap,
-    c_index_tstr,
-    hazard_ratio_overlap,
-    survival_gap,
-)
+from synthkit.metrics.medical import KaplanMeierGap, survival_gap
 from synthkit.metrics.reference import ReferenceRanges, reference_range_error
 from synthkit.metrics.scorecard import Bins, Scorecard
 from synthkit.metrics.survival import concordance, cox, curve_gap, kaplan_meier

@@ -6,16 +6,21 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+
+from synthkit.models import MODELS
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def output(name: str, folder: Path) -> str:
+def output(name: str, folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", str(EXAMPLES / name), "--quick"],
+        [sys.executable, "-W", "error::UserWarning", str(EXAMPLES / name), "--quick", *arguments],
         cwd=folder,  # needs no file beside it
         capture_output=True,
         text=True,
@@ -55,6 +60,42 @@ def test_finance(tmp_path):
     assert copies == 0 and near < 0.65 and attack < 0.6
     assert culprit_copies == 1 and culprit_near > 0.95 and culprit_attack > 0.75
     assert pair < row(text, "columns shuffled apart")[-1]
+
+
+@pytest.mark.slow
+def test_digits(tmp_path):
+    models = [name for name in ("vae", "gan") if name in MODELS] or ["autoregressive"]
+    folder, picture = tmp_path / "work", tmp_path / "digits.png"
+    folder.mkdir()
+    text = output("digits.py", folder, "--models", *models, "--picture", str(picture))
+    assert text.count("of the wished class: 100%") == len(models)
+    assert row(text, "real digits")[0] > 0.93
+    for name in models:  # hardly trained, but better than one guess in ten, and no copies
+        accuracy, _, distance, copies = row(text, f"{name} ")
+        assert accuracy > 0.15 and distance > 0 and copies == 0
+    grey, blocks = read_png(picture), 1 + len(models)
+    assert grey.shape == (10 * 46, blocks * 8 * 46 + 24 * len(models))
+    real = grey[:46, :46][5::5, 5::5][:8, :8]
+    zeros = load_digits().images[load_digits().target == 0]
+    drawn = (255 - zeros * (255 / 16)).round()
+    assert (drawn == real).all((1, 2)).any(), "the first tile is a real zero"
+    assert all((grey[:, k * (8 * 46 + 24) : k * (8 * 46 + 24) + 8 * 46] < 64).mean() > 0.05 for k in range(blocks))
+
+
+def read_png(path: Path) -> np.ndarray:
+    """The grey levels of an unfiltered 8-bit PNG."""
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    at, parts = 8, {}
+    while at < len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        parts[kind] = data[at + 8 : at + 8 + size]
+        assert int.from_bytes(data[at + 8 + size : at + 12 + size], "big") == zlib.crc32(kind + parts[kind])
+        at += 12 + size
+    width, height = (int.from_bytes(parts[b"IHDR"][i : i + 4], "big") for i in (0, 4))
+    lines = np.frombuffer(zlib.decompress(parts[b"IDAT"]), np.uint8).reshape(height, width + 1)
+    assert not lines[:, 0].any()
+    return lines[:, 1:]
 
 
 def test_every_example_is_tested():

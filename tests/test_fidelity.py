@@ -209,7 +209,8 @@ def test_notes_and_details_name_no_rare_value():
     for metric in METRICS.values():
         found = metric().measure(one)
         values = found.details.get("values")
-        text = found.note + str(dict(found.parts)) + (values.to_string() if values is not None else "")
+        tables = (table.to_string() for table in (values, found.details.get("pairs")) if table is not None)
+        text = found.note + str(dict(found.parts)) + "".join(tables)
         assert "unique-name" not in text
 
 

@@ -17,6 +17,7 @@ from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics import detection_auc, pair_error, shape_error
 from synthkit.metrics.base import Case
 from synthkit.metrics.catalogue_fidelity import FIDELITY_METRICS
+from synthkit.metrics.cells import grid
 from synthkit.metrics.consistency import rules_broken
 from synthkit.metrics.detection import auc_variance, detection_logistic, detection_network
 from synthkit.metrics.global_utility import global_utility
@@ -29,6 +30,7 @@ from synthkit.metrics.propensity import pmse_ratio
 from synthkit.metrics.rates import rate_interval
 from synthkit.metrics.reach import coverage
 from synthkit.metrics.sliced import sliced_wasserstein
+from synthkit.metrics.telling import _pairs
 from synthkit.rules import Ordered
 
 METRICS = {metric.name: metric for metric in FIDELITY_METRICS}
@@ -170,6 +172,39 @@ def test_what_gives_rows_away_is_named():
     assert first["column"] == "z" and first["ratio"] > 2 and first["synthetic"] - first["real"] > 0.15
     assert set(details["values"]["column"]) == {"z"}, "the other columns are right, and chance is not named"
     assert len(details["label"]) == len(details["score"]) == 3000
+
+
+def test_combinations_that_give_rows_away_are_named():
+    rng = np.random.default_rng(0)
+
+    def rows(n: int, together: float) -> pd.DataFrame:
+        g = rng.choice(["a", "b"], n)
+        same = rng.random(n) < together
+        return pd.DataFrame({"g": g, "h": np.where(same, g, rng.choice(["a", "b"], n)), "x": rng.normal(size=n)})
+
+    def combined(synthetic: pd.DataFrame, holdout: pd.DataFrame) -> pd.DataFrame:
+        case = Case.of(real, synthetic, holdout, level="quick")
+        return METRICS["detection"]().measure(case).details["pairs"]
+
+    real, fresh, away = rows(2000, 1.0), rows(2000, 1.0), rows(2000, 0.5)
+    assert combined(fresh, real).empty, "chance is not named"
+    found = combined(away, fresh)
+    assert (found[["column", "other_column"]].isin(["g", "h"])).all(axis=None)
+    assert found[["value", "other_value"]].isin(["a", "b"]).all(axis=None)
+    apart = found[found["value"] != found["other_value"]]
+    assert len(apart) == 2 and (apart["real"] == 0).all() and apart["synthetic"].between(0.1, 0.15).all()
+    rare = fresh.assign(h=fresh["h"].mask(fresh.index.isin(fresh.index[fresh["g"] == "a"][:3]), "b"))
+    found = combined(away, rare)
+    apart = found[found["value"] != found["other_value"]]
+    assert len(apart) == 2 and sorted(apart["real"].isna()) == [False, True], "one to four real rows are not counted"
+
+
+def test_combinations_of_many_levels_are_not_named_by_chance():
+    rng = np.random.default_rng(0)
+    real, away = (pd.DataFrame({n: rng.integers(0, 100, 40_000).astype(str) for n in "abcdef"}) for _ in range(2))
+    case = Case.of(real, away, real)
+    a, b = case.judge.coded, case.synthetic.coded
+    assert _pairs(case, a, grid(a, b, bins=20), list(range(6))).empty
 
 
 def test_rules_are_counted():

@@ -149,8 +149,23 @@ def test_profiles_can_be_chosen(report):
     page = Page(render(report, profiles=["release"]))
     assert PROFILES["release"].purpose in page.text and PROFILES["imputation"].purpose not in page.text
     assert "verdict" not in {a["id"] for a in Page(render(report, profiles=[])).of("section")}
-    with pytest.raises(ParamError, match="nonsense"):
-        render(report, profiles=["nonsense"])
+    for wrong in ("nonsense", ["release", "nonsense"]):
+        with pytest.raises(ParamError, match="nonsense"):
+            render(report, profiles=wrong)
+    with pytest.raises(ParamError, match="'profiles'"):
+        render(report, profiles=3)
+
+
+def test_profiles_are_passed_on_to_the_file(report, comparison, tmp_path):
+    for found, told, other in (
+        (report, PROFILES["release"].purpose, PROFILES["imputation"].purpose),
+        (comparison, "Release", "Imputation"),
+    ):
+        one, same = (found.to_html(tmp_path / f"{k}.html", profiles=p) for k, p in enumerate(("release", ["release"])))
+        assert one.read_text() == same.read_text()
+        words = Page(one.read_text()).text
+        assert told in words and other not in words
+        assert other in Page(found.to_html(tmp_path / "all.html").read_text()).text
 
 
 def test_the_file_is_written_and_small(report, source, tmp_path):
@@ -332,7 +347,8 @@ def test_figures_are_drawn_and_saved(report, name, options, tmp_path):
 
 
 def test_every_figure_is_tested_above():
-    assert set(FIGURES) == {"summary", "column", "pairs", "rows", "parts"}
+    domains = {"survival", "hazards", "stability", "information", "calibration"}  # in test_report_domains.py
+    assert set(FIGURES) == {"summary", "column", "pairs", "rows", "parts"} | domains
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from synthkit.errors import LoadError, SynthkitWarning, TrainingError
 from synthkit.layout import Field, Layout
 from synthkit.models import Autoregressive
 from synthkit.models.base import Model, Recipe
+from synthkit.progress import Progress
 from synthkit.runtime import seeded
 from synthkit.testing import tiny_law
-from synthkit.trainer import Progress, Trainer
+from synthkit.trainer import Trainer
 
 LAW = tiny_law()
 TRAIN, VALID = LAW.draw(800, 1), LAW.draw(200, 2)

@@ -39,7 +39,11 @@ def add_evaluate(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-seconds", type=float)
     parser.add_argument(
-        "--profile", action="append", default=[], choices=[*PROFILES], help="check it; repeat it for more"
+        "--profile",
+        action="append",
+        default=[],
+        choices=[*PROFILES],
+        help="check it, and show it in the page; repeat it",
     )
     parser.add_argument("--html", metavar="FILE", help="write a page with figures")
     parser.add_argument("--json", metavar="FILE", help="write all figures")
@@ -80,7 +84,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.markdown:
         Path(options.markdown).write_text(report.to_markdown(), encoding="utf-8")
     if options.html:
-        report.to_html(options.html)
+        report.to_html(options.html, profiles=options.profile or None)
     passed = show(report, options.profile)
     written = [path for path in outputs.values() if path]
     if written:

@@ -35,8 +35,9 @@ from synthkit.metrics.fidelity import (
     sliced_wasserstein,
     wasserstein,
 )
+from synthkit.metrics.hazards import c_index_tstr, hazard_ratio_overlap
 from synthkit.metrics.lending import decile_calibration, gini_tstr
-from synthkit.metrics.medical import c_index_tstr, hazard_ratio_overlap, survival_gap
+from synthkit.metrics.medical import survival_gap
 from synthkit.metrics.outcomes import calibration_error, importance_agreement
 from synthkit.metrics.predicates import singling_out
 from synthkit.metrics.privacy import dcr_share, mia_auc, nndr_share

@@ -223,7 +223,8 @@ class Metric(ABC):
 
     def missing(self, case: Case) -> str:
         """What the case lacks for this metric, in words; empty where nothing."""
-        lacking: Sequence[str] = [need for need in self.needs if not case.has(need)]
+        words = {"survival": "time and event of a time-to-event pair"}
+        lacking: Sequence[str] = [words.get(need, need) for need in self.needs if not case.has(need)]
         return f"needs {' and '.join(lacking)}" if lacking else ""
 
 

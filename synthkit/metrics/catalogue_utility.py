@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from synthkit.metrics.base import Metric
 from synthkit.metrics.credit import InformationValueGap, PopulationStability
+from synthkit.metrics.hazards import CIndexTstr, HazardRatioOverlap
 from synthkit.metrics.lending import DecileCalibration, GiniTstr, OutOfTime
-from synthkit.metrics.medical import CIndexTstr, HazardRatioOverlap, KaplanMeierGap
+from synthkit.metrics.medical import KaplanMeierGap
 from synthkit.metrics.outcomes import CalibrationError, ImportanceAgreement
 from synthkit.metrics.reference import ReferenceRanges
 from synthkit.metrics.utility import Tstr, UtilityKept

@@ -1,4 +1,4 @@
-"""Metrics of the domain "medical": time-to-event pairs and reference ranges.
+"""Metrics of the domain "medical": time-to-event pairs, their survival curves.
 
 The event column may be boolean, numeric (above 0: the event was seen) or of categories; of those 1, true, yes, event,
 dead, died, death, deceased, in any case, say that it was seen. Of two other levels it is the later one in the alphabet.
@@ -6,6 +6,7 @@ dead, died, death, deceased, in any case, say that it was seen. Of two other lev
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -18,27 +19,19 @@ from numpy.typing import NDArray
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import Case, Measurement, Metric, Table
 from synthkit.metrics.learners import learner_interval
-from synthkit.metrics.replicate import overlaps
-from synthkit.metrics.survival import Cox, concordance, cox, curve_gap, kaplan_meier
+from synthkit.metrics.survival import curve_gap, kaplan_meier
 from synthkit.metrics.tables import Breakdown, Coded, Kinds
 
-__all__ = [
-    "CIndexTstr",
-    "HazardRatioOverlap",
-    "KaplanMeierGap",
-    "c_index_tstr",
-    "hazard_ratio_overlap",
-    "survival_gap",
-]
+__all__ = ["EVENTS", "Followed", "KaplanMeierGap", "SurvivalMetric", "found_in", "level_text", "survival_gap"]
 
 Array = NDArray[np.float64]
 _SEEN = {"1", "1.0", "true", "yes", "event", "dead", "died", "death", "deceased"}
 _GROUPS = 10  # levels of a column that is worth curves of its own
 _GROUP_ROWS = 30
 _SPLITS = 30
-_LEVELS = 8
-_COLUMNS = 60
-_EVENTS = 10
+_TIMES = 120  # at which curves are drawn
+EVENTS = 10
+"""Of which a table needs as many for any figure of survival."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +67,8 @@ class SurvivalMetric(Metric):
             followed = self.followed(case, table)
             if followed is None:
                 return Measurement.nothing("the event column has levels that do not say whether the event was seen")
-            if followed.event.sum() < _EVENTS:
-                return Measurement.nothing(f"too few events: a table has less than {_EVENTS}")
+            if followed.event.sum() < EVENTS:
+                return Measurement.nothing(f"too few events: a table has less than {EVENTS}")
         return self.compare(case)
 
     @abstractmethod
@@ -145,7 +138,10 @@ class KaplanMeierGap(SurvivalMetric):
     )
 
     def compare(self, case: Case) -> Measurement:
-        """The mean gap; the parts are "all rows" and per grouping column the mean over its groups."""
+        """The mean gap; the parts are "all rows" and per grouping column the mean over its groups.
+
+        The curves are in the details, by column and level; those of all rows are of ``(None, "")``.
+        """
         judge, ours = self.followed(case, case.judge), self.followed(case, case.synthetic)
         assert judge is not None and ours is not None  # measure() has looked
         until = float(np.quantile(judge.time, 0.95))
@@ -167,8 +163,8 @@ class KaplanMeierGap(SurvivalMetric):
             case.rng,
             case.limit(10, 20, 50),
         )
-        curves = {"real": kaplan_meier(judge.time, judge.event), "synthetic": kaplan_meier(ours.time, ours.event)}
-        return Measurement(value, learner_interval(value, spread**2, self.bounds), parts, details=curves)
+        details = {"curves": _curves(case, judge, ours, splits, until)}
+        return Measurement(value, learner_interval(value, spread**2, self.bounds), parts, details=details)
 
 
 Split = tuple[float, NDArray[np.int64], NDArray[np.int64]]
@@ -205,158 +201,46 @@ def _gap(
     return curve_gap(curves[0], curves[1], until)
 
 
-# -------------------------------------------------------------------- Cox regression
-@dataclass(frozen=True)
-class _Design:
-    """How rows become covariates: standardised numbers, and levels against the most frequent one."""
-
-    num: list[int]
-    centre: Array
-    scale: Array
-    levels: list[tuple[int, int]]
-    names: list[Hashable]
-
-    @classmethod
-    def of(cls, rows: Coded) -> _Design:
-        known = [~np.isnan(rows.numbers[:, j]) for j in range(len(rows.num))]
-        num = [j for j, k in enumerate(known) if k.sum() > 1 and np.ptp(rows.numbers[k, j]) > 0][:_COLUMNS]
-        values = [rows.numbers[known[j], j] for j in num]
-        levels = []
-        for j in range(len(rows.cat)):
-            count = np.bincount(rows.codes[:, j] + 1)[1:]
-            frequent = np.flatnonzero(count >= max(_EVENTS, 0.02 * len(rows)))
-            order = frequent[np.argsort(-count[frequent], kind="stable")]
-            levels += [(j, int(c)) for c in order[1 : _LEVELS + 1]]
-        levels = levels[: max(0, _COLUMNS - len(num))]
-        centre = np.array([v.mean() for v in values])
-        scale = np.array([v.std() for v in values])
-        return cls(num, centre, scale, levels, [rows.num[j] for j in num] + [rows.cat[j] for j, _ in levels])
-
-    def __call__(self, rows: Coded) -> Array:
-        """``(rows, covariates)``; a null number counts as the mean, a null category as the reference level."""
-        numbers = np.nan_to_num((rows.numbers[:, self.num] - self.centre) / self.scale)
-        flags = [(rows.codes[:, j] == c).astype(float)[:, None] for j, c in self.levels]
-        return np.concatenate([numbers.clip(-10, 10), *flags], axis=1)
+def _curves(
+    case: Case, judge: Followed, ours: Followed, splits: list[tuple[Any, list[Split]]], until: float
+) -> dict[tuple[Hashable, str], pd.DataFrame]:
+    """What figures draw of each group: both curves at evenly spaced times up to a round one."""
+    step = 10.0 ** (math.floor(math.log10(until)) - 1)
+    times = np.linspace(0.0, math.floor(until / step + 1e-9) * step, _TIMES + 1)
+    found: dict[tuple[Hashable, str], pd.DataFrame] = {}
+    for place, (name, groups) in enumerate(splits):
+        for _, a, b in groups:
+            key = (name, level_text(case.judge, name, judge.rows.column(name)[a[0]])) if place else (None, "")
+            sides = (
+                (read, rows.time[i], rows.event[i]) for read, rows, i in (("real", judge, a), ("synthetic", ours, b))
+            )
+            found[key] = pd.concat([pd.DataFrame({"time": times}), *(_on_grid(*side, times) for side in sides)], axis=1)
+    return found
 
 
-class CoxMetric(SurvivalMetric):
-    """A metric that fits Cox regressions."""
-
-    group: ClassVar = "utility"
-
-    def design(self, case: Case) -> _Design:
-        """Covariates, by the real rows."""
-        real = self.followed(case, case.real)
-        assert real is not None
-        return case.once(("design", case.time, case.event), lambda: _Design.of(real.rows), of=(case.real,))
-
-    def model(self, case: Case, table: Table) -> Cox:
-        """The regression of a table; fitted once."""
-        rows, design = self.followed(case, table), self.design(case)
-        assert rows is not None
-        return case.once(
-            ("cox", case.time, case.event), lambda: cox(design(rows.rows), rows.time, rows.event), of=(table, case.real)
-        )
+def level_text(table: Table, name: Hashable, code: float) -> str:
+    """The text of a level, "empty" of null."""
+    if math.isnan(code):
+        return "empty"
+    return str(table.frame[name].iloc[int(np.flatnonzero(table.coded.column(name) == code)[0])])
 
 
-class HazardRatioOverlap(CoxMetric):
-    """Would a Cox regression say the same?"""
-
-    name = "hazard_ratio_overlap"
-    label = "Overlap of hazard ratios"
-    goal = "higher"
-    best = 1.0
-    bounds: ClassVar = (-1.0, 1.0)
-    culprit = "independent"
-    reading = "The intervals of hazard ratios overlap with the real ones by {value}"
-    definition = (
-        "Mean overlap (Karr et al. 2006) of the 95 % intervals of the log hazard ratios of two Cox (1972) regressions, "
-        "of synthetic and of real rows, on all other columns (numbers per standard deviation, levels against the most "
-        "frequent); of intervals that are apart, minus their distance in widths, -1 at the lowest."
-    )
-
-    def compare(self, case: Case) -> Measurement:
-        """The mean overlap; the parts are per column; coefficients are in the details."""
-        names = self.design(case).names
-        if not names:
-            return Measurement.nothing("no column to regress the time on")
-        real, ours = self.model(case, case.real), self.model(case, case.synthetic)
-        each = overlaps(real.intervals, ours.intervals, lowest=-1.0)
-        parts = pd.Series(each).groupby(pd.factorize(pd.Series(names, dtype=object))[0]).mean()
-        variance = float(np.var(_redrawn(real, ours, case.rng), ddof=1))
-        value = float(each.mean())
-        table = pd.DataFrame(
-            {
-                "covariate": pd.Series(names, dtype=object),
-                "real": real.coefficients,
-                "real_low": real.intervals[:, 0],
-                "real_high": real.intervals[:, 1],
-                "synthetic": ours.coefficients,
-                "synthetic_low": ours.intervals[:, 0],
-                "synthetic_high": ours.intervals[:, 1],
-                "overlap": each,
-            }
-        )
-        unique = list(dict.fromkeys(names))
-        return Measurement(
-            value,
-            learner_interval(value, variance, self.bounds),
-            dict(zip(unique, parts.tolist(), strict=True)),
-            details={"coefficients": table},
-        )
-
-
-def _redrawn(real: Cox, ours: Cox, rng: np.random.Generator) -> Array:
-    """The mean overlap where both tables are drawn again: coefficients from their normal laws."""
-    shifts = [
-        rng.multivariate_normal(np.zeros(len(m.coefficients)), m.covariance, 200, method="eigh")[:, :, None]
-        for m in (real, ours)
-    ]
-    return overlaps(real.intervals + shifts[0], ours.intervals + shifts[1], lowest=-1.0).mean(axis=1)
-
-
-class CIndexTstr(CoxMetric):
-    """Cox regression trained on synthetic, concordance on real rows."""
-
-    name = "c_index_tstr"
-    label = "C-index, train on synthetic"
-    goal = "higher"
-    best = 1.0
-    needs: ClassVar = ("survival", "holdout")
-    culprit = "independent"
-    reading = "A Cox regression learnt from synthetic rows ranks holdout rows with a C-index of {value}"
-    definition = (
-        "Harrell's (1982) concordance, on the holdout, of a Cox regression fitted to synthetic rows: share of "
-        "comparable pairs whose order of risk is right, .5 by chance; beside it the same fitted to real rows."
-    )
-
-    def compare(self, case: Case) -> Measurement:
-        """The concordance; that of the regression of real rows is in the parts."""
-        design, test = self.design(case), self.followed(case, case.judge)
-        assert test is not None
-        if not design.names:
-            return Measurement.nothing("no column to regress the time on")
-        x = design(test.rows)[: case.limit(2_000, 5_000, 10_000)]
-        time, event = test.time[: len(x)], test.event[: len(x)]
-        ours, real = self.model(case, case.synthetic), self.model(case, case.real)
-        value, variance = concordance(x @ ours.coefficients, time, event)
-        if np.isnan(value):
-            return Measurement.nothing("the holdout has no comparable pair")
-        few = slice(0, 500)
-        draws = case.rng.multivariate_normal(ours.coefficients, ours.covariance, 20, method="eigh")
-        scores = [concordance(x[few] @ beta, time[few], event[few])[0] for beta in draws]
-        training = float(np.nan_to_num(np.var(scores, ddof=1)))
-        ceiling = concordance(x @ real.coefficients, time, event)[0]
-        return Measurement(
-            value,
-            learner_interval(value, variance + training, self.bounds),
-            {"trained on synthetic": value, "trained on real": ceiling},
-            details={"trained on real": ceiling},
-        )
+def _on_grid(side: str, time: Array, event: NDArray[np.bool_], times: Array) -> pd.DataFrame:
+    """Survival with its interval, events seen so far, and rows still followed, at some times."""
+    columns: dict[str, Any] = {side: np.nan, f"{side}_low": np.nan, f"{side}_high": np.nan}
+    if len(time):
+        curve = kaplan_meier(time, event)
+        place = np.searchsorted(curve.times, times, side="right")
+        lines = (curve.survival, curve.low, curve.high)
+        columns = {key: np.r_[1.0, line][place] for key, line in zip(columns, lines, strict=True)}
+    columns[f"{side}_events"] = np.searchsorted(np.sort(time[event]), times, side="right")
+    columns[f"{side}_at_risk"] = len(time) - np.searchsorted(np.sort(time), times, side="left")
+    return pd.DataFrame(columns, index=range(len(times)))
 
 
 # -------------------------------------------------------------------- on DataFrames
-def _found(function: str, metric: Metric, case: Case) -> Measurement:
+def found_in(function: str, metric: Metric, case: Case) -> Measurement:
+    """What a metric of this domain measures, or an error in place of a note."""
     if case.time not in case.kinds or case.event not in case.kinds:
         raise ParamError(f"{function}: arguments 'time' and 'event' must be columns of the tables.")
     found = metric.measure(case)
@@ -386,39 +270,5 @@ def survival_gap(
     0.0
     """
     case = Case.of(real, synthetic, kinds=kinds, time=time, event=event, level="full")
-    found = _found("survival_gap", KaplanMeierGap(), case)
+    found = found_in("survival_gap", KaplanMeierGap(), case)
     return Breakdown(found.value, found.parts)
-
-
-def hazard_ratio_overlap(
-    real: pd.DataFrame, synthetic: pd.DataFrame, time: Hashable, event: Hashable, *, kinds: Kinds | None = None
-) -> pd.DataFrame:
-    """Log hazard ratios of Cox regressions on both tables, side by side, with the overlap of their 95 % intervals.
-
-    Args, errors: as for :func:`survival_gap`.
-
-    Returns:
-        One row per covariate: ``covariate`` (its column), ``real``, ``real_low``, ``real_high``, ``synthetic``,
-        ``synthetic_low``, ``synthetic_high`` and ``overlap`` (1 is best; below 0, to -1, they are apart).
-
-    >>> table = pd.DataFrame({"t": range(60), "dead": [True, False] * 30, "x": [1, 2, 3] * 20})
-    >>> hazard_ratio_overlap(table, table, "t", "dead")["overlap"].tolist()
-    [1.0]
-    """
-    case = Case.of(real, synthetic, kinds=kinds, time=time, event=event, level="full")
-    return _found("hazard_ratio_overlap", HazardRatioOverlap(), case).details["coefficients"]
-
-
-def c_index_tstr(
-    train: pd.DataFrame, test: pd.DataFrame, time: Hashable, event: Hashable, *, kinds: Kinds | None = None
-) -> float:
-    """Concordance on ``test`` of a Cox regression fitted to ``train``: .5 by chance, 1 is best.
-
-    Args, errors: as for :func:`survival_gap`.
-
-    >>> table = pd.DataFrame({"t": range(60), "dead": [True, False] * 30, "x": range(60)})
-    >>> c_index_tstr(table, table, "t", "dead")
-    1.0
-    """
-    case = Case.of(train, train, test, kinds=kinds, time=time, event=event, level="full")
-    return _found("c_index_tstr", CIndexTstr(), case).value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ _COLUMNS = 40
 _SHOWN = 8  # columns whose values are listed
 _VALUES = 5  # per column
 _NOISE = 3.5  # standard errors by which a share has to be off
+_COMBINED = 6  # columns whose values are combined
+_COMBINATIONS = 10
+_PER_PAIR = 3
+_NOISE_PAIRS = 4.5  # of thousands of cells
 
 
 def telling(case: Case, a: Coded, b: Coded, model: Any, test: Floats, label: Ints) -> dict[str, Any]:
@@ -34,7 +39,9 @@ def telling(case: Case, a: Coded, b: Coded, model: Any, test: Floats, label: Int
         ``"columns"``: DataFrame of ``column``, ``importance`` (what the AUC loses when the column is permuted) and
         ``auc`` (of the column alone), the most telling first. ``"values"``: DataFrame of ``column``, ``value`` (text),
         ``real``, ``synthetic`` (shares) and ``ratio``, for the most telling columns, where shares differ by
-        more than chance explains. Values and ranges of fewer than 5 real rows are not named.
+        more than chance explains. Values and ranges of fewer than 5 real rows are not named. ``"pairs"``: likewise
+        combinations of two values, which differ by more than chance and the values' own shares explain; ``real`` is
+        NaN where it stands for one to four rows.
     """
     cut = grid(a, b, bins=20)
     alone = np.array([_auc_alone(cut, j, case.rng) for j in range(len(cut.names))])
@@ -51,7 +58,7 @@ def telling(case: Case, a: Coded, b: Coded, model: Any, test: Floats, label: Int
     )
     rows = [row for j in order[:_SHOWN] for row in _values(case, a, cut, int(j))]
     values = pd.DataFrame(rows, columns=["column", "value", "real", "synthetic", "ratio"])
-    return {"columns": columns, "values": values}
+    return {"columns": columns, "values": values, "pairs": _pairs(case, a, cut, [int(j) for j in order[:_COMBINED]])}
 
 
 def _auc_alone(cut: Grid, j: int, rng: np.random.Generator) -> float:
@@ -104,6 +111,38 @@ def _values(case: Case, a: Coded, cut: Grid, j: int) -> list[tuple[Hashable, str
     return [row for _, row in rows[:_VALUES]]
 
 
+def _pairs(case: Case, a: Coded, cut: Grid, columns: list[int]) -> pd.DataFrame:
+    """The combinations of values of two columns that differ most, beyond what their own shares explain."""
+    often = {j: np.bincount(cut.real[:, j], minlength=cut.sizes[j]) >= _LEAST for j in columns}
+    texts = {j: _texts(case, a, cut, j, often[j]) for j in columns}
+    found = []
+    for i, j in combinations(columns, 2):
+        real, synthetic = (_joint(side, cut, i, j) for side in (cut.real, cut.synthetic))
+        shares, ours = real / len(cut.real), synthetic / len(cut.synthetic)
+        with np.errstate(divide="ignore", invalid="ignore"):  # the real cell, had the values their synthetic shares
+            lines = [np.nan_to_num(ours.sum(axis) / shares.sum(axis)) for axis in (1, 0)]
+        wanted = np.minimum(shares * lines[0][:, None] * lines[1], 1.0)
+        inverse = 1 / len(cut.real) + 1 / len(cut.synthetic)
+        noise = np.sqrt(((wanted + ours) / 2 + inverse) * inverse)
+        told = (np.abs(ours - wanted) > _NOISE_PAIRS * noise) & often[i][:, None] & often[j]
+        weight = np.where(told, (ours - wanted) * np.log((ours + noise) / (wanted + noise)), 0.0)
+        for k in np.argsort(-weight, axis=None, kind="stable")[:_PER_PAIR]:
+            x, y = (int(v) for v in np.unravel_index(k, weight.shape))
+            if weight[x, y] > 0:
+                share = np.nan if 0 < real[x, y] < _LEAST else shares[x, y]
+                words = (cut.names[i], texts[i][x], cut.names[j], texts[j][y])
+                found.append((weight[x, y], *words, share, ours[x, y]))
+    found.sort(key=lambda row: -row[0])
+    names = ["column", "value", "other_column", "other_value", "real", "synthetic"]
+    return pd.DataFrame([row[1:] for row in found[:_COMBINATIONS]], columns=names)
+
+
+def _joint(codes: Ints, cut: Grid, i: int, j: int) -> Ints:
+    """Rows per combination of the cells of two columns."""
+    size = cut.sizes[i] * cut.sizes[j]
+    return np.bincount(codes[:, i] * cut.sizes[j] + codes[:, j], minlength=size).reshape(cut.sizes[i], cut.sizes[j])
+
+
 def _texts(case: Case, a: Coded, cut: Grid, j: int, often: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[int, str]:
     """A text for each cell with rows enough."""
     if j >= len(a.num):
@@ -111,7 +150,7 @@ def _texts(case: Case, a: Coded, cut: Grid, j: int, often: np.ndarray[Any, np.dt
         spots = {int(c): int(i) for c, i in zip(*np.unique(codes, return_index=True), strict=True)}
         levels = case.judge.frame[name]
         texts = {c: str(levels.iloc[i]) for c, i in spots.items() if often[c]}
-        if cut.sizes[j] - 1 < a.sizes[j - len(a.num)] + 1:  # the last cell is what is beyond the most frequent levels
+        if cut.sizes[j] - 1 < a.sizes[j - len(a.num)]:  # the last cell is what is beyond the most frequent levels
             texts[cut.sizes[j] - 1] = "other levels"
         return {**texts, 0: "empty"}
     dated = case.kinds[cut.names[j]] == "datetime"

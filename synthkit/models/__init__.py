@@ -3,13 +3,17 @@
 from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.base import Model, ModelSpec, ModelTags
 from synthkit.models.copula import GaussianCopula
+from synthkit.models.gan import ConditionalGAN
 from synthkit.models.independent import IndependentMarginals
 from synthkit.models.resampling import Joint
 from synthkit.models.trees import SequentialTrees
+from synthkit.models.vae import VAE
 
 __all__ = [
     "MODELS",
+    "VAE",
     "Autoregressive",
+    "ConditionalGAN",
     "GaussianCopula",
     "IndependentMarginals",
     "Joint",
@@ -22,6 +26,8 @@ __all__ = [
 MODELS: dict[str, type[ModelSpec]] = {
     "autoregressive": Autoregressive,
     "copula": GaussianCopula,
+    "gan": ConditionalGAN,
     "independent": IndependentMarginals,
     "trees": SequentialTrees,
+    "vae": VAE,
 }

@@ -346,6 +346,33 @@ class AutoregressiveModel(Model):
         self.joint = plan.joint
         return done
 
+    @torch.no_grad()
+    def conditionals(self, partial: Encoded) -> list[Tensor]:
+        """One pass of all nets, each of which reads all that a row knows but its own node.
+
+        A copy counts as the code that the source's number has on the node's own scale.
+        """
+        out: list[Tensor] = [torch.empty(0)] * self.n_nodes
+        nothing = torch.zeros(self.n_nodes, self.n_nodes, dtype=torch.bool, device=self.table.device)
+        forced = Forced(self, partial, partial, nothing)
+        numbers = self._numbers(forced) if self.pointers else None
+        for _, bucket, logits, _ in forced.answers():
+            for r, i in enumerate(bucket):
+                law = logits[r, :, : self.outputs[i]].softmax(1)
+                codes = law[:, : self.nodes[i].size].clone()
+                if numbers is not None and i in self.pointers.sources:
+                    code, _, open_ = self.pointers.open(i, numbers, None)
+                    codes.scatter_add_(1, code.clamp(max=codes.shape[1] - 1), law[:, self.tokens[i] :] * open_)
+                out[i] = codes / codes.sum(1, keepdim=True).clamp(min=1e-30)
+        return out
+
+    def _numbers(self, forced: Forced) -> Tensor:
+        """``(B, N)`` known numbers of the nodes that links speak of, NaN elsewhere."""
+        numbers = torch.full(forced.tokens.shape, torch.nan, dtype=torch.float64, device=forced.tokens.device)
+        known = self.pointers.numbers(forced.tokens, self.spread(forced.offsets), forced.known, self.sizes)
+        numbers[:, self.pointers.used] = known.T.to(numbers)
+        return numbers
+
 
 def _make_room(model: AutoregressiveModel, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
     if prefix + "sources" in state:  # else the load itself says what is missing

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +34,24 @@ class Phase:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of the training, ``share`` of the planned steps, that cycles through its phases."""
+    """A stretch of the training with a schedule and an optimiser of its own, that cycles through its phases.
+
+    Attributes:
+        share: of the planned steps.
+        judge: what decides which weights are kept, and when to stop: ``"loss"`` on held-out rows, or ``"samples"``
+            (how well drawn rows can be told from held-out ones), for losses that say nothing of quality.
+        options: entries of the :class:`Recipe` that are other in this stage (``{"lr": 1e-4}``).
+    """
 
     name: str = "fit"
     share: float = 1.0
     phases: tuple[Phase, ...] = (Phase(),)
+    judge: Literal["loss", "samples"] = "loss"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def recipe(self, whole: Recipe) -> Recipe:
+        """This stage's part of the recipe of all stages."""
+        return replace(whole, **{"steps": max(round(whole.steps * self.share), 1), **self.options})
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,8 @@ class Model(nn.Module, ABC):
     layout: Layout
     joint: Sequence[Joint] = ()  # how the last ``complete`` under several conditions went
     tags: ClassVar[ModelTags] = ModelTags()
-    stages: ClassVar[tuple[Stage, ...]] = (Stage(),)
+    stages: Sequence[Stage] = (Stage(),)
+    logged: Mapping[str, Tensor] = {}  # parts of the last training loss, by name, for whoever watches
 
     @abstractmethod
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
@@ -120,6 +134,23 @@ class Model(nn.Module, ABC):
 
         Raises:
             ConditionError: nothing in the model's reach meets ``allowed``.
+        """
+
+    def conditionals(self, partial: Encoded) -> list[Tensor] | None:
+        """Per node (``nets.nodes_of``), the law of its codes given everything else that a row knows.
+
+        Exact where a model can tell it without drawing; None where it cannot.
+
+        Returns:
+            One ``(rows, codes)`` per node, each row summing to 1; null is left out.
+        """
+        return None
+
+    def begin(self, stage: Stage, data: Encoded, weight: Tensor | None = None) -> None:
+        """Called before each stage, in eval mode and inside a seeded block; by default nothing is to be prepared.
+
+        Args:
+            data, weight: the training rows.
         """
 
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
@@ -179,12 +210,12 @@ def check_allowed(allowed: Mapping[int, Allowed] | None, layout: Layout) -> Mapp
     Raises:
         ConditionError: a field is not coded, a shape is wrong, or nothing is allowed.
     """
-    for field, rule in (allowed or {}).items():
-        size = layout.fields[field].size
+    for position, rule in (allowed or {}).items():
+        size = layout.fields[position].size
         if not size or rule.weights.shape != (size,):
-            raise ConditionError(f"Model.complete: argument 'allowed' needs {size} weights for field {field}.")
+            raise ConditionError(f"Model.complete: argument 'allowed' needs {size} weights for field {position}.")
         if not bool((rule.weights > 0).any()):
-            raise ConditionError(f"Model.complete: argument 'allowed' leaves nothing for field {field}.")
+            raise ConditionError(f"Model.complete: argument 'allowed' leaves nothing for field {position}.")
     return allowed or {}
 
 

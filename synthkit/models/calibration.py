@@ -17,7 +17,7 @@ from synthkit.models.forced import Forced
 if TYPE_CHECKING:
     from synthkit.models.anyorder import AutoregressiveModel
 
-__all__ = ["calibrate", "settle"]
+__all__ = ["calibrate", "settle", "shift"]
 
 _ROWS = 2048  # at once
 _SAMPLE = 32_768  # rows that calibrate the heads
@@ -70,12 +70,12 @@ def settle(model: AutoregressiveModel, data: Encoded, weight: Tensor | None) -> 
     for _ in range(_ROUNDS if len(data) else 0):
         drawn = model.complete(model.layout.empty(rows, device))
         for i, (want, have) in enumerate(zip(wanted, _counts(model, drawn, None), strict=True)):
-            shift = _shift(want, have).to(device, torch.float32)
+            moved = shift(want, have).to(device, torch.float32)
             if i < model.n_nodes:
                 k, r = model.place[i]
-                model.head_bias[k][r, 0, : model.tokens[i]] += shift
+                model.head_bias[k][r, 0, : model.tokens[i]] += moved
             else:
-                model.fine_bias[i - model.n_nodes, 0] += shift
+                model.fine_bias[i - model.n_nodes, 0] += moved
 
 
 def _counts(model: AutoregressiveModel, data: Encoded, weight: Tensor | None) -> list[Tensor]:
@@ -93,7 +93,7 @@ def _counts(model: AutoregressiveModel, data: Encoded, weight: Tensor | None) ->
     return out + [torch.bincount(at[:, q], there[:, q], minlength=parts) for q in range(len(model.fine))]
 
 
-def _shift(want: Tensor, have: Tensor) -> Tensor:
+def shift(want: Tensor, have: Tensor) -> Tensor:
     """What to add to the logits of drawn frequencies, shrunk by their noise."""
     p, q = ((x + 0.5) / (x + 0.5).sum() for x in (want, have))
     noise = p * (1 - p) / have.sum().clamp(min=1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -143,15 +142,20 @@ class Comparison:
         lines += ["", "## Notes", "", *(f"- {text.escaped(note)}" for note in self._any.notes)]
         return "\n".join(lines) + "\n"
 
-    def to_html(self, path: str | Path) -> Path:
+    def to_html(self, path: str | Path, *, profiles: str | Sequence[str] | None = None) -> Path:
         """Write one self-contained HTML file.
 
+        Args:
+            path: of the file.
+            profiles: the purposes whose verdicts stand in the ranking, one or several; by default all.
+
         Raises:
+            ParamError: an unknown profile.
             OSError: the file cannot be written.
         """
         from synthkit.report.html import write_comparison
 
-        write_comparison(self, path)
+        write_comparison(self, path, profiles=profiles)
         return Path(path)
 
     @property
@@ -173,9 +177,9 @@ class Comparison:
         return f"<Comparison of {', '.join(self.reports)}; print it>"
 
     def _repr_html_(self) -> str:
-        frame = self.to_frame().drop(columns=["group", "goal"])
-        parts = [f"<p>{html.escape(text.head(self._any))}</p>", self.summary().round(2).to_html(na_rep="-")]
-        return "".join([*parts, frame.to_html(float_format=text.number, na_rep="-", index=False)])
+        from synthkit.report.notebook import comparison_html
+
+        return comparison_html(self)
 
 
 def _distance(score: Score) -> float:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from synthkit.report import text
+from synthkit.report.credit import credit_section
 from synthkit.report.drawn import Drawing, columns_section
-from synthkit.report.gates import PROFILES
-from synthkit.report.html import page
+from synthkit.report.html import named_profiles, page
 from synthkit.report.scales import badge_svg, scale_legend, scales_svg
 from synthkit.report.sections import chip, definitions_section, limits_section, provenance_section, section, table
+from synthkit.report.survival import survival_section
 from synthkit.report.svg import esc, short
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _NAMES = {
     "ranking": "Ranking",
     "scores": "Scores",
     "columns": "Columns",
+    "survival": "Survival",
+    "credit": "Credit",
     "limits": "Limits",
     "provenance": "Provenance",
     "definitions": "Definitions",
@@ -31,15 +34,18 @@ MAX_OVERLAID = 6
 """Tables that are drawn over each other; of more, the best ranked."""
 
 
-def render_comparison(comparison: Comparison, *, profiles: Sequence[str] | None = None) -> str:
+def render_comparison(comparison: Comparison, *, profiles: str | Sequence[str] | None = None) -> str:
     """The whole page; for ``profiles`` see :func:`synthkit.report.html.render`."""
     first = next(iter(comparison.reports.values()))
     order = [str(name) for name in comparison.summary().index]
-    drawn = Drawing.of_reports({name: comparison.reports[name] for name in order[:MAX_OVERLAID]})
+    best = {name: comparison.reports[name] for name in order[:MAX_OVERLAID]}
+    drawing = Drawing.of_reports(best)
     parts = {
-        "ranking": _ranking(comparison, order, list(PROFILES if profiles is None else profiles)),
+        "ranking": _ranking(comparison, order, named_profiles(profiles)),
         "scores": _scores(comparison, order),
-        "columns": "" if drawn is None else columns_section(drawn),
+        "columns": "" if drawing is None else columns_section(drawing),
+        "survival": survival_section(best),
+        "credit": credit_section(best),
         "limits": limits_section(first),
         "provenance": provenance_section(first),
         "definitions": definitions_section(first),

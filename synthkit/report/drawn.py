@@ -17,8 +17,7 @@ from synthkit.report.figures import MAX_HEAT, bars_figure, bins_figure, cumulati
 from synthkit.report.pictures import LEAST, Bins, column_picture
 from synthkit.report.projection import hexagons, hexagons_figure
 from synthkit.report.reading import brief
-from synthkit.report.scales import badge
-from synthkit.report.sections import section, table
+from synthkit.report.sections import legend, section, table
 from synthkit.report.svg import Figure, esc, percent, short
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def columns_section(drawing: Drawing) -> str:
     return section(
         "columns",
         "Columns",
-        _legend(drawing),
+        legend(drawing.of, list(drawing.synthetic)),
         _CONTROLS if len(names) > 1 else "",
         f'<div class="grid" id="column-grid">{cards}</div>{note}',
         lead=f"Real {drawing.of} and synthetic rows over each other. Bins and categories of fewer than {LEAST} real "
@@ -120,16 +119,6 @@ _CONTROLS = (
     "</label>"
     '<label class="box"><input type="checkbox" id="cumulative"> cumulative</label></div>'
 )
-
-
-def _legend(drawing: Drawing) -> str:
-    box = '<svg class="sk" width="26" height="14" aria-hidden="true">'
-    items = f'<li>{box}<path class="area" d="M1 13V6H10V2H18V8H25V13Z"/></svg>real ({drawing.of})</li>'
-    for k, name in enumerate(drawing.synthetic):
-        line = f'<path class="step c{k % 6} d{k % 6}" d="M1 13V5H9V3H17V9H25V13"/>'
-        letter = f"<b>{badge(k)}</b> " if len(drawing.synthetic) > 1 else ""
-        items += f"<li>{box}{line}</svg>{letter}{esc(name)}</li>"
-    return f'<ul class="legend">{items}</ul>'
 
 
 def _column_card(drawing: Drawing, name: Hashable, at: int) -> str:
@@ -254,13 +243,32 @@ def detection_section(report: Report) -> str:
     cards = "".join(_value_card(name, values[values["column"] == name]) for name in top["column"])
     if not cards:
         cards = '<p class="note span">No single value of a column is more or less frequent than chance explains.</p>'
+    together = _combinations(score.details.get("pairs"))
     return section(
         "detection",
         "What gives synthetic rows away",
         table("Most telling columns", ("Column", "AUC of the column alone", "AUC lost without it"), rows),
         f'<div class="grid">{cards}</div>',
+        together,
         lead=f"{brief(score)} These columns help the classifier most; 0.5 is a coin toss.",
     )
+
+
+def _combinations(pairs: pd.DataFrame | None) -> str:
+    """Combinations of two values that are too many or too few."""
+    if pairs is None or pairs.empty:
+        return ""
+    rows = []
+    for r in pairs.itertuples(index=False):
+        values = ((r.column, r.value), (r.other_column, r.other_value))
+        name = " <span class='mut'>and</span> ".join(
+            f"<span class='mut'>{esc(short(column, 24))}</span> {esc(short(value, 28))}" for column, value in values
+        )
+        real = f"<{LEAST} rows" if math.isnan(r.real) else percent(float(r.real))
+        rows.append((name, esc(real), percent(float(r.synthetic))))
+    heads = ("Combination", "Real", "Synthetic")
+    caption = "Combinations of two values that are off by more than the values themselves"
+    return table(caption, heads, rows)
 
 
 def _meter(share: float) -> str:

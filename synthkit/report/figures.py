@@ -14,7 +14,16 @@ from synthkit.report.pictures import LEAST, Bars, Bins, Pair
 from synthkit.report.svg import Figure, compact, day, el, joined, percent, short, steps, text, ticks
 from synthkit.report.text import number, part_name
 
-__all__ = ["bars_figure", "bins_figure", "cumulative_figure", "heat_figure", "heat_order", "parts_figure", "share_rows"]
+__all__ = [
+    "bars_figure",
+    "bins_axis",
+    "bins_figure",
+    "cumulative_figure",
+    "heat_figure",
+    "heat_order",
+    "parts_figure",
+    "share_rows",
+]
 
 Floats = NDArray[np.float64]
 WIDTH = 340
@@ -29,7 +38,7 @@ def bins_figure(name: Hashable, picture: Bins, labels: Sequence[str]) -> Figure:
     if not len(picture.real):
         return _with_rows(name, picture.beside, labels)
     height, base, top = 150, 126, 8
-    x, body = _axis(picture, base)
+    x, body = bins_axis(picture, base)
     widths = np.diff(np.log10(picture.edges) if picture.log else picture.edges)
     dense = [s / widths for s in (picture.real, *picture.synthetic)]
     most = max(float(d.max()) for d in dense) or 1.0
@@ -52,7 +61,7 @@ def cumulative_figure(name: Hashable, picture: Bins, labels: Sequence[str]) -> F
     if not len(picture.real):
         return _with_rows(name, picture.beside, labels)
     height, base, top = 150, 126, 8
-    x, body = _axis(picture, base)
+    x, body = bins_axis(picture, base)
     at = [x(e) for e in picture.edges]
     for share in (0.5, 1.0):
         y = base - share * (base - top)
@@ -68,11 +77,11 @@ def cumulative_figure(name: Hashable, picture: Bins, labels: Sequence[str]) -> F
     return Figure(body, WIDTH, height, f"Cumulative distribution of {name}, real and {', '.join(labels)}")
 
 
-def _axis(picture: Bins, base: float) -> tuple[Callable[[float], float], str]:
-    """The place of a value, and the drawn axis."""
+def bins_axis(picture: Bins, base: float, width: float = WIDTH) -> tuple[Callable[[float], float], str]:
+    """The place of a value, and the drawn axis of a picture so wide."""
     ends = picture.edges[[0, -1]]
     low, high = (np.log10(ends) if picture.log else ends).tolist()
-    left, right = _LEFT, WIDTH - 8.0
+    left, right = _LEFT, width - 8.0
 
     def x(value: float) -> float:
         v = math.log10(value) if picture.log else value
@@ -80,10 +89,10 @@ def _axis(picture: Bins, base: float) -> tuple[Callable[[float], float], str]:
 
     body = el("line", x1=left, x2=right, y1=base, y2=base, class_="axis")
     last = -math.inf
-    for tick in ticks(float(ends[0]), float(ends[1]), 4, log=picture.log, dated=picture.dated):
+    for tick in ticks(float(ends[0]), float(ends[1]), round(width / 85), log=picture.log, dated=picture.dated):
         label = _date(tick, high - low) if picture.dated else compact(tick)
         half = 3.2 * len(label)
-        place = min(max(x(tick), half), WIDTH - half)
+        place = min(max(x(tick), half), width - half)
         if place - half > last + 6:
             body += el("line", x1=x(tick), x2=x(tick), y1=base, y2=base + 4, class_="axis")
             body += text(label, place, base + 16, "mut mid")

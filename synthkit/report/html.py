@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthkit.errors import ParamError
 from synthkit.report import text
+from synthkit.report.credit import credit_section
 from synthkit.report.drawn import Drawing, columns_section, detection_section, pairs_section, rows_section
 from synthkit.report.gates import PROFILES
 from synthkit.report.sections import (
@@ -24,13 +26,14 @@ from synthkit.report.sections import (
     verdict_section,
 )
 from synthkit.report.style import asset, page_style
+from synthkit.report.survival import survival_section
 from synthkit.report.svg import esc
 
 if TYPE_CHECKING:
     from synthkit.report.comparison import Comparison
     from synthkit.report.report import Report
 
-__all__ = ["page", "render", "write", "write_comparison"]
+__all__ = ["named_profiles", "page", "render", "write", "write_comparison"]
 
 _NAMES = {
     "verdict": "Verdict",
@@ -40,6 +43,8 @@ _NAMES = {
     "pairs": "Pairs",
     "rows": "Rows",
     "detection": "Detection",
+    "survival": "Survival",
+    "credit": "Credit",
     "privacy": "Privacy",
     "limits": "Limits",
     "provenance": "Provenance",
@@ -47,7 +52,7 @@ _NAMES = {
 }
 
 
-def write(report: Report, path: str | Path, *, profiles: Sequence[str] | None = None) -> None:
+def write(report: Report, path: str | Path, *, profiles: str | Sequence[str] | None = None) -> None:
     """Write the report to a file; for ``profiles`` see :func:`render`.
 
     Raises:
@@ -57,7 +62,7 @@ def write(report: Report, path: str | Path, *, profiles: Sequence[str] | None = 
     Path(path).write_text(render(report, profiles=profiles), encoding="utf-8")
 
 
-def write_comparison(comparison: Comparison, path: str | Path, *, profiles: Sequence[str] | None = None) -> None:
+def write_comparison(comparison: Comparison, path: str | Path, *, profiles: str | Sequence[str] | None = None) -> None:
     """Write a comparison to a file; for ``profiles`` see :func:`render`.
 
     Raises:
@@ -69,17 +74,18 @@ def write_comparison(comparison: Comparison, path: str | Path, *, profiles: Sequ
     Path(path).write_text(render_comparison(comparison, profiles=profiles), encoding="utf-8")
 
 
-def render(report: Report, *, profiles: Sequence[str] | None = None) -> str:
+def render(report: Report, *, profiles: str | Sequence[str] | None = None) -> str:
     """The whole page.
 
     Args:
-        profiles: the purposes whose gates stand at the top; by default all.
+        profiles: the purposes whose gates stand at the top, one or several; by default all.
 
     Raises:
         ParamError: an unknown profile.
     """
-    verdicts = [report.check(profile) for profile in (PROFILES if profiles is None else profiles)]
-    drawing = Drawing.of_reports({"synthetic": report})
+    verdicts = [report.check(profile) for profile in named_profiles(profiles)]
+    drawn = {"synthetic": report}
+    drawing = Drawing.of_reports(drawn)
     parts = {
         "verdict": verdict_section(verdicts) if verdicts else "",
         "summary": summary_section(report),
@@ -88,12 +94,25 @@ def render(report: Report, *, profiles: Sequence[str] | None = None) -> str:
         "pairs": pairs_section(report),
         "rows": rows_section(report),
         "detection": detection_section(report),
+        "survival": survival_section(drawn),
+        "credit": credit_section(drawn),
         "privacy": privacy_section(report),
         "limits": limits_section(report),
         "provenance": provenance_section(report),
         "definitions": definitions_section(report),
     }
     return page("Evaluation of a synthetic table", text.head(report), parts)
+
+
+def named_profiles(profiles: str | Sequence[str] | None) -> list[str]:
+    """All profiles by default, or the one or several that were asked for, each once."""
+    if profiles is None:
+        return list(PROFILES)
+    if not isinstance(profiles, (str, Sequence)):
+        raise ParamError(
+            f"to_html: argument 'profiles' must be one name or several of {', '.join(PROFILES)}, got {profiles!r}."
+        )
+    return [profiles] if isinstance(profiles, str) else list(dict.fromkeys(profiles))
 
 
 def page(title: str, subtitle: str, parts: Mapping[str, str], names: Mapping[str, str] = _NAMES) -> str:

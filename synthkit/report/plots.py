@@ -5,13 +5,15 @@ They are those of the HTML report, drawn by the package itself, so that no plott
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from synthkit.errors import ParamError
+from synthkit.report.credit import calibration_figure, information_figure, stability_figure
 from synthkit.report.drawn import Drawing, pair_score, rows_figures
 from synthkit.report.figures import heat_figure, heat_order, parts_figure
 from synthkit.report.scales import summary_figure
+from synthkit.report.survival import Survival, hazards_figure
 from synthkit.report.svg import Figure
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ def plot(report: Report, name: str = "summary", **options: Any) -> Figure:
             ``"rows"``: density of rows in two directions; option ``which``: ``"real"``, ``"synthetic"``,
             ``"difference"``.
             ``"parts"``: breakdown of a score; option ``score``.
+            ``"survival"``: Kaplan-Meier curves (domain "medical") of all rows; options ``column`` and ``level`` choose
+            a group, by default the level that is farthest off. ``"hazards"``: hazard ratios of Cox regressions.
+            ``"stability"``: population stability index per column (domain "credit"). ``"information"``: information
+            value per column. ``"calibration"``: default rates by decile of risk; option ``trained``: on which rows the
+            scorecard learnt, ``"synthetic"`` or ``"real"``.
             The name of a score is short for its parts, or its summary where it has none.
 
     Returns:
@@ -96,10 +103,63 @@ def _parts(report: Report, score: str = "shape") -> Figure:
     return parts_figure(chosen)
 
 
+def _survival(report: Report, column: Hashable = None, level: str | None = None) -> Figure:
+    found = Survival.of_reports({"synthetic": report})
+    if found is None or not found.curves:
+        raise _lacking("survival", "kaplan_meier_gap")
+    return found.chosen(column, level)
+
+
+def _hazards(report: Report) -> Figure:
+    found = Survival.of_reports({"synthetic": report})
+    if found is None or not found.hazards:
+        raise _lacking("hazards", "hazard_ratio_overlap")
+    return hazards_figure(list(found.hazards.values()), list(found.hazards))
+
+
+def _stability(report: Report) -> Figure:
+    if "psi" not in report.scores or not report.scores["psi"].parts:
+        raise _lacking("stability", "psi")
+    return stability_figure([report.scores["psi"].parts], ["synthetic"])
+
+
+def _information(report: Report) -> Figure:
+    details = _details(report, "information", "information_value_gap", "real")
+    return information_figure(details["real"], [details["synthetic"]], ["synthetic"])
+
+
+def _calibration(report: Report, trained: str = "synthetic") -> Figure:
+    if trained not in ("synthetic", "real"):
+        raise ParamError(f"Report.plot: argument 'trained' must be 'synthetic' or 'real', got {trained!r}.")
+    details = _details(report, "calibration", "decile_calibration", "deciles")
+    if trained == "synthetic":
+        return calibration_figure(details["deciles"], "synthetic rows")
+    return calibration_figure(details["deciles trained on real"], "real rows", colour=-1)
+
+
+def _details(report: Report, name: str, score: str, key: str) -> Mapping[str, Any]:
+    found = report.scores[score].details if score in report.scores else {}
+    if key not in found:
+        raise _lacking(name, score)
+    return found
+
+
+def _lacking(name: str, score: str) -> ParamError:
+    return ParamError(
+        f"Report.plot: figure {name!r} needs the score {score!r}, which this report has not, or without what is drawn "
+        "(read from JSON, or too few rows); evaluate again with it among the metrics, or with its domain."
+    )
+
+
 FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "summary": (_summary, ("group",)),
     "column": (_column, ("column", "cumulative")),
     "pairs": (_pairs, ("score",)),
     "rows": (_rows, ("which",)),
     "parts": (_parts, ("score",)),
+    "survival": (_survival, ("column", "level")),
+    "hazards": (_hazards, ()),
+    "stability": (_stability, ()),
+    "information": (_information, ()),
+    "calibration": (_calibration, ("trained",)),
 }

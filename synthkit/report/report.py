@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,15 +150,20 @@ class Report:
         """A table per panel, and a sentence per score."""
         return text.markdown(self)
 
-    def to_html(self, path: str | Path) -> Path:
+    def to_html(self, path: str | Path, *, profiles: str | Sequence[str] | None = None) -> Path:
         """Write one self-contained HTML file: figures, tables, no network.
 
+        Args:
+            path: of the file.
+            profiles: the purposes whose gates stand at the top, one or several; by default all, none of an empty list.
+
         Raises:
+            ParamError: an unknown profile.
             OSError: the file cannot be written.
         """
         from synthkit.report.html import write
 
-        write(self, path)
+        write(self, path, profiles=profiles)
         return Path(path)
 
     def plot(self, name: str = "summary", **options: Any) -> Any:
@@ -184,7 +189,9 @@ class Report:
         return f"<Report of {len(self.scores)} scores; print it>"
 
     def _repr_html_(self) -> str:
-        return text.small_html(self)
+        from synthkit.report.notebook import report_html
+
+        return report_html(self)
 
 
 # -------------------------------------------------------------------- JSON

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from synthkit.metrics.base import Group, Score
 from synthkit.report import text
 from synthkit.report.gates import GateResult, Verdict
 from synthkit.report.reading import standing, summary
-from synthkit.report.scales import scale_legend, scale_svg
-from synthkit.report.svg import esc, short
+from synthkit.report.scales import badge, scale_legend, scale_svg
+from synthkit.report.svg import Figure, esc, short
 
 if TYPE_CHECKING:
     from synthkit.report.report import Report
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "chip",
     "definitions_section",
+    "figure_card",
+    "legend",
     "limits_section",
     "privacy_section",
     "provenance_section",
+    "real_rows",
     "scores_section",
     "section",
     "summary_section",
@@ -74,6 +77,33 @@ def table(
         f'<caption><span>{name}</span></caption><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table></div>'
     )
+
+
+def real_rows(reports: Mapping[str, Report]) -> str:
+    """Which real rows judge."""
+    held = "holdout" in next(iter(reports.values())).provenance.get("rows", {})
+    return "holdout rows" if held else "training rows"
+
+
+def legend(real: str, names: Sequence[str], kind: Literal["area", "curve"] = "area") -> str:
+    """How real rows and each synthetic table are drawn in figures that lay them over each other."""
+    box = '<svg class="sk" width="26" height="14" aria-hidden="true">'
+    sign = '<path class="area" d="M1 13V6H10V2H18V8H25V13Z"/>'
+    if kind == "curve":
+        sign = '<rect class="band" x="1" y="1" width="24" height="12"/><path class="curve" d="M1 7H25"/>'
+    items = f"<li>{box}{sign}</svg>real ({esc(real)})</li>"
+    for k, name in enumerate(names):
+        shape = "M1 13V5H9V3H17V9H25V13" if kind == "area" else "M1 7H25"
+        letter = f"<b>{badge(k)}</b> " if len(names) > 1 else ""
+        items += f'<li>{box}<path class="step c{k % 6} d{k % 6}" d="{shape}"/></svg>{letter}{esc(name)}</li>'
+    return f'<ul class="legend">{items}</ul>'
+
+
+def figure_card(title: str, figure: Figure, remark: str = "") -> str:
+    """A figure with its title, for a grid of such."""
+    beside = f'<span class="mut">{esc(remark)}</span>' if remark else ""
+    head = f'<header><h3 title="{esc(title)}">{esc(short(title, 40))}</h3>{beside}</header>'
+    return f'<article class="card figure">{head}{figure.inline()}</article>'
 
 
 # -------------------------------------------------------------------- verdicts

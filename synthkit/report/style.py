@@ -10,7 +10,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["DARK", "LIGHT", "asset", "figure_style", "page_style"]
+__all__ = ["DARK", "LIGHT", "asset", "figure_style", "notebook_style", "page_style"]
 
 LIGHT = {
     "page": "#f5f6f8",
@@ -76,6 +76,21 @@ def page_style() -> str:
         f"@media screen{{.skr[data-theme=dark]{{color-scheme:dark;{dark}}}}}\n"
         + asset("report.css")
         + asset("figure.css")
+    )
+
+
+@cache
+def notebook_style() -> str:
+    """The style sheet of a notebook's output: nothing outside ``.skn`` is touched; light or dark as the notebook is."""
+    light, dark = _variables(LIGHT), _variables(DARK)
+    return (
+        f".skn{{color-scheme:light;{light}}}\n"
+        f"@media screen and (prefers-color-scheme:dark){{.skn{{color-scheme:dark;{dark}}}}}\n"
+        # JupyterLab, VS Code, Colab: their own choice counts for more than the system's
+        f"[data-jp-theme-light=true] .skn,.vscode-light .skn,html[theme=light] .skn{{color-scheme:light;{light}}}\n"
+        f"[data-jp-theme-light=false] .skn,.vscode-dark .skn,html[theme=dark] .skn{{color-scheme:dark;{dark}}}\n"
+        + asset("notebook.css")
+        + asset("figure.css").replace(".sk", ".skn .sk")
     )
 
 

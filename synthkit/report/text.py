@@ -170,7 +170,7 @@ def escaped(words: str) -> str:
 
 
 def small_html(report: Report) -> str:
-    """The table that a notebook shows: no script, no style beyond alignment, so that any theme fits."""
+    """All scores and remarks as plain HTML: no script, no style beyond alignment, so that any theme fits."""
     heads = "".join(f"<th>{text}</th>" for text in ("best", *_HEADS))
     rows = [f"<p>{html.escape(head(report))}</p><table>"]
     for title, scores in panels(report):

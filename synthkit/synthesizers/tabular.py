@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from synthkit import io
@@ -18,20 +19,23 @@ from synthkit.enforce import Enforcer, given_cells, learn_rules
 from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
-from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
+from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, SequenceOf, check
+from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
+from synthkit.synthesizers import latent
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.choice import choose, compare, owners
+from synthkit.synthesizers.filling import Centres, Point, put
 from synthkit.synthesizers.training import Training
-from synthkit.trainer import Progress
 
 __all__ = ["TabularSynthesizer"]
 
 _BLOCK = 8192  # rows drawn with one seed: memory is bounded, and neither it nor threads change the table
 _ROUNDS = 100  # of rejection by ``accept``
+_DRAWS = 25  # of which the centre is taken, where a model cannot tell its conditionals
 _FEW = 2000  # rows: with fewer, "auto" lets the trees compete
 
 
@@ -46,6 +50,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         protect: how many rows must stand behind whatever is stored; None: 1.
         rules: what holds in every row that is drawn or filled (``synthkit.rules``). True: the rules of the schema, or,
             where none is given, those that the table shows; a sequence: exactly these; False: none.
+        gaps: what an empty cell of the training table is: "learn": a value like others, which is drawn, too; "skip": a
+            value that nobody wrote down, so that complete rows are learnt and drawn.
         max_seconds, max_steps: stop training there; the steps taken are in ``n_steps_``, and ``max_steps`` repeats
             the fit exactly.
         device: "auto" (the first GPU, else the CPU), or as torch names it.
@@ -54,7 +60,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         schema_, encoder_, model_: what was learnt; choice_: which model, and why, in a sentence;
-        n_steps_: training steps; history_: the log; seed_: the random state in use;
+        n_steps_: training steps, by stage where the model has several; history_: the log, and marginals_: every
+        column's own law, both for ``synthkit.plots.training``, and not in files;
+        seed_: the random state in use;
         joint_: how the last draw under several set-valued conditions went (``synthkit.models.Joint``), or None.
 
     Example:
@@ -73,8 +81,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         entity: Hashable | None = None,
         weight: Hashable | None = None,
         protect: Protection | None = Protection(),  # noqa: B008
+        gaps: Literal["learn", "skip"] = "learn",
         max_seconds: float | None = None,
-        max_steps: int | None = None,
+        max_steps: int | Sequence[int] | None = None,
         device: str | torch.device = "auto",
         progress: bool | Callable[[Progress], bool | None] | None = None,
         random_state: int | None = None,
@@ -87,6 +96,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.protect = protect
         self.max_seconds = max_seconds
         self.max_steps = max_steps
+        self.gaps = gaps
         self.device = device
         self.progress = progress
         self.random_state = random_state
@@ -104,7 +114,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         seed = entropy(None) if self.random_state is None else int(self.random_state)
         encoder = TableEncoder(self.schema, protect=self.protect, entity=self.entity, weight=self.weight).fit(table)
         encoder.schema_ = learn_rules(self.rules, self.schema, encoder, table)
-        data = encoder.encode(table)
+        data = encoder.encode(table) if self.gaps == "learn" else encoder.encode(table, "fill", partial=True)
         weights = encoder.weights(table)
         weight = None if weights is None else torch.from_numpy(weights).float().to(device)
         auto = spec is None
@@ -123,12 +133,14 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model
         self.spec_, self.choice_, self.seed_ = spec, choice, seed
         self.history_, self.n_steps_ = training.history, training.steps
+        self.marginals_: Model | None = MODELS["independent"]().build(encoder.layout_, data, weight)
         return self
 
     def _check(self) -> ModelSpec | None:
         name = type(self).__name__
+        check(name, "gaps", self.gaps, OneOf("learn", "skip"))
         check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
-        check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
+        check(name, "max_steps", self.max_steps, Optional(AnyOf(Interval(int, 1), SequenceOf(Interval(int, 1)))))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
         check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
         check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
@@ -252,13 +264,20 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     # ---------------------------------------------------------------- fill, judge
     def impute(
-        self, table: pd.DataFrame, *, mode: Literal["draw", "point"] = "draw", seed: int | None = None
+        self,
+        table: pd.DataFrame,
+        *,
+        mode: Literal["draw", "point"] = "draw",
+        point: Point = "mean",
+        seed: int | None = None,
     ) -> pd.DataFrame:
         """Fill every empty cell; given cells, index and column order stay as they are.
 
         Args:
-            mode: "draw": one draw from the joint law of a row's gaps; "point": per cell the mean of numbers and dates
-                (on their grid) or the most frequent category over 25 draws.
+            mode: "draw": one draw from the joint law of a row's gaps; "point": the centre of each gap, given what the
+                row knows: of numbers their ``point``, the most frequent category. From the model's conditional laws
+                where it can tell them (``Model.conditionals``), else, and for dates, from 25 draws.
+            point: "mean" (least squared error) or "median" (least absolute error), on the column's grid.
             seed: an integer for a repeatable result.
 
         Raises:
@@ -266,6 +285,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         self._fitted("impute")
         check("TabularSynthesizer.impute", "mode", mode, OneOf("draw", "point"))
+        check("TabularSynthesizer.impute", "point", point, OneOf("mean", "median"))
         check("TabularSynthesizer.impute", "seed", seed, Optional(Interval(int, 0)))
         seed = entropy(None) if seed is None else seed
         encoder = self.encoder_
@@ -274,31 +294,37 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         if absent:
             raise SchemaError(f"TabularSynthesizer.impute: column {absent[0]!r} is missing from the table.")
         compiled = given_cells(encoder, table, partial)
-        draws = 1 if mode == "draw" else 25
-        drawn = [self._draw(compiled, len(table), entropy(seed, 5, i)) for i in range(draws)]
-        gaps = {name: gap for name in table.columns if (gap := table[name].isna().to_numpy()).any()}
-        filled = drawn[0] if draws == 1 else self._centre(drawn, gaps, compiled)
-        out = table.copy()
-        for name, gap in gaps.items():
-            cells, column = filled[name][gap], out[name].copy()
-            column[gap] = (
-                cells.set_axis(table.index[gap]).astype(column.dtype) if table.index.is_unique else cells.to_numpy()
-            )
-            out[name] = column
-        return out
+        gaps: dict[Hashable, Any] = {
+            name: gap for name in table.columns if (gap := table[name].isna().to_numpy()).any()
+        }
+        if mode == "draw":
+            filled = self._draw(compiled, len(table), entropy(seed, 5, 0))
+        else:
+            filled = self._centred(compiled, len(table), gaps, point, seed)
+        return put(table, filled, gaps)
 
-    def _centre(self, drawn: list[pd.DataFrame], gaps: Mapping[Any, Any], compiled: Compiled) -> pd.DataFrame:
-        """The centre of each gap over several draws; a row of which that breaks a rule is its first draw."""
-        point = drawn[0].copy()
+    def _centred(
+        self, compiled: Compiled, rows: int, gaps: Mapping[Hashable, Any], point: Point, seed: int
+    ) -> pd.DataFrame:
+        """The centre of each gap; a row of which that breaks a rule is a draw."""
+        exact = Centres(self.encoder_, self.model_).fill(compiled.partial, dict(gaps), point) or {}
+        rest = {name: gap for name, gap in gaps.items() if name not in exact}
+        draws = _DRAWS if rest else 1 if self.schema_.rules else 0
+        drawn = [self._draw(compiled, rows, entropy(seed, 5, i)) for i in range(draws)]
+        table = drawn[0].copy() if drawn else self.encoder_.decode(compiled.partial)
         for name, gap in gaps.items():
-            column = point[name].copy()
-            column[gap] = centre([d[name][gap] for d in drawn], getattr(self.schema_.columns[name], "decimals", None))
-            point[name] = column
+            column = table[name].copy()
+            column[gap] = (
+                exact[name].to_numpy()
+                if name in exact
+                else centre([d[name][gap] for d in drawn], getattr(self.schema_.columns[name], "decimals", None), point)
+            )
+            table[name] = column
         if self.schema_.rules:
             enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete)
-            point = enforcer.repaired(point, compiled.held, np.random.default_rng(0))
-            point = enforcer.instead(point, np.flatnonzero(~enforcer.holds(point, compiled)), drawn[0])
-        return point
+            table = enforcer.repaired(table, compiled.held, np.random.default_rng(0))
+            table = enforcer.instead(table, np.flatnonzero(~enforcer.holds(table, compiled)), drawn[0])
+        return table
 
     def log_prob(self, table: pd.DataFrame) -> pd.Series:
         """Log-probability of each row, in nats, columns taken in the table's order.
@@ -320,6 +346,26 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
                 block = data.take(slice(start, start + _BLOCK)).to(device)
                 out.append(-self.model_(self.encoder_.layout_.empty(len(block), device), block).cpu().numpy())
         return pd.Series(np.concatenate(out) if out else np.empty(0), index=table.index, name="log_prob")
+
+    def encode(self, table: pd.DataFrame) -> NDArray[np.float32]:
+        """Where rows lie in the latent space, ``(rows, latents)``: posterior means. An empty cell is null.
+
+        Raises:
+            ParamError: the model has no latent space. SchemaError: the table does not fit.
+        """
+        self._fitted("encode")
+        return latent.points(self.model_, self.encoder_, table, self._device())
+
+    def decode(self, z: Any, *, seed: int | None = None) -> pd.DataFrame:
+        """One row drawn at each point ``z``, ``(rows, latents)``, of the latent space. Rules are not enforced.
+
+        Raises:
+            ParamError: the model has no latent space, or ``z`` has another shape.
+        """
+        self._fitted("decode")
+        check("TabularSynthesizer.decode", "seed", seed, Optional(Interval(int, 0)))
+        seed = entropy(None) if seed is None else seed
+        return latent.rows_at(self.model_, self.encoder_, z, seed, self._device())
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -364,7 +410,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             ) from error
         out = cls(model=spec, device=device)
         out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
-        out.choice_, out.n_steps_, out.history_ = value["choice"], int(value["n_steps"]), []
+        steps = value["n_steps"]
+        out.n_steps_ = steps if isinstance(steps, int) else tuple(steps)
+        out.choice_, out.history_, out.marginals_ = value["choice"], [], None
         return out
 
     # ---------------------------------------------------------------- helpers

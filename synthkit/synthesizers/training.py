@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,8 +14,11 @@ from torch import Tensor
 
 from synthkit.layout import Encoded, Layout
 from synthkit.models import Model, ModelSpec
+from synthkit.models.base import Recipe
+from synthkit.progress import Progress, ProgressBar
 from synthkit.runtime import entropy, seeded
-from synthkit.trainer import Progress, ProgressBar, Recipe, Trainer
+from synthkit.stages import Stages
+from synthkit.trainer import Trainer
 
 __all__ = ["Training", "split"]
 
@@ -54,7 +57,7 @@ class Training:
     layout: Layout
     device: torch.device
     seed: int
-    max_steps: int | None = None
+    max_steps: int | Sequence[int] | None = None
     max_seconds: float | None = None
     progress: bool | Callable[[Progress], bool | None] | None = None
 
@@ -66,15 +69,16 @@ class Training:
         """
         self.history: list[Progress] = []
         self.held: Tensor | None = None
-        self.steps = 0
+        self.steps: int | tuple[int, ...] = 0
         self._start = time.monotonic()
         model = self._build(data, weight)
         if not model.tags.trains or not self.layout.fields:
             return model.eval()
         rows, held = (index.to(self.device) for index in split(owner, self.seed))
-        bar = ProgressBar() if self.progress is True else None
+        bar = ProgressBar() if self.progress is True else self.progress
+        bar = bar if isinstance(bar, ProgressBar) else None
         try:
-            first = self._trainer(bar, self.spec.recipe(len(rows)))
+            first = self._stages(bar, self.spec.recipe(len(rows)))
             first.fit(
                 model,
                 data.take(rows),
@@ -82,9 +86,9 @@ class Training:
                 weight=None if weight is None else weight[rows],
                 valid_weight=None if weight is None else weight[held],
             )
-            self.steps, self.history = first.step, list(first.history)
+            self.steps, self.history = first.steps, first.history
             self.held = self._losses(model, data.take(held))
-            again = self._again(first, data, weight, bar) if len(held) else None
+            again = self._again(first.last, data, weight, bar) if len(held) else None
         finally:
             if bar is not None:
                 bar.close()
@@ -109,12 +113,12 @@ class Training:
         with seeded(entropy(self.seed, 0), self.device):
             return self.spec.build(self.layout, data, weight).to(self.device)
 
-    def _trainer(self, bar: ProgressBar | None, recipe: Recipe) -> Trainer:
+    def _stages(self, bar: ProgressBar | None, recipe: Recipe) -> Stages:
         seconds = None if self.max_seconds is None else self.max_seconds - (time.monotonic() - self._start)
-        return Trainer(
+        return Stages(
             recipe,
             seed=entropy(self.seed, 1),
-            max_steps=None if self.max_steps is None else self.max_steps - self.steps,
+            max_steps=self.max_steps,
             max_seconds=seconds,
             progress=bar or (self.progress if callable(self.progress) else None),
         )
@@ -124,21 +128,25 @@ class Training:
 
         Half the steps at which the first one's last net was best, planned from the start and all nets to their end,
         are as likely on fresh rows as nets that stop one by one, and keep more of the dependence (measured).
-        None where that is not asked for, or was not finished: half a training is worse than the first one.
+        None where that is not asked for, or was not finished: half a training is worse than the first one. Models of
+        several stages have no twin.
         """
         goal = max(first.best_step // 2, 2)
-        left = None if self.max_steps is None else self.max_steps - self.steps
         if not first.recipe.refit or first.stopped_by not in ("", "early stopping") or not first.best_step:
             return None
+        if not isinstance(self.steps, int) or not (self.max_steps is None or isinstance(self.max_steps, int)):
+            return None
+        left = None if self.max_steps is None else self.max_steps - self.steps
         if left is not None and left < goal:
             return None
-        second = self._trainer(bar, replace(first.recipe, steps=goal, ema=_EMA))
+        second = self._stages(bar, replace(first.recipe, steps=goal, ema=_EMA))
+        second.max_steps = left
         if second.max_seconds is not None and second.max_seconds <= 0:
             return None
         twin = self._build(data, weight)
         second.fit(twin, data, weight=weight)
-        if second.step < goal:
+        if second.last.step < goal:
             return None
-        self.steps += second.step
+        self.steps += second.last.step
         self.history += second.history
         return twin

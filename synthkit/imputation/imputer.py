@@ -1,0 +1,248 @@
+"""Filling gaps, as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
+from synthkit.imputation.engines import ENGINES, Engine, Generator
+from synthkit.imputation.sets import ImputationSet
+from synthkit.models import MODELS, ModelSpec
+from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
+from synthkit.progress import Progress
+from synthkit.runtime import entropy
+from synthkit.schema import Schema
+from synthkit.synthesizers import TabularSynthesizer
+from synthkit.synthesizers.filling import Point
+
+__all__ = ["Imputer"]
+
+
+class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Fills empty cells from what was learnt of the columns' dependence.
+
+    Index, column order and dtypes come back as they are, and given cells stay to the last bit. Rows are filled one by
+    one: what stands in the other rows of a call changes nothing. Columns that were complete in training may have gaps
+    later. A column that is all empty in training stays as it is, for nothing is known of it.
+
+    Args:
+        method: "auto" (the autoregressive generator), a name of ``synthkit.imputation.ENGINES`` or of a model
+            (``synthkit.models.MODELS``), a ``ModelSpec``, or a fitted ``TabularSynthesizer``.
+        mode: "point": each gap at its centre, which is best for predictions of single cells, and understates spread;
+            "draw": each row's gaps drawn jointly, so that the completed table is distributed like a complete one.
+        point: of numbers, "mean" (least squared error) or "median" (least absolute error); categories: the likeliest.
+        purpose: "prediction" leaves ``target`` out of what is learnt and read; "inference" keeps it in, as analyses of
+            the completed table would else be biased towards no effect. With a target, not saying which warns.
+        target: the outcome of the analysis to come.
+        schema: column types; None: inferred.
+        missing_values: a value that stands for "empty" besides null (say -9); None: only nulls are empty.
+        add_indicator: append a boolean column ``missing_<name>`` for each column that had gaps in training.
+        keep_empty_features: keep columns that were all empty in training (as they are); else they are dropped.
+        max_seconds, device, progress: as in ``TabularSynthesizer``.
+        random_state: an integer for repeatable results; None draws one.
+
+    Attributes:
+        engine_: what fills; schema_: what was learnt of the columns; feature_names_in_, n_features_in_: of training.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"a": [1.0, None, 3.0, 2.0] * 10, "b": ["x", "y", None, "x"] * 10})
+        >>> filled = Imputer("median", random_state=0).fit_transform(table)
+        >>> int(filled.isna().sum().sum()), float(filled["a"][1]), filled["b"][2]
+        (0, 2.0, 'x')
+    """
+
+    def __init__(
+        self,
+        method: str | ModelSpec | TabularSynthesizer = "auto",
+        *,
+        mode: Literal["point", "draw"] = "point",
+        point: Point = "mean",
+        purpose: Literal["prediction", "inference"] | None = None,
+        target: Hashable | None = None,
+        schema: Schema | None = None,
+        missing_values: Any = None,
+        add_indicator: bool = False,
+        keep_empty_features: bool = True,
+        max_seconds: float | None = None,
+        device: str = "auto",
+        progress: bool | Callable[[Progress], bool | None] | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.method = method
+        self.mode = mode
+        self.point = point
+        self.purpose = purpose
+        self.target = target
+        self.schema = schema
+        self.missing_values = missing_values
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.max_seconds = max_seconds
+        self.device = device
+        self.progress = progress
+        self.random_state = random_state
+
+    # ---------------------------------------------------------------- fit
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
+        """Learn from a table with gaps (it may have none).
+
+        Raises:
+            ParamError, SchemaError: each names the argument or column and the remedy.
+        """
+        self._check()
+        table = self._table(X)
+        self._seed = entropy(None) if self.random_state is None else int(self.random_state)
+        if self.target is not None and self.target not in table.columns:
+            raise ParamError(f"Imputer: argument 'target' names {self.target!r}, which is no column of the table.")
+        empty = table.isna().all().to_numpy()
+        self._empty = [name for name, no in zip(table.columns, empty, strict=True) if no]
+        self._indicated = [name for name in table.columns if table[name].isna().any() and name not in self._empty]
+        names = self._read(table)
+        self.schema_ = self.schema.project(names) if self.schema is not None else Schema.infer(table[names])
+        self.engine_ = self._engine()
+        if names:
+            self.engine_.fit(table[names], self.schema_, seed=entropy(self._seed, 0))
+        self.feature_names_in_ = np.asarray(table.columns, dtype=object)
+        self.n_features_in_ = table.shape[1]
+        return self
+
+    def _check(self) -> None:
+        name = type(self).__name__
+        kinds = (str, ModelSpec, TabularSynthesizer, Engine)
+        check(name, "method", self.method, InstanceOf(*kinds))
+        if isinstance(self.method, str):
+            check(name, "method", self.method, OneOf(*dict.fromkeys(["auto", *ENGINES, *MODELS])))
+        check(name, "mode", self.mode, OneOf("point", "draw"))
+        check(name, "point", self.point, OneOf("mean", "median"))
+        check(name, "purpose", self.purpose, Optional(OneOf("prediction", "inference")))
+        check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
+        check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
+        check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
+        for flag in ("add_indicator", "keep_empty_features"):
+            check(name, flag, getattr(self, flag), AnyOf(InstanceOf(bool)))
+        if self.target is not None and self.purpose is None:
+            warnings.warn(
+                "Imputer: 'target' is named, but not the purpose; it is read by what fills the other columns. Pass "
+                "purpose='prediction' to leave it out (it would leak), or purpose='inference' to keep it in.",
+                SynthkitWarning,
+                stacklevel=3,
+            )
+
+    def _read(self, table: pd.DataFrame) -> list[Hashable]:
+        """Columns that are learnt: all but empty ones, and the target of a prediction."""
+        hidden = [self.target] if self.purpose == "prediction" else []
+        return [name for name in table.columns if name not in self._empty and name not in hidden]
+
+    def _engine(self) -> Engine:
+        options: dict[str, Any] = {"max_seconds": self.max_seconds, "device": self.device, "progress": self.progress}
+        if isinstance(self.method, Engine):
+            return self.method
+        if isinstance(self.method, TabularSynthesizer):
+            return Generator(fitted=self.method)
+        if isinstance(self.method, ModelSpec):
+            return Generator(self.method, **options)
+        if self.method in ENGINES and self.method not in MODELS:
+            return ENGINES[self.method]()
+        return Generator("autoregressive" if self.method == "auto" else self.method, **options)
+
+    def _table(self, X: Any) -> pd.DataFrame:
+        """The table as a frame of its own, with what stands for "empty" made null."""
+        if not isinstance(X, pd.DataFrame):
+            X = np.asarray(X)
+            if X.ndim != 2:
+                raise SchemaError(f"Imputer: expected a table of 2 dimensions, got {X.ndim}. Reshape your data.")
+            X = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+        out: pd.DataFrame = X
+        if self.missing_values is None or pd.isna(self.missing_values):
+            return out
+        out = out.copy()
+        for name in out.columns:
+            gap = (out[name] == self.missing_values).fillna(False).to_numpy(dtype=bool)
+            if gap.any():
+                out[name] = out[name].mask(gap)
+        return out
+
+    # ---------------------------------------------------------------- transform
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The table with its gaps filled; a row's filling does not depend on other rows.
+
+        Raises:
+            NotFittedError: fit first. SchemaError: other columns than in training, or an unknown category.
+        """
+        table = self._known(X)
+        filled = self._fill(table, self.mode, entropy(self._seed, 1))
+        return self._output(table, filled)
+
+    def multiple(self, X: pd.DataFrame, m: int = 20) -> ImputationSet:
+        """``m`` completed copies: each gap drawn m times, jointly over a row's gaps.
+
+        Raises:
+            NotFittedError, SchemaError: as :meth:`transform`. ParamError: ``m`` is no positive number.
+        """
+        check("Imputer.multiple", "m", m, Interval(int, 1))
+        table = self._known(X)
+        gaps: dict[Hashable, NDArray[np.bool_]] = {
+            name: gap
+            for name in table.columns
+            if name not in self._empty and (gap := table[name].isna().to_numpy()).any()
+        }
+        draws: list[Mapping[Hashable, pd.Series]] = []
+        for k in range(m):
+            filled = self._fill(table, "draw", entropy(self._seed, 2, k))
+            draws.append({name: filled[name][gap] for name, gap in gaps.items()})
+        about = {"engine": self.engine_.name, "seed": self._seed, "synthkit": version("synthkit")}
+        return ImputationSet(table, gaps, draws, about)
+
+    def _known(self, X: Any) -> pd.DataFrame:
+        if "engine_" not in self.__dict__:
+            raise NotFittedError("Imputer.transform: this imputer is not fitted; call fit first.")
+        table = self._table(X)
+        missing = [name for name in self.feature_names_in_ if name not in table.columns]
+        extra = [name for name in table.columns if name not in set(self.feature_names_in_)]
+        if missing or extra:
+            what = f"column {missing[0]!r} is missing" if missing else f"column {extra[0]!r} was not there in training"
+            raise SchemaError(f"Imputer.transform: {what}; pass the columns that fit saw.")
+        names = list(self.feature_names_in_)
+        return table if list(table.columns) == names else table.loc[:, names]
+
+    def _fill(self, table: pd.DataFrame, mode: str, seed: int) -> pd.DataFrame:
+        names = self._read(table)
+        gaps = table[names].isna().to_numpy()
+        rows = np.flatnonzero(gaps.any(1)) if len(names) else np.empty(0, dtype=int)
+        if not len(rows):
+            return table.copy()
+        some = table[names].iloc[rows]
+        some = self.engine_.draw(some, seed=seed) if mode == "draw" else self.engine_.point(some, self.point, seed=seed)
+        out = table.copy()
+        for k, name in enumerate(names):
+            at = rows[gaps[rows, k]]
+            if len(at):
+                column = out[name].copy()
+                column.iloc[at] = some[name].iloc[np.searchsorted(rows, at)].array
+                out[name] = column
+        return out
+
+    def _output(self, table: pd.DataFrame, filled: pd.DataFrame) -> pd.DataFrame:
+        if not self.keep_empty_features:
+            filled = filled.drop(columns=self._empty)
+        if self.add_indicator:
+            flags = {f"missing_{name}": table[name].isna().to_numpy(dtype=bool) for name in self._indicated}
+            filled = filled.assign(**flags)
+        return filled
+
+    def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> NDArray[Any]:
+        """Names of the columns that :meth:`transform` returns."""
+        if "engine_" not in self.__dict__:
+            raise NotFittedError("Imputer.get_feature_names_out: this imputer is not fitted; call fit first.")
+        kept = [n for n in self.feature_names_in_ if self.keep_empty_features or n not in self._empty]
+        flags = [f"missing_{name}" for name in self._indicated] if self.add_indicator else []
+        return np.asarray([*kept, *flags], dtype=object)

@@ -1,0 +1,376 @@
+"""Parts of nets that see a whole row at once (GAN, VAE): rows as one vector, and one head per node, batched.
+
+Shapes: B rows, N nodes, T tokens of all nodes together, W units. A *node* is a coded field with its null flag and its
+offset (``nets.Node``); its tokens are its codes and, last, null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from synthkit.layout import Allowed, Encoded, Layout
+from synthkit.models.base import draw_codes
+from synthkit.models.nets import Codes, Node, buckets, code_features, dropout, nodes_of, places
+
+__all__ = ["Answers", "Cells", "Heads", "ResidualMLP", "RowInput", "Rows"]
+
+_FLOOR = -30.0  # logit of a code that a padded head must not give
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as nodes.
+
+    Attributes:
+        tokens: ``(B, N)``; known, present: bool ``(B, N)``, where present is "not null, nothing else is known".
+        offsets: ``(B, fine nodes)`` in [0, 1], -1 where unknown.
+    """
+
+    tokens: Tensor
+    known: Tensor
+    present: Tensor
+    offsets: Tensor
+
+    def take(self, index: Tensor | slice) -> Rows:
+        """The rows at ``index``."""
+        return Rows(self.tokens[index], self.known[index], self.present[index], self.offsets[index])
+
+
+class Cells(nn.Module):
+    """The nodes of a layout: where their tokens lie in ``Encoded``, how frequent they are, and places in their laws."""
+
+    base: Tensor
+    sizes: Tensor
+    law: Tensor
+    edges: Tensor
+    fine: Tensor
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        self.layout = layout
+        self.nodes: tuple[Node, ...] = nodes_of(layout)
+        self.codes = Codes(self.nodes, layout)
+        self.tokens = [node.tokens for node in self.nodes]
+        self.total = sum(self.tokens)
+        fine = [i for i, node in enumerate(self.nodes) if node.offset is not None]
+        self.offset_slot = [layout.slot[self.nodes[i].offset] for i in fine]  # type: ignore[index]
+        base = torch.tensor([0, *self.tokens]).cumsum(0)[:-1]
+        self.register_buffer("base", base, persistent=False)
+        self.register_buffer("sizes", torch.tensor([n.size for n in self.nodes], dtype=torch.long), persistent=False)
+        self.register_buffer("fine", torch.tensor(fine, dtype=torch.long), persistent=False)
+        self.register_buffer("law", torch.zeros(self.total))  # of each token in its node
+        self.register_buffer("edges", torch.zeros(self.total, 2))  # where a code begins and ends in its law
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def span(self, i: int) -> slice:
+        """Where node i's tokens lie among all T."""
+        start = sum(self.tokens[:i])
+        return slice(start, start + self.tokens[i])
+
+    @torch.no_grad()
+    def count(self, data: Encoded, weight: Tensor | None) -> None:
+        """Take the frequencies of the tokens from the training rows."""
+        rows = self.read(data)
+        w = torch.ones(len(data), device=data.cat.device) if weight is None else weight.float() / weight.float().mean()
+        for i, node in enumerate(self.nodes):
+            at = rows.known[:, i]
+            count = torch.bincount(rows.tokens[at, i], weights=w[at], minlength=node.tokens).double()
+            self.law[self.span(i)] = ((count + 0.5) / (count.sum() + 0.5 * node.tokens)).float()
+            codes = count[: node.size] / count[: node.size].sum().clamp(min=1e-12)
+            end = codes.cumsum(0).float().clamp(max=1.0)
+            self.edges[self.span(i)][: node.size] = torch.stack([torch.cat([end.new_zeros(1), end[:-1]]), end], 1)
+            if node.null is not None:
+                self.edges[self.span(i)][node.size] = 0.5
+
+    def read(self, data: Encoded) -> Rows:
+        """The nodes of encoded rows."""
+        tokens, known = self.codes.read(data)
+        if not self.offset_slot:
+            offsets = torch.zeros(len(data), 0, device=data.cat.device)
+        else:
+            offsets = torch.where(data.num_known[:, self.offset_slot], data.num[:, self.offset_slot], -1.0)
+        return Rows(tokens, known, self.codes.present(data, known), offsets)
+
+    def hide(self, rows: Rows, mask: Tensor) -> Rows:
+        """The rows with the nodes under ``mask`` ``(B, N)`` unknown, their offsets too."""
+        offsets = torch.where(mask[:, self.fine], -1.0, rows.offsets)
+        return Rows(rows.tokens, rows.known & ~mask, rows.present & ~mask, offsets)
+
+    def places(self, tokens: Tensor, offsets: Tensor) -> Tensor:
+        """``(B, N)`` places of rows' tokens in their nodes' laws; the middle of the cell where there is no offset."""
+        edge = self.edges[tokens + self.base]
+        at = edge.new_full((len(tokens), len(self)), 0.5)
+        at[:, self.fine] = torch.where(offsets >= 0, offsets, 0.5)
+        return edge[..., 0] + at * (edge[..., 1] - edge[..., 0])
+
+    def write(self, partial: Encoded, tokens: Tensor, offsets: Tensor) -> Encoded:
+        """``partial`` completed by drawn tokens ``(B, N)`` and offsets ``(B, fine nodes)``, where they apply."""
+        num, cat = partial.num.clone(), partial.cat.clone()
+        num_known, cat_known = partial.num_known.clone(), partial.cat_known.clone()
+        layout, slot = self.layout, self.layout.slot
+        fine = {int(i): q for q, i in enumerate(self.fine)}
+        for i, node in enumerate(self.nodes):
+            todo = ~cat_known[:, slot[node.field]] & self._applies(node, cat, cat_known)
+            self.codes.write(i, todo, tokens[todo, i], cat, cat_known)
+            if node.offset is None:
+                continue
+            q, where = slot[node.offset], layout.fields[node.offset].given
+            open_ = cat_known[:, slot[node.field]] & ~num_known[:, q]
+            if where is not None:
+                inside = torch.zeros(node.size, dtype=torch.bool, device=cat.device)
+                inside[list(where[1])] = True
+                open_ &= inside[cat[:, slot[node.field]].long()]
+            num[:, q] = torch.where(open_, offsets[:, fine[i]].to(num.dtype), num[:, q])
+            num_known[:, q] |= open_
+        return Encoded(num, cat, num_known, cat_known)
+
+    def _applies(self, node: Node, cat: Tensor, cat_known: Tensor) -> Tensor:
+        """``(B,)`` whether a node is to be drawn, given the null flags and parents known by now."""
+        layout, slot = self.layout, self.layout.slot
+        if node.null is not None:  # the flag itself may be known: null leaves nothing to draw
+            return ~(cat_known[:, slot[node.null]] & (cat[:, slot[node.null]] == 1))
+        given = layout.fields[node.field].given
+        if given is None:
+            return torch.ones(len(cat), dtype=torch.bool, device=cat.device)
+        inside = torch.zeros(layout.fields[given[0]].size, dtype=torch.bool, device=cat.device)
+        inside[list(given[1])] = True
+        return cat_known[:, slot[given[0]]] & inside[cat[:, slot[given[0]]].long()]
+
+
+class RowInput(nn.Module):
+    """Rows to one vector each: a learnt vector per token, joined over nodes, with what is known of each, one matrix.
+
+    Ordered codes also read the number's own place in its law, so that nothing inside a cell is lost.
+
+    Args:
+        cells: with frequencies taken (or restored afterwards).
+        features: entries of a token's vector; width: of the result.
+    """
+
+    def __init__(self, cells: Cells, features: int, width: int) -> None:
+        super().__init__()
+        self.cells, self.features = cells, features
+        self.table = nn.Parameter(torch.zeros(cells.total, features))
+        self.exact = [i for i, node in enumerate(cells.nodes) if node.ordered and node.offset is not None]
+        inputs = len(cells) * (features + 2) + len(self.exact) * features
+        self.linear = nn.Linear(inputs, width)
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Vectors before training, from where codes lie in their laws."""
+        generator = torch.Generator().manual_seed(0)
+        for i, node in enumerate(self.cells.nodes):
+            edge = self.cells.edges[self.cells.span(i)][: node.size].cpu()
+            own = ((edge[:, 1] - edge[:, 0]) * 20).clamp(0.05, 1.0) if node.ordered else torch.ones(node.size)
+            self.table[self.cells.span(i)] = code_features(node, edge.mean(1), own, self.features, generator).to(
+                self.table
+            )
+
+    def forward(self, rows: Rows) -> Tensor:
+        """``(B, W)``."""
+        x = F.embedding(rows.tokens + self.cells.base, self.table)
+        at = self.cells.places(rows.tokens, rows.offsets)[:, self.exact]
+        coded = rows.tokens[:, self.exact] < self.cells.sizes[self.exact]
+        return self.join(x, at, coded.float(), rows.known, rows.present)
+
+    def soft(self, hot: Sequence[Tensor], offsets: Tensor, known: Tensor, present: Tensor) -> Tensor:
+        """The same for (straight-through) one-hot tokens, ``(B, tokens)`` per node, and offsets ``(B, fine)``."""
+        x, at, coded = [], [], []
+        row = {int(i): q for q, i in enumerate(self.cells.fine)}
+        for i, one in enumerate(hot):
+            span, size = self.cells.span(i), self.cells.nodes[i].size
+            x.append(one @ self.table[span])
+            if i in self.exact:
+                edge = one[:, :size] @ self.cells.edges[span][:size]
+                at.append(edge[:, 0] + offsets[:, row[i]] * (edge[:, 1] - edge[:, 0]))
+                coded.append(one[:, :size].sum(1))
+        empty = offsets.new_zeros(len(offsets), 0)
+        stacked = torch.stack(at, 1) if at else empty
+        return self.join(torch.stack(x, 1), stacked, torch.stack(coded, 1) if coded else empty, known, present)
+
+    def join(self, x: Tensor, at: Tensor, coded: Tensor, known: Tensor, present: Tensor) -> Tensor:
+        """From vectors ``(B, N, F)``, places ``(B, exact)`` and how far they count, to ``(B, W)``."""
+        x = x * known[..., None]
+        exact = places(at, self.features) * (coded * known[:, self.exact])[..., None]
+        flags = torch.cat([known, present], 1).to(x.dtype)
+        out: Tensor = self.linear(torch.cat([x.flatten(1), exact.flatten(1), flags], 1))
+        return out
+
+
+class ResidualMLP(nn.Module):
+    """``depth`` pre-normalised residual blocks ``(B, W)`` -> ``(B, W)``; the last layer of each starts at nothing."""
+
+    def __init__(self, width: int, depth: int, rate: float = 0.0, expand: int = 2) -> None:
+        super().__init__()
+        self.rate = rate
+        self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in range(depth))
+        self.up = nn.ModuleList(nn.Linear(width, expand * width) for _ in range(depth))
+        self.down = nn.ModuleList(nn.Linear(expand * width, width) for _ in range(depth))
+        for layer in self.down:
+            nn.init.normal_(layer.weight, std=0.02 / math.sqrt(max(depth, 1)))  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, h: Tensor) -> Tensor:
+        for norm, up, down in zip(self.norm, self.up, self.down, strict=True):
+            h = h + down(dropout(F.silu(up(norm(h))), self.rate, self.training))
+        return h
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the heads say of B rows.
+
+    Attributes:
+        logits: per bucket ``(nodes of the bucket, B, size)``; padding and absent tokens are at -30 or below.
+        fine: ``(fine nodes, B, S)`` logits of the parts of a cell, before the code has its say.
+    """
+
+    logits: list[Tensor]
+    fine: Tensor
+
+
+class Heads(nn.Module):
+    """One head per node on a shared vector ``(B, W)``: a softmax over tokens and one over parts of the offset's cell.
+
+    The head of an ordered node has smooth directions that neighbouring codes share, beside its free ones.
+
+    Args:
+        smooth: how many smooth directions; subcells: parts of a cell, S.
+    """
+
+    def __init__(self, cells: Cells, width: int, smooth: int = 16, subcells: int = 8) -> None:
+        super().__init__()
+        self.cells, self.smooth, self.subcells = cells, smooth, subcells
+        self.buckets = buckets(cells.tokens)
+        self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
+        self.free, self.slow, self.bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
+        for k, bucket in enumerate(self.buckets):
+            size = max(cells.tokens[i] for i in bucket)
+            self.free.append(nn.Parameter(torch.randn(len(bucket), width, size) * 0.02))
+            self.slow.append(nn.Parameter(torch.zeros(len(bucket), width, smooth)))
+            bias = torch.full((len(bucket), 1, size), _FLOOR)
+            for r, i in enumerate(bucket):
+                bias[r, 0, : cells.tokens[i]] = 0.0
+            self.bias.append(nn.Parameter(bias))
+            self.register_buffer(f"basis{k}", torch.zeros(len(bucket), smooth, size), persistent=False)
+            self.register_buffer(f"own{k}", torch.ones(len(bucket), 1, size), persistent=False)
+            alive = torch.arange(size)[None, :] < torch.tensor([cells.tokens[i] for i in bucket])[:, None]
+            self.register_buffer(f"alive{k}", alive[:, None, :], persistent=False)
+        m = len(cells.fine)
+        self.fine = nn.Parameter(torch.zeros(m, width, subcells))
+        self.fine_bias = nn.Parameter(torch.zeros(cells.total if m else 0, subcells))  # per code
+        self.register_load_state_dict_post_hook(_shape)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Biases at the logarithms of the frequencies."""
+        for i, (k, r) in self.place.items():
+            self.bias[k][r, 0, : self.cells.tokens[i]] = self.cells.law[self.cells.span(i)].log()
+        self.shape()
+
+    @torch.no_grad()
+    def shape(self) -> None:
+        """The smooth directions, from where the codes lie in their laws."""
+        for i, (k, r) in self.place.items():
+            node = self.cells.nodes[i]
+            if not node.ordered:
+                continue
+            edge = self.cells.edges[self.cells.span(i)][: node.size]
+            self.get_buffer(f"own{k}")[r, 0, : node.size] = ((edge[:, 1] - edge[:, 0]) * 20).clamp(0.05, 1.0)
+            if self.smooth:
+                self.get_buffer(f"basis{k}")[r, :, : node.size] = places(edge.mean(1), self.smooth).T
+
+    def forward(self, h: Tensor) -> Answers:
+        """From ``(B, W)``."""
+        logits = []
+        for k in range(len(self.buckets)):
+            weight = self.free[k] * self.get_buffer(f"own{k}") + self.slow[k] @ self.get_buffer(f"basis{k}")
+            out = torch.baddbmm(self.bias[k], h.expand(len(weight), -1, -1), weight)
+            logits.append(out.masked_fill(~self.get_buffer(f"alive{k}"), 2 * _FLOOR))
+        return Answers(logits, torch.matmul(h, self.fine))
+
+    def losses(self, answers: Answers, rows: Rows) -> Tensor:
+        """``(B, N)`` -log p of the known tokens, with their offsets (relative to the uniform law of the cell)."""
+        out = torch.zeros(rows.tokens.shape, device=rows.tokens.device)
+        for k, bucket in enumerate(self.buckets):
+            logits = answers.logits[k]
+            goal = rows.tokens[:, bucket].T.clamp(max=logits.shape[2] - 1)
+            picked = logits.gather(2, goal[..., None]).squeeze(2) - logits.logsumexp(2)
+            out[:, bucket] = -picked.T
+        if len(self.cells.fine):
+            inside = rows.offsets >= 0
+            at = (rows.offsets.clamp(0, 1) * self.subcells).long().clamp(max=self.subcells - 1)
+            law = self.parts(answers, rows.tokens).log_softmax(2)
+            gain = law.gather(2, at.T[..., None]).squeeze(2).T + math.log(self.subcells)
+            own = torch.zeros_like(out)
+            own[:, self.cells.fine] = torch.where(inside, -gain, 0.0)
+            out = out + own
+        return torch.where(rows.known, out, 0.0)
+
+    def parts(self, answers: Answers, tokens: Tensor) -> Tensor:
+        """``(fine nodes, B, S)`` logits of the parts of the cells of ``tokens`` ``(B, N)``."""
+        which = (tokens + self.cells.base)[:, self.cells.fine].T
+        return answers.fine + self.fine_bias[which]
+
+    @torch.no_grad()
+    def draw(self, answers: Answers, banned: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Tokens ``(B, N)`` and offsets ``(B, fine nodes)``, each node by itself.
+
+        Args:
+            banned: bool ``(B, N)``: nodes that must not be null.
+        """
+        tokens = self.draw_tokens(answers, banned)
+        return tokens, self.draw_offsets(answers, tokens)
+
+    @torch.no_grad()
+    def draw_tokens(self, answers: Answers, banned: Tensor | None = None) -> Tensor:
+        """Tokens ``(B, N)``, each node by itself; ``banned`` as above."""
+        rows = answers.logits[0].shape[1] if answers.logits else answers.fine.shape[1]
+        tokens = torch.zeros(rows, len(self.cells), dtype=torch.long, device=self.fine.device)
+        for k, bucket in enumerate(self.buckets):
+            logits = answers.logits[k]
+            if banned is not None:
+                logits = logits.clone()
+                for r, i in enumerate(bucket):
+                    node = self.cells.nodes[i]
+                    if node.null is not None:
+                        logits[r, :, node.size].masked_fill_(banned[:, i], -torch.inf)
+            tokens[:, bucket] = draw_codes(logits.flatten(0, 1)).view(len(bucket), rows).T
+        return tokens
+
+    @torch.no_grad()
+    def draw_offsets(self, answers: Answers, tokens: Tensor, rules: Mapping[int, Allowed] | None = None) -> Tensor:
+        """Offsets ``(B, fine nodes)`` inside the cells of ``tokens`` ``(B, N)``.
+
+        Args:
+            rules: per coded field, the part of each cell that an offset must come from.
+        """
+        if not len(self.cells.fine):
+            return torch.zeros(len(tokens), 0, device=tokens.device)
+        parts, s = self.parts(answers, tokens), self.subcells
+        low = (torch.arange(s, device=parts.device) / s).expand(parts.shape).contiguous()
+        high = low + 1 / s
+        for q, i in enumerate(self.cells.fine.tolist()):
+            rule = (rules or {}).get(self.cells.nodes[i].field)
+            if rule is not None:
+                code = tokens[:, i].clamp(max=self.cells.nodes[i].size - 1)
+                low[q] = torch.maximum(low[q], rule.low.to(low)[code][:, None])
+                high[q] = torch.minimum(high[q], rule.high.to(low)[code][:, None])
+        room = (high - low).clamp(min=0)
+        stuck = ~(room > 0).any(2)  # an interval of no width: keep its part
+        room[stuck] = (low <= high)[stuck].to(room) + 1e-6
+        part = draw_codes((parts + room.log()).flatten(0, 1)).view(len(parts), -1, 1)
+        a, b = low.gather(2, part).squeeze(2).T, high.gather(2, part).squeeze(2).T
+        return (a + torch.rand(a.shape, device=a.device) * (b - a)).clamp(0, 1)
+
+
+def _shape(heads: Heads, _: object) -> None:
+    heads.shape()
