@@ -107,6 +107,7 @@ class ConditionalGANModel(Model):
         return torch.cat([known.flatten(1), self.read(vectors - known, given)], 1)
 
     def noise(self, rows: int) -> Tensor:
+        """Standard normal, ``(rows, Z)``."""
         return torch.randn(rows, self.spec.noise, device=self.vectors.table.device)
 
     # ---------------------------------------------------------------- the losses
