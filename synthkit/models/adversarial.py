@@ -312,21 +312,11 @@ class ConditionalGANModel(Model):
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """From here on the critic picks among candidates; then biases are shifted until marginals are exact."""
         self.refereed.fill_(self.spec.candidates > 1)
-        wanted = self._counts(data, weight)
+        wanted = self.cells.counts(data, weight)
         low, high = _DRAWN
         rows = min(max(low, 2 * len(data)), high)
         for _ in range(_ROUNDS if len(data) else 0):
             drawn = self.complete(self.layout.empty(rows, data.cat.device))
-            for i, (want, have) in enumerate(zip(wanted, self._counts(drawn, None), strict=True)):
+            for i, (want, have) in enumerate(zip(wanted, self.cells.counts(drawn, None), strict=True)):
                 k, r = self.heads.place[i]
                 self.heads.bias[k][r, 0, : self.cells.tokens[i]] += shift(want, have).to(data.cat.device, torch.float32)
-
-    def _counts(self, data: Encoded, weight: Tensor | None) -> list[Tensor]:
-        """How often each node answers what, ``(tokens,)`` each."""
-        rows = self.cells.read(data)
-        w = torch.ones(len(data), dtype=torch.float64, device=data.cat.device)
-        w = w if weight is None else weight.double() / weight.double().mean()
-        return [
-            torch.bincount(rows.tokens[:, i], torch.where(rows.known[:, i], w, 0.0), minlength=size)[:size]
-            for i, size in enumerate(self.cells.tokens)
-        ]

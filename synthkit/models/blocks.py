@@ -90,6 +90,16 @@ class Cells(nn.Module):
             if node.null is not None:
                 self.edges[self.span(i)][node.size] = 0.5
 
+    def counts(self, data: Encoded, weight: Tensor | None) -> list[Tensor]:
+        """How often each node takes which token, ``(tokens,)`` each."""
+        rows = self.read(data)
+        w = torch.ones(len(data), dtype=torch.float64, device=data.cat.device)
+        w = w if weight is None else weight.double() / weight.double().mean()
+        return [
+            torch.bincount(rows.tokens[:, i], torch.where(rows.known[:, i], w, 0.0), minlength=size)[:size]
+            for i, size in enumerate(self.tokens)
+        ]
+
     def read(self, data: Encoded) -> Rows:
         """The nodes of encoded rows."""
         tokens, known = self.codes.read(data)

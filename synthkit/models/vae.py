@@ -242,23 +242,13 @@ class VAEModel(Model):
         """Shift the heads' biases until drawn rows are as frequent as real ones; within the noise they stay."""
         low, high = _SETTLE
         n = min(max(low, 20 * len(data)), high)
-        wanted = self._counts(data, weight)
+        wanted = self.grid.counts(data, weight)
         for _ in range(_ROUNDS if len(data) and len(self.grid) else 0):
             drawn = self.complete(self.layout.empty(n, data.cat.device))
-            for i, (want, have) in enumerate(zip(wanted, self._counts(drawn, None), strict=True)):
+            for i, (want, have) in enumerate(zip(wanted, self.grid.counts(drawn, None), strict=True)):
                 k, r = self.decoder.heads.place[i]
                 bias = self.decoder.heads.bias[k]
                 bias[r, 0, : len(want)] += shift(want, have).to(bias)
-
-    def _counts(self, data: Encoded, weight: Tensor | None) -> list[Tensor]:
-        """How often each node takes which token, ``(tokens,)`` each."""
-        rows = self.grid.read(data)
-        w = torch.ones(len(data), dtype=torch.float64, device=data.cat.device)
-        w = w if weight is None else weight.double() / weight.double().mean()
-        return [
-            torch.bincount(rows.tokens[:, i], torch.where(rows.known[:, i], w, 0.0), minlength=size)[:size]
-            for i, size in enumerate(self.grid.tokens)
-        ]
 
     # ---------------------------------------------------------------- drawing
     @torch.no_grad()
