@@ -26,10 +26,9 @@ from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models import pool
 from synthkit.models.base import Model, ModelTags, check_allowed, draw_codes
 from synthkit.models.blocks import Answers, Cells, Heads, Rows
-from synthkit.models.calibration import shift
 from synthkit.models.nets import dropout
 from synthkit.models.objectives import PlainMLP, critic_loss, generator_loss, penalty
-from synthkit.models.straight import Vectors, forbid, straight_through
+from synthkit.models.straight import Vectors, straight_through
 from synthkit.runtime import seeded
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ _KINDS = 64  # conditions that a pool of free draws serves
 _POOL = 2048, 8192  # rows of it drawn at once
 _TIMES = 20  # the rows wanted: so many free draws at most
 _CAP = 4.0  # log of the largest weight of a candidate
-_ROUNDS = 3
 _DRAWN = (5_000, 25_000)  # rows that a round of settling draws: twice the training rows, within these bounds
 
 
@@ -85,8 +83,7 @@ class ConditionalGANModel(Model):
     def answers(self, noise: Tensor, given: Rows) -> Answers:
         """What the generator says, given noise ``(B, Z)`` and conditions."""
         known = self.read(self.vectors(given.tokens, given.known), given)
-        answers: Answers = self.heads(self.generator(torch.cat([noise, known], 1)))
-        return Answers(forbid(answers.logits, self.cells, self.heads.buckets, given), answers.fine)
+        return self.heads.forbid(self.heads(self.generator(torch.cat([noise, known], 1))), given)
 
     def play(self, rows: Rows, given: Rows) -> Tensor:
         """``(B, N, F)`` vectors of drawn rows, with gradients to the generator; the given nodes are the rows' own."""
@@ -117,8 +114,7 @@ class ConditionalGANModel(Model):
             return torch.zeros(len(target), device=target.cat.device)
         if self.training and 0 < len(target) < _LEAST:  # few rows are played several times in a step
             again = -(-_LEAST // len(target))
-            index = torch.arange(len(target), device=target.cat.device).repeat(again)
-            return self._loss(rows.take(index), given.take(index), phase).view(again, -1).mean(0)
+            return self._loss(rows.repeat(again), given.repeat(again), phase).view(again, -1).mean(0)
         return self._loss(rows, given, phase)
 
     def _loss(self, rows: Rows, given: Rows, phase: str) -> Tensor:
@@ -142,9 +138,7 @@ class ConditionalGANModel(Model):
         if not self.cells.codes.nullable:
             return self._given(rows, given, more)
         null = rows.known & (rows.tokens >= self.cells.sizes)
-        nullable = torch.zeros(shape[1], dtype=torch.bool, device=device)
-        nullable[self.cells.codes.nullable] = True
-        flag = some & rows.known & nullable & (torch.rand(shape, device=device) < _FLAGS)
+        flag = some & rows.known & self.cells.nullable & (torch.rand(shape, device=device) < _FLAGS)
         out = self._given(rows, given, more | (flag & null))
         return Rows(out.tokens, out.known, out.present | (flag & ~null & ~out.known), out.offsets)
 
@@ -171,12 +165,10 @@ class ConditionalGANModel(Model):
         scores = self.critic(torch.cat([self.look(real, given), self.look(fake, given)]))[:, 0]
         loss = critic_loss(self.spec.loss, *scores.chunk(2))
         some = slice(0, -(-len(real) // _PENALISED))
-        few = Rows(given.tokens[some], given.known[some], given.present[some], given.offsets[some])
-        sides = 1 if self.spec.loss == "wgan-gp" else 2
+        few = given.take(some).repeat(1 if self.spec.loss == "wgan-gp" else 2)
 
         def score(vectors: Tensor) -> Tensor:
-            twice = Rows(*(torch.cat([t] * sides) for t in (few.tokens, few.known, few.present, few.offsets)))
-            return self.score(vectors, twice)
+            return self.score(vectors, few)
 
         if len(real):
             tame = penalty(self.spec.loss, score, real[some], fake[some])
@@ -203,8 +195,7 @@ class ConditionalGANModel(Model):
         if self.training:  # whole nodes are dropped
             keep = dropout(torch.ones(pair.shape[:2], device=pair.device), self.spec.dropout, True)
             pair = pair * (keep > 0)[..., None]
-        both = Rows(*(torch.cat([t, t]) for t in (given.tokens, given.known, given.present, given.offsets)))
-        real_score, fake_score = self.score(pair, both).chunk(2)
+        real_score, fake_score = self.score(pair, given.repeat(2)).chunk(2)
         return critic_loss("nonsaturating", real_score, fake_score)
 
     # ---------------------------------------------------------------- drawing
@@ -265,7 +256,7 @@ class ConditionalGANModel(Model):
     def _propose(self, partial: Encoded) -> Encoded:
         """Rows completed: of several candidates of each, one by the critic's weights."""
         if not len(self.cells) or not len(partial):
-            return self._bare(partial)
+            return partial
         rows, many = self.cells.read(partial), self.spec.candidates if bool(self.refereed) else 1
         step = max(_CHUNK // many, 1)
         tokens, offsets = [], []
@@ -282,9 +273,9 @@ class ConditionalGANModel(Model):
                 # Weights are ratios; those far above a row's average candidate would pick one row again and again.
                 score = score - score.logsumexp(1, keepdim=True) + math.log(many)
                 pick = pick + draw_codes(score.clamp(max=_CAP))
-            part = draw_codes(self.heads.parts(answers, drawn)[:, pick].flatten(0, 1)).view(-1, size).T
             tokens.append(drawn[pick])
-            offsets.append((part + torch.rand(part.shape, device=part.device)) / self.heads.subcells)
+            picked = Answers([], answers.fine[:, pick])
+            offsets.append(self.heads.draw_offsets(picked, drawn[pick]))
         return self.cells.write(partial, torch.cat(tokens), torch.cat(offsets))
 
     def _agree(self, rows: Encoded, asked: Rows) -> Tensor:
@@ -303,20 +294,11 @@ class ConditionalGANModel(Model):
         rows = Encoded.concat([*found, self._propose(partial.take(rest))])
         return partial.fill(rows.take(torch.cat([where, rest]).argsort()))
 
-    def _bare(self, partial: Encoded) -> Encoded:
-        parts = (partial.num, partial.cat, partial.num_known, partial.cat_known)
-        return Encoded(*(t.clone() for t in parts))
-
     # ---------------------------------------------------------------- the last touch
     @torch.no_grad()
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """From here on the critic picks among candidates; then biases are shifted until marginals are exact."""
         self.refereed.fill_(self.spec.candidates > 1)
-        wanted = self.cells.counts(data, weight)
         low, high = _DRAWN
         rows = min(max(low, 2 * len(data)), high)
-        for _ in range(_ROUNDS if len(data) else 0):
-            drawn = self.complete(self.layout.empty(rows, data.cat.device))
-            for i, (want, have) in enumerate(zip(wanted, self.cells.counts(drawn, None), strict=True)):
-                k, r = self.heads.place[i]
-                self.heads.bias[k][r, 0, : self.cells.tokens[i]] += shift(want, have).to(data.cat.device, torch.float32)
+        self.heads.settle(lambda n: self.complete(self.layout.empty(n, data.cat.device)), rows, data, weight)

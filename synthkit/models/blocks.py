@@ -7,7 +7,7 @@ offset (``nets.Node``); its tokens are its codes and, last, null.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import draw_codes
+from synthkit.models.calibration import shift
 from synthkit.models.nets import Codes, Node, buckets, code_features, dropout, nodes_of, places
 
 __all__ = ["Answers", "Cells", "Heads", "ResidualMLP", "RowInput", "Rows"]
 
+_SPIKINESS = 20.0  # times its mass: how far an ordered code may leave its neighbours
 _FLOOR = -30.0  # logit of a code that a padded head must not give
 
 
@@ -41,6 +43,10 @@ class Rows:
         """The rows at ``index``."""
         return Rows(self.tokens[index], self.known[index], self.present[index], self.offsets[index])
 
+    def repeat(self, times: int) -> Rows:
+        """All rows, so many times one after another."""
+        return self.take(torch.arange(len(self.tokens), device=self.tokens.device).repeat(times))
+
 
 class Cells(nn.Module):
     """The nodes of a layout: where their tokens lie in ``Encoded``, how frequent they are, and places in their laws."""
@@ -50,6 +56,7 @@ class Cells(nn.Module):
     law: Tensor
     edges: Tensor
     fine: Tensor
+    nullable: Tensor
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
@@ -64,6 +71,8 @@ class Cells(nn.Module):
         self.register_buffer("base", base, persistent=False)
         self.register_buffer("sizes", torch.tensor([n.size for n in self.nodes], dtype=torch.long), persistent=False)
         self.register_buffer("fine", torch.tensor(fine, dtype=torch.long), persistent=False)
+        nullable = torch.tensor([node.null is not None for node in self.nodes], dtype=torch.bool)
+        self.register_buffer("nullable", nullable, persistent=False)
         self.register_buffer("law", torch.zeros(self.total))  # of each token in its node
         self.register_buffer("edges", torch.zeros(self.total, 2))  # where a code begins and ends in its law
 
@@ -78,17 +87,21 @@ class Cells(nn.Module):
     @torch.no_grad()
     def count(self, data: Encoded, weight: Tensor | None) -> None:
         """Take the frequencies of the tokens from the training rows."""
-        rows = self.read(data)
-        w = torch.ones(len(data), device=data.cat.device) if weight is None else weight.float() / weight.float().mean()
-        for i, node in enumerate(self.nodes):
-            at = rows.known[:, i]
-            count = torch.bincount(rows.tokens[at, i], weights=w[at], minlength=node.tokens).double()
+        for i, (node, count) in enumerate(zip(self.nodes, self.counts(data, weight), strict=True)):
             self.law[self.span(i)] = ((count + 0.5) / (count.sum() + 0.5 * node.tokens)).float()
             codes = count[: node.size] / count[: node.size].sum().clamp(min=1e-12)
             end = codes.cumsum(0).float().clamp(max=1.0)
             self.edges[self.span(i)][: node.size] = torch.stack([torch.cat([end.new_zeros(1), end[:-1]]), end], 1)
             if node.null is not None:
                 self.edges[self.span(i)][node.size] = 0.5
+
+    def shape(self, i: int) -> tuple[Tensor, Tensor]:
+        """Middles of node i's codes in their law, and how far each may leave its neighbours, ``(size,)`` each."""
+        edge = self.edges[self.span(i)][: self.nodes[i].size]
+        mass = edge[:, 1] - edge[:, 0]
+        # A code of few rows leans on its neighbours; a spike stands by itself.
+        own = (mass * _SPIKINESS).clamp(0.05, 1.0) if self.nodes[i].ordered else torch.ones_like(mass)
+        return edge.mean(1), own
 
     def counts(self, data: Encoded, weight: Tensor | None) -> list[Tensor]:
         """How often each node takes which token, ``(tokens,)`` each."""
@@ -178,39 +191,17 @@ class RowInput(nn.Module):
         """Vectors before training, from where codes lie in their laws."""
         generator = torch.Generator().manual_seed(0)
         for i, node in enumerate(self.cells.nodes):
-            edge = self.cells.edges[self.cells.span(i)][: node.size].cpu()
-            own = ((edge[:, 1] - edge[:, 0]) * 20).clamp(0.05, 1.0) if node.ordered else torch.ones(node.size)
-            self.table[self.cells.span(i)] = code_features(node, edge.mean(1), own, self.features, generator).to(
-                self.table
-            )
+            middle, own = (t.cpu() for t in self.cells.shape(i))
+            vectors = code_features(node, middle, own, self.features, generator)
+            self.table[self.cells.span(i)] = vectors.to(self.table)
 
     def forward(self, rows: Rows) -> Tensor:
         """``(B, W)``."""
-        x = F.embedding(rows.tokens + self.cells.base, self.table)
+        x = F.embedding(rows.tokens + self.cells.base, self.table) * rows.known[..., None]
+        numbers = rows.known & (rows.tokens < self.cells.sizes)
         at = self.cells.places(rows.tokens, rows.offsets)[:, self.exact]
-        coded = rows.tokens[:, self.exact] < self.cells.sizes[self.exact]
-        return self.join(x, at, coded.float(), rows.known, rows.present)
-
-    def soft(self, hot: Sequence[Tensor], offsets: Tensor, known: Tensor, present: Tensor) -> Tensor:
-        """The same for (straight-through) one-hot tokens, ``(B, tokens)`` per node, and offsets ``(B, fine)``."""
-        x, at, coded = [], [], []
-        row = {int(i): q for q, i in enumerate(self.cells.fine)}
-        for i, one in enumerate(hot):
-            span, size = self.cells.span(i), self.cells.nodes[i].size
-            x.append(one @ self.table[span])
-            if i in self.exact:
-                edge = one[:, :size] @ self.cells.edges[span][:size]
-                at.append(edge[:, 0] + offsets[:, row[i]] * (edge[:, 1] - edge[:, 0]))
-                coded.append(one[:, :size].sum(1))
-        empty = offsets.new_zeros(len(offsets), 0)
-        stacked = torch.stack(at, 1) if at else empty
-        return self.join(torch.stack(x, 1), stacked, torch.stack(coded, 1) if coded else empty, known, present)
-
-    def join(self, x: Tensor, at: Tensor, coded: Tensor, known: Tensor, present: Tensor) -> Tensor:
-        """From vectors ``(B, N, F)``, places ``(B, exact)`` and how far they count, to ``(B, W)``."""
-        x = x * known[..., None]
-        exact = places(at, self.features) * (coded * known[:, self.exact])[..., None]
-        flags = torch.cat([known, present], 1).to(x.dtype)
+        exact = places(at, self.features) * numbers[:, self.exact, None]
+        flags = torch.cat([rows.known, rows.present], 1).to(x.dtype)
         out: Tensor = self.linear(torch.cat([x.flatten(1), exact.flatten(1), flags], 1))
         return out
 
@@ -293,10 +284,10 @@ class Heads(nn.Module):
             node = self.cells.nodes[i]
             if not node.ordered:
                 continue
-            edge = self.cells.edges[self.cells.span(i)][: node.size]
-            self.get_buffer(f"own{k}")[r, 0, : node.size] = ((edge[:, 1] - edge[:, 0]) * 20).clamp(0.05, 1.0)
+            middle, own = self.cells.shape(i)
+            self.get_buffer(f"own{k}")[r, 0, : node.size] = own
             if self.smooth:
-                self.get_buffer(f"basis{k}")[r, :, : node.size] = places(edge.mean(1), self.smooth).T
+                self.get_buffer(f"basis{k}")[r, :, : node.size] = places(middle, self.smooth).T
 
     def forward(self, h: Tensor) -> Answers:
         """From ``(B, W)``."""
@@ -330,29 +321,25 @@ class Heads(nn.Module):
         which = (tokens + self.cells.base)[:, self.cells.fine].T
         return answers.fine + self.fine_bias[which]
 
-    @torch.no_grad()
-    def draw(self, answers: Answers, banned: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Tokens ``(B, N)`` and offsets ``(B, fine nodes)``, each node by itself.
-
-        Args:
-            banned: bool ``(B, N)``: nodes that must not be null.
-        """
-        tokens = self.draw_tokens(answers, banned)
-        return tokens, self.draw_offsets(answers, tokens)
-
-    @torch.no_grad()
-    def draw_tokens(self, answers: Answers, banned: Tensor | None = None) -> Tensor:
-        """Tokens ``(B, N)``, each node by itself; ``banned`` as above."""
-        rows = answers.logits[0].shape[1] if answers.logits else answers.fine.shape[1]
-        tokens = torch.zeros(rows, len(self.cells), dtype=torch.long, device=self.fine.device)
+    def forbid(self, answers: Answers, rows: Rows) -> Answers:
+        """The same without null where a row says "not null"."""
+        if not self.cells.codes.nullable or not bool(rows.present.any()):
+            return answers
+        logits = []
         for k, bucket in enumerate(self.buckets):
-            logits = answers.logits[k]
-            if banned is not None:
-                logits = logits.clone()
-                for r, i in enumerate(bucket):
-                    node = self.cells.nodes[i]
-                    if node.null is not None:
-                        logits[r, :, node.size].masked_fill_(banned[:, i], -torch.inf)
+            mask = torch.zeros_like(answers.logits[k], dtype=torch.bool)
+            for r, i in enumerate(bucket):
+                if self.cells.nodes[i].null is not None:
+                    mask[r, :, self.cells.nodes[i].size] = rows.present[:, i]
+            logits.append(answers.logits[k].masked_fill(mask, -1e4))
+        return Answers(logits, answers.fine)
+
+    @torch.no_grad()
+    def draw_tokens(self, answers: Answers) -> Tensor:
+        """Tokens ``(B, N)``, each node by itself."""
+        rows = answers.fine.shape[1]
+        tokens = torch.zeros(rows, len(self.cells), dtype=torch.long, device=self.fine.device)
+        for logits, bucket in zip(answers.logits, self.buckets, strict=True):
             tokens[:, bucket] = draw_codes(logits.flatten(0, 1)).view(len(bucket), rows).T
         return tokens
 
@@ -380,6 +367,21 @@ class Heads(nn.Module):
         part = draw_codes((parts + room.log()).flatten(0, 1)).view(len(parts), -1, 1)
         a, b = low.gather(2, part).squeeze(2).T, high.gather(2, part).squeeze(2).T
         return (a + torch.rand(a.shape, device=a.device) * (b - a)).clamp(0, 1)
+
+    @torch.no_grad()
+    def settle(
+        self, draw: Callable[[int], Encoded], rows: int, data: Encoded, weight: Tensor | None, rounds: int = 3
+    ) -> None:
+        """Shift the biases until drawn rows have the rows' frequencies; what is within the noise stays as it is.
+
+        Args:
+            draw: so many rows of the whole model; rows: of each round; data, weight: the training rows.
+        """
+        wanted = self.cells.counts(data, weight)
+        for _ in range(rounds if len(data) else 0):
+            have = self.cells.counts(draw(rows), None)
+            for i, (k, r) in self.place.items():
+                self.bias[k][r, 0, : self.cells.tokens[i]] += shift(wanted[i], have[i]).to(self.bias[k])
 
 
 def _shape(heads: Heads, _: object) -> None:

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synthkit.models.blocks import Cells, Rows
+from synthkit.models.blocks import Cells
 from synthkit.models.nets import code_features
 
-__all__ = ["Vectors", "forbid", "straight_through"]
+__all__ = ["Vectors", "straight_through"]
 
 _LARGEST = 3.0  # entry of a rare token's vector
 
@@ -48,14 +48,14 @@ class Vectors(nn.Module):
         generator = torch.Generator().manual_seed(0)
         cells, width = self.cells, self.features
         for i, node in enumerate(cells.nodes):
-            law, edge = cells.law[cells.span(i)].cpu(), cells.edges[cells.span(i)][: node.size].cpu()
+            law = cells.law[cells.span(i)].cpu()
             if node.tokens <= width:
                 vectors = torch.zeros(node.tokens, width)
                 vectors[:, : node.tokens] = torch.diag(law.rsqrt().clamp(max=_LARGEST))
                 vectors -= law @ vectors
             else:
-                own = ((edge[:, 1] - edge[:, 0]) * 20).clamp(0.05, 1.0) if node.ordered else torch.ones(node.size)
-                vectors = code_features(node, edge.mean(1), own, width, generator)
+                middle, own = (t.cpu() for t in cells.shape(i))
+                vectors = code_features(node, middle, own, width, generator)
                 vectors = vectors - law @ vectors
                 vectors = vectors / ((law @ vectors.square()).sqrt() + 0.05)
             self.table[cells.span(i)] = vectors.to(self.table)
@@ -92,20 +92,6 @@ def _gates(cells: Cells) -> list[tuple[int, int, Tensor]]:
         else:
             inside[: cells.nodes[parent].size] = True  # hangs on that node's null flag being down
         out.append((i, parent, inside))
-    return out
-
-
-def forbid(logits: list[Tensor], cells: Cells, buckets: Sequence[Sequence[int]], rows: Rows) -> list[Tensor]:
-    """The logits without null where a row says "not null"; per bucket ``(nodes, B, size)``."""
-    if not cells.codes.nullable or not bool(rows.present.any()):
-        return logits
-    out = []
-    for k, bucket in enumerate(buckets):
-        mask = torch.zeros_like(logits[k], dtype=torch.bool)
-        for r, i in enumerate(bucket):
-            if cells.nodes[i].null is not None:
-                mask[r, :, cells.nodes[i].size] = rows.present[:, i]
-        out.append(logits[k].masked_fill(mask, -1e4))
     return out
 
 

@@ -31,7 +31,6 @@ from torch import Tensor, nn
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, ModelTags, Phase, Recipe, Stage, check_allowed, draw_codes
 from synthkit.models.blocks import Answers, Cells, Heads, ResidualMLP, RowInput, Rows
-from synthkit.models.calibration import shift
 from synthkit.models.nets import nodes_of
 from synthkit.models.pool import pin
 from synthkit.models.priors import CellPrior, MixturePrior, Prior
@@ -42,7 +41,6 @@ __all__ = ["VAE", "VAEModel"]
 _FEW_FIELDS = 8
 _BLOCK = 4096  # rows decoded at once
 _SETTLE = (5_000, 50_000)  # rows that a round of settling draws: twenty times the training rows, within these bounds
-_ROUNDS = 3
 _CANDIDATES = 4  # latents drawn for a row of which something is known
 _PLAUSIBLE = 0.1  # a known code that is this likely, as a share of the likeliest, does not speak against z
 
@@ -221,14 +219,11 @@ class VAEModel(Model):
         hide = torch.rand(b, n, device=device).argsort(1).argsort(1) >= count[:, None]
         # The null flag may be all that is known of a field (of null rows, that is all there is), and a code without
         # its offset.
-        flag = hide & rows.known & self._nullable() & ((torch.rand(b, 1, device=device) < 0.3) & (count > 0)[:, None])
+        flag = hide & rows.known & self.grid.nullable & ((torch.rand(b, 1, device=device) < 0.3) & (count > 0)[:, None])
         null = rows.tokens >= self.grid.sizes
         some = self.grid.hide(rows, hide & ~(flag & null))
         coarse = torch.rand(b, 1, device=device) < 0.3
         return Rows(some.tokens, some.known, flag & ~null, torch.where(coarse, -1.0, some.offsets))
-
-    def _nullable(self) -> Tensor:
-        return torch.tensor([node.null is not None for node in self.grid.nodes], device=self.probes.device)
 
     # ---------------------------------------------------------------- between and after the stages
     def begin(self, stage: Stage, data: Encoded, weight: Tensor | None = None) -> None:
@@ -242,13 +237,9 @@ class VAEModel(Model):
         """Shift the heads' biases until drawn rows are as frequent as real ones; within the noise they stay."""
         low, high = _SETTLE
         n = min(max(low, 20 * len(data)), high)
-        wanted = self.grid.counts(data, weight)
-        for _ in range(_ROUNDS if len(data) and len(self.grid) else 0):
-            drawn = self.complete(self.layout.empty(n, data.cat.device))
-            for i, (want, have) in enumerate(zip(wanted, self.grid.counts(drawn, None), strict=True)):
-                k, r = self.decoder.heads.place[i]
-                bias = self.decoder.heads.bias[k]
-                bias[r, 0, : len(want)] += shift(want, have).to(bias)
+        if len(self.grid):
+            heads = self.decoder.heads
+            heads.settle(lambda rows: self.complete(self.layout.empty(rows, data.cat.device)), n, data, weight)
 
     # ---------------------------------------------------------------- drawing
     @torch.no_grad()
@@ -291,7 +282,7 @@ class VAEModel(Model):
 
     def _write(self, block: Encoded, rows: Rows, answers: Answers, rules: Mapping[int, Allowed] | None) -> Encoded:
         heads = self.decoder.heads
-        tokens = torch.where(rows.known, rows.tokens, heads.draw_tokens(answers, rows.present))
+        tokens = torch.where(rows.known, rows.tokens, heads.draw_tokens(heads.forbid(answers, rows)))
         return self.grid.write(block, tokens, heads.draw_offsets(answers, tokens, rules))
 
     # ---------------------------------------------------------------- the latent space
