@@ -79,6 +79,7 @@ class Case:
         time, event: columns of a time-to-event pair; ``time`` also orders rows for an out-of-time split.
         level: how much time may be spent.
         seed: of whatever a metric draws. Nothing else may be random.
+        explained: whether anybody will look at a measurement's details: not at those of references.
         memory: what metrics have made of tables and share, see :meth:`once`; cases put from one another have the same.
     """
 
@@ -93,6 +94,7 @@ class Case:
     event: Hashable | None = None
     level: Level = "default"
     seed: int = 0
+    explained: bool = True
     _memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 

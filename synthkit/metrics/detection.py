@@ -366,7 +366,9 @@ class Detection(Metric):
             detectors.append(DetectionNetwork)
         found = {d.name.removeprefix("detection_"): d.found(case) for d in detectors}
         worst = max(found, key=lambda name: found[name].auc)
-        details = {"label": found[worst].label, "score": found[worst].score, **_telling(case, found["boosting"])}
+        details = {"label": found[worst].label, "score": found[worst].score}
+        if case.explained:
+            details |= _telling(case, found["boosting"])
         return Measurement(
             found[worst].auc,
             found[worst].interval,

@@ -163,7 +163,7 @@ class KaplanMeierGap(SurvivalMetric):
             case.rng,
             case.limit(10, 20, 50),
         )
-        details = {"curves": _curves(case, judge, ours, splits, until)}
+        details = {"curves": _curves(case, judge, ours, splits, until)} if case.explained else {}
         return Measurement(value, learner_interval(value, spread**2, self.bounds), parts, details=details)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.resampling import Joint
 from synthkit.params import Params
 
-__all__ = ["Model", "ModelSpec", "ModelTags", "Phase", "Recipe", "Stage", "check_allowed", "draw_codes"]
+__all__ = ["Latent", "Model", "ModelSpec", "ModelTags", "Phase", "Recipe", "Stage", "check_allowed", "draw_codes"]
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,23 @@ class Model(nn.Module, ABC):
             parameter is shared by all parts.
         """
         return None
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """A model whose rows have a place in a latent space.
+
+    Attributes:
+        latents: its dimensions, L.
+    """
+
+    latents: int
+
+    def encode(self, data: Encoded) -> Tensor:
+        """Where whole rows lie, ``(rows, L)``."""
+
+    def decode(self, z: Tensor) -> Encoded:
+        """One row drawn at each point ``(rows, L)``."""
 
 
 class ModelSpec(Params, ABC):

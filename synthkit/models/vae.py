@@ -153,7 +153,7 @@ class VAEModel(Model):
         self.layout = layout
         self.grid = Cells(layout)
         self.spec = spec = _fitting(spec, self.grid)
-        self.price = spec.price(layout)
+        self.price, self.latents = spec.price(layout), spec.latents
         generator = torch.Generator().manual_seed(0)
         # The same points of every posterior, so that validation is repeatable and row by row.
         self.register_buffer("probes", torch.randn(1, spec.latents, generator=generator), persistent=False)

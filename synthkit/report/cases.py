@@ -144,7 +144,7 @@ class Cases:
         if key not in self._references:  # one object for all metrics: it keeps what they share
             table = self.matched(name or next(iter(self.synthetic))) if kind == "matched" else getattr(self, kind)
             real = self.any.real if whole else self.training
-            self._references[key] = replace(self.any, synthetic=table, real=real, holdout=self.judge)
+            self._references[key] = replace(self.any, synthetic=table, real=real, holdout=self.judge, explained=False)
         return self._references[key]
 
     def tables(self, name: str) -> dict[str, Table]:

@@ -6,7 +6,7 @@ sampling, and a row's other gaps are left out of the conditions rather than fill
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -19,12 +19,14 @@ from synthkit.layout import Encoded
 from synthkit.models.base import Model
 from synthkit.models.nets import nodes_of
 from synthkit.schema import Boolean, Categorical, Numeric
+from synthkit.synthesizers.centre import centre
 
-__all__ = ["Centres", "Point", "put"]
+__all__ = ["Centres", "Draws", "Point", "centred", "put"]
 
 Point = Literal["mean", "median"]
 _PLACES = 16  # inside a cell, at which its values are taken
 _BLOCK = 4096
+_DRAWS = 25  # of which the centre is taken, where a model cannot tell its conditionals
 
 
 class Centres:
@@ -112,6 +114,45 @@ class Centres:
         digits = 0 if kind.integer else kind.decimals
         best = best if digits is None else np.round(best, digits)
         return pd.Series(best).astype(values.dtype)
+
+
+class Draws:
+    """Draws of the same table, each made when it is first asked for."""
+
+    def __init__(self, draw: Callable[[int], pd.DataFrame]) -> None:
+        self._draw, self._made = draw, dict[int, pd.DataFrame]()
+
+    def __getitem__(self, i: int) -> pd.DataFrame:
+        if i not in self._made:
+            self._made[i] = self._draw(i)
+        return self._made[i]
+
+
+def centred(
+    table: pd.DataFrame,
+    centres: Centres,
+    partial: Encoded,
+    gaps: Mapping[Hashable, NDArray[np.bool_]],
+    point: Point,
+    draws: Draws,
+) -> pd.DataFrame:
+    """``table`` with each gap at its centre: from the model's conditional laws, or, where it cannot tell them and for
+    columns of several nodes, from 25 draws.
+
+    Args:
+        table: in the encoder's dtypes; what stands in its gaps is not read. partial: the same, encoded.
+    """
+    exact = centres.fill(partial, dict(gaps), point) or {}
+    table = table.copy()
+    for name, gap in gaps.items():
+        column = table[name].copy()
+        if name in exact:
+            column[gap] = exact[name].to_numpy()
+        else:
+            decimals = getattr(centres.encoder.schema_.columns[name], "decimals", None)
+            column[gap] = centre([draws[i][name][gap] for i in range(_DRAWS)], decimals, point)
+        table[name] = column
+    return table
 
 
 def put(table: pd.DataFrame, filled: pd.DataFrame, gaps: Mapping[Hashable, NDArray[np.bool_]]) -> pd.DataFrame:

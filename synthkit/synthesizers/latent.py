@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ParamError
 from synthkit.models import Model
-from synthkit.models.vae import VAEModel
+from synthkit.models.base import Latent
 from synthkit.runtime import entropy, seeded
 
 __all__ = ["points", "rows_at"]
@@ -24,8 +24,7 @@ def points(model: Model, encoder: TableEncoder, table: pd.DataFrame, device: tor
     Raises:
         ParamError: the model has no latent space.
     """
-    vae = _with_latents(model, "encode")
-    z = vae.encode(encoder.encode(table).to(device))
+    z = _with_latents(model, "encode").encode(encoder.encode(table).to(device))
     return np.asarray(z.cpu().numpy(), dtype=np.float32)
 
 
@@ -35,19 +34,19 @@ def rows_at(model: Model, encoder: TableEncoder, z: Any, seed: int, device: torc
     Raises:
         ParamError: the model has no latent space, or ``z`` is not of its shape or not finite.
     """
-    vae = _with_latents(model, "decode")
+    with_latents = _with_latents(model, "decode")
     at = np.asarray(z, dtype=np.float32)
-    if at.ndim != 2 or at.shape[1] != vae.spec.latents or not np.isfinite(at).all():
+    if at.ndim != 2 or at.shape[1] != with_latents.latents or not np.isfinite(at).all():
         raise ParamError(
-            f"TabularSynthesizer.decode: argument 'z' must be finite, of shape (rows, {vae.spec.latents}); "
+            f"TabularSynthesizer.decode: argument 'z' must be finite, of shape (rows, {with_latents.latents}); "
             "'encode' returns such points."
         )
     with seeded(entropy(seed, 0), device):
-        done = vae.decode(torch.from_numpy(at.copy()).to(device)).to("cpu")
+        done = with_latents.decode(torch.from_numpy(at.copy()).to(device)).to("cpu")
     return encoder.decode(done, seed=seed)
 
 
-def _with_latents(model: Model, method: str) -> VAEModel:
-    if not isinstance(model, VAEModel):
+def _with_latents(model: Model, method: str) -> Latent:
+    if not isinstance(model, Latent):
         raise ParamError(f"TabularSynthesizer.{method}: this model has no latent space; fit with model='vae'.")
     return model

@@ -26,16 +26,14 @@ from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
 from synthkit.synthesizers import latent
-from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.choice import choose, compare, owners
-from synthkit.synthesizers.filling import Centres, Point, put
+from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
 from synthkit.synthesizers.training import Training
 
 __all__ = ["TabularSynthesizer"]
 
 _BLOCK = 8192  # rows drawn with one seed: memory is bounded, and neither it nor threads change the table
 _ROUNDS = 100  # of rejection by ``accept``
-_DRAWS = 25  # of which the centre is taken, where a model cannot tell its conditionals
 _FEW = 2000  # rows: with fewer, "auto" lets the trees compete
 
 
@@ -307,23 +305,14 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self, compiled: Compiled, rows: int, gaps: Mapping[Hashable, Any], point: Point, seed: int
     ) -> pd.DataFrame:
         """The centre of each gap; a row of which that breaks a rule is a draw."""
-        exact = Centres(self.encoder_, self.model_).fill(compiled.partial, dict(gaps), point) or {}
-        rest = {name: gap for name, gap in gaps.items() if name not in exact}
-        draws = _DRAWS if rest else 1 if self.schema_.rules else 0
-        drawn = [self._draw(compiled, rows, entropy(seed, 5, i)) for i in range(draws)]
-        table = drawn[0].copy() if drawn else self.encoder_.decode(compiled.partial)
-        for name, gap in gaps.items():
-            column = table[name].copy()
-            column[gap] = (
-                exact[name].to_numpy()
-                if name in exact
-                else centre([d[name][gap] for d in drawn], getattr(self.schema_.columns[name], "decimals", None), point)
-            )
-            table[name] = column
+        draws = Draws(lambda i: self._draw(compiled, rows, entropy(seed, 5, i)))
+        known = compiled.touch(self.encoder_.decode(compiled.partial), slice(0, rows))
+        table = centred(known, Centres(self.encoder_, self.model_), compiled.partial, gaps, point, draws)
         if self.schema_.rules:
             enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete)
             table = enforcer.repaired(table, compiled.held, np.random.default_rng(0))
-            table = enforcer.instead(table, np.flatnonzero(~enforcer.holds(table, compiled)), drawn[0])
+            broken = np.flatnonzero(~enforcer.holds(table, compiled))
+            table = enforcer.instead(table, broken, draws[0]) if len(broken) else table
         return table
 
     def log_prob(self, table: pd.DataFrame) -> pd.Series:
