@@ -14,6 +14,7 @@ from synthkit.progress import Progress
 from synthkit.runtime import entropy
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
+from synthkit.synthesizers.centre import is_quantity
 from synthkit.synthesizers.filling import Point
 
 __all__ = ["ENGINES", "Engine", "Generator", "Marginal"]
@@ -91,10 +92,7 @@ class Marginal(Engine):
     def point(self, table: pd.DataFrame, point: Point, *, seed: int) -> pd.DataFrame:
         def middle(name: Hashable, count: int) -> pd.Series:
             values = self.observed[name]
-            kind = values.dtype
-            if pd.api.types.is_bool_dtype(kind) or not (
-                pd.api.types.is_numeric_dtype(kind) or getattr(kind, "kind", "") in "mM"
-            ):
+            if not is_quantity(values):
                 return pd.Series([values.mode().iloc[0]] * count)
             return values.sort_values().iloc[[(len(values) - 1) // 2] * count]  # a value that was observed
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from synthkit.errors import ParamError
 from synthkit.params import Interval, OneOf, check
 from synthkit.runtime import entropy
+from synthkit.synthesizers.centre import is_quantity, quantities
 
 __all__ = ["Mechanism", "hide"]
 
@@ -83,15 +84,11 @@ def _driven(
 
 def _score(series: pd.Series, rng: np.random.Generator) -> NDArray[np.float64]:
     """A standardised number for each cell of a column: its own, its moment, or one drawn for its category; gaps: 0."""
-    if pd.api.types.is_bool_dtype(series.dtype) or not (
-        pd.api.types.is_numeric_dtype(series.dtype) or getattr(series.dtype, "kind", "") in "mM"
-    ):
+    if is_quantity(series):
+        numbers = quantities(series)
+    else:
         codes, levels = pd.factorize(series)
         numbers = np.append(rng.normal(size=len(levels)), np.nan)[codes]
-    elif getattr(series.dtype, "kind", "") in "mM":
-        numbers = np.where(series.isna(), np.nan, series.astype("int64").to_numpy().astype(float))
-    else:
-        numbers = series.to_numpy(dtype=float, na_value=np.nan)
     spread = np.nanstd(numbers) if np.isfinite(numbers).any() else 0.0
     if not spread > 0:
         return np.zeros(len(series))

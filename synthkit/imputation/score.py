@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import clone
 
 from synthkit.errors import ParamError, SchemaError
@@ -16,6 +15,7 @@ from synthkit.imputation.imputer import Imputer
 from synthkit.imputation.masks import Mechanism, hide
 from synthkit.params import Interval, check
 from synthkit.runtime import entropy
+from synthkit.synthesizers.centre import is_quantity, quantities
 
 __all__ = ["ImputationReport", "score_imputation"]
 
@@ -146,7 +146,7 @@ def _one(
         line: dict[str, Any] = {"method": method, "column": name, "repeat": repeat, "cells": int(gap.sum())}
         truth, seen = table[name][gap], holes[name].dropna()
         cells = [copy[name][gap] for copy in copies]
-        if _is_number(table[name]):
+        if is_quantity(table[name]):
             line |= _of_numbers(truth, seen, centres["mean"][name][gap], centres["median"][name][gap], cells)
         else:
             line |= _of_categories(truth, seen, centres["mean"][name][gap], cells)
@@ -154,29 +154,18 @@ def _one(
     return lines
 
 
-def _is_number(series: pd.Series) -> bool:
-    dates = getattr(series.dtype, "kind", "") in "mM"
-    return dates or (pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype))
-
-
-def _numbers(series: pd.Series) -> NDArray[np.float64]:
-    if getattr(series.dtype, "kind", "") in "mM":
-        return series.astype("int64").to_numpy().astype(float)
-    return series.to_numpy(dtype=float)
-
-
 def _of_numbers(
     truth: pd.Series, seen: pd.Series, mean: pd.Series, median: pd.Series, draws: list[pd.Series]
 ) -> dict[str, float]:
-    scale = max(float(_numbers(seen).std()), 1e-12)
-    real = _numbers(truth) / scale
+    scale = max(float(quantities(seen).std()), 1e-12)
+    real = quantities(truth) / scale
     out = {
-        "z_mae": float(np.abs(_numbers(median) / scale - real).mean()),
-        "z_rmse": float(np.sqrt(((_numbers(mean) / scale - real) ** 2).mean())),
+        "z_mae": float(np.abs(quantities(median) / scale - real).mean()),
+        "z_rmse": float(np.sqrt(((quantities(mean) / scale - real) ** 2).mean())),
     }
     out["error"] = out["z_rmse"]
     if len(draws) > 1:
-        x = np.sort(np.stack([_numbers(d) for d in draws]) / scale, axis=0)
+        x = np.sort(np.stack([quantities(d) for d in draws]) / scale, axis=0)
         m = len(x)
         # E|x - truth| - E|x - x'| / 2, the latter from the sorted draws (unbiased).
         spread = ((2 * np.arange(1, m + 1) - m - 1)[:, None] * x).sum(0) * 2 / (m * (m - 1))

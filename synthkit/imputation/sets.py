@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthkit.errors import ParamError
 from synthkit.params import Interval, check
 from synthkit.pooling import Pooled, pool
-from synthkit.synthesizers.centre import centre
+from synthkit.synthesizers.centre import centre, is_quantity, quantities
 from synthkit.synthesizers.filling import put
 
 __all__ = ["ImputationSet"]
@@ -67,7 +67,7 @@ class ImputationSet:
 
         Returns:
             Columns ``row`` (label), ``column``, ``value`` (mean, or most frequent), ``std`` and the ends ``low`` and
-            ``high`` of the central ``level`` of the draws (numbers and dates), ``share`` (of the copies that have the
+            ``high`` of the central ``level`` of the draws (numbers), ``share`` (of the copies that have the
             most frequent value).
         """
         check("ImputationSet.cells", "level", level, Interval(float, 0, 1, "neither"))
@@ -92,16 +92,12 @@ class ImputationSet:
         Columns that are no numbers are left out.
         """
         check("ImputationSet.interval", "level", level, Interval(float, 0, 1, "neither"))
-        names = [
-            n
-            for n in self.table.columns
-            if pd.api.types.is_numeric_dtype(self.table[n]) and not pd.api.types.is_bool_dtype(self.table[n])
-        ]
+        names = [name for name in self.table.columns if _is_number(self.table[name])]
         low = self.table[names].astype("Float64").astype(float)
         high = low.copy()
         for name in names:
             if name in self.gaps:
-                numbers = np.stack([draw[name].to_numpy(dtype=float) for draw in self._draws])
+                numbers = np.stack([quantities(draw[name]) for draw in self._draws])
                 ends = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
                 low.loc[self.gaps[name], name], high.loc[self.gaps[name], name] = ends
         return low, high
@@ -178,7 +174,8 @@ class ImputationSet:
 
 def _numbers(draws: Sequence[pd.Series]) -> NDArray[np.float64] | None:
     """``(m, gaps)`` numbers; None where the column has none."""
-    first = draws[0]
-    if pd.api.types.is_bool_dtype(first.dtype) or not pd.api.types.is_numeric_dtype(first.dtype):
-        return None
-    return np.stack([draw.to_numpy(dtype=float) for draw in draws])
+    return np.stack([quantities(draw) for draw in draws]) if _is_number(draws[0]) else None
+
+
+def _is_number(series: pd.Series) -> bool:
+    return is_quantity(series) and bool(pd.api.types.is_numeric_dtype(series.dtype))
