@@ -277,6 +277,23 @@ def test_importances_know_the_column_that_leads():
     assert importance_agreement(REAL, swapped, HOLDOUT, "y").agreement < found.agreement - 0.2
 
 
+def test_importances_of_a_wide_table_ask_for_the_promising_columns():
+    rng = np.random.default_rng(0)
+
+    def wide(table: pd.DataFrame) -> pd.DataFrame:
+        noise = pd.DataFrame(rng.normal(size=(len(table), 250))).add_prefix("n")
+        return pd.concat([noise, table[["x", "y"]].reset_index(drop=True)], axis=1)
+
+    real, fresh, holdout = wide(REAL), wide(FRESH), wide(HOLDOUT)
+    metric = next(m for m in LEARNT if m.name == "importance_agreement")()
+    got = metric.measure(Case.of(real, fresh, holdout, target="y", level="quick"))
+    assert got.value > 0.8
+    for side in ("real", "synthetic"):
+        importance = got.details[side]
+        assert max(importance, key=importance.get) == "x" and len(importance) == 251
+        assert sum(value != 0 for value in importance.values()) <= 200
+
+
 # -------------------------------------------------------------------- what if
 def test_what_if_by_hand():
     found = what_if(REAL, FRESH, HOLDOUT, "y", edits=[{"x": 3.0}, {"x": lambda x: x, "g": "a"}, {"noise": -1.0}])

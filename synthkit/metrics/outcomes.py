@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from synthkit.metrics.base import Case, Measurement, Table
-from synthkit.metrics.cells import features
+from synthkit.metrics.cells import features, grid
 from synthkit.metrics.learners import Learner, fit_learner, learner_interval
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 from synthkit.metrics.utility import UtilityMetric, checked_target, target_size, with_target
@@ -185,21 +186,44 @@ def importance_agreement(
     return _importances(a.mean(axis=0), b.mean(axis=0), test, target)
 
 
-def _growth(learner: Learner, rows: Coded, order: NDArray[np.int64]) -> Array:
-    """``(rows, columns)``: growth of each row's squared error when a column comes from the rows in ``order``."""
+def _growth(learner: Learner, rows: Coded, order: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> Array:
+    """``(rows, columns)``: growth of each row's squared error when a column comes from the rows in ``order``.
+
+    Only ``columns`` are asked for, if given; the others get 0.
+    """
     size, categorical = target_size(rows, learner.target), learner.target in rows.cat
     y, x = rows.column(learner.target), features(rows.without(learner.target))
     base = _brier(y, learner.predict_features(x, size), categorical=categorical)
-    out = np.empty(x.shape)
+    out = np.zeros(x.shape)
     step = max(1, _ASKED // len(x))
-    for start in range(0, x.shape[1], step):  # some columns at once: a call takes longer than a few rows
-        columns = np.arange(start, min(start + step, x.shape[1]))
+    every = np.arange(x.shape[1]) if columns is None else columns
+    for start in range(0, len(every), step):  # some columns at once: a call takes longer than a few rows
+        columns = every[start : start + step]
         asked = np.tile(x, (len(columns), 1, 1))
         asked[np.arange(len(columns)), :, columns] = x[order][:, columns].T
         answers = learner.predict_features(asked.reshape(-1, x.shape[1]), size)
         errors = _brier(np.tile(y, len(columns)), answers, categorical=categorical)
         out[:, columns] = errors.reshape(len(columns), -1).T - base[:, None]
     return out
+
+
+def _associated(rows: Coded, target: Hashable) -> Array:
+    """``(columns,)`` Pearson's chi-squared of each column's cells with the target's, over its degrees of freedom."""
+    cut = grid(rows, rows)
+    codes, at = cut.real, cut.names.index(target)
+    y = np.eye(cut.sizes[at])[codes[:, at]]
+    y = y[:, y.any(axis=0)]
+    out = []
+    for j in range(codes.shape[1]):
+        if j == at:
+            continue
+        _, x = np.unique(codes[:, j], return_inverse=True)
+        count = np.zeros((x.max() + 1, y.shape[1]))
+        np.add.at(count, x, y)
+        expected = count.sum(axis=1, keepdims=True) * count.sum(axis=0) / len(x)
+        free = max((count.shape[0] - 1) * (count.shape[1] - 1), 1)
+        out.append(float(((count - expected) ** 2 / expected).sum() / free))
+    return np.array(out)
 
 
 def _others(rows: Coded, target: Hashable) -> list[Hashable]:
@@ -232,13 +256,15 @@ class ImportanceAgreement(UtilityMetric):
     reading = "Models learnt from synthetic and from real rows agree by {value} on which columns matter"
     definition = (
         "Cosine of the permutation importances (Breiman 2001) of the models trained on synthetic and on real rows, "
-        "measured on the same holdout rows as growth of the squared error."
+        "measured on the same holdout rows as growth of the squared error. Of wide tables, the 100 columns (default: "
+        "300, full: 1,000) of either table that are most associated with the target are asked for."
     )
 
     def compare(self, case: Case) -> Measurement:
         """The cosine; importances are in the details."""
         test = self._asked(case)
-        a, b = self._growth(case, case.real), self._growth(case, case.synthetic)
+        columns = self._columns(case)
+        a, b = (self._growth(case, table, columns) for table in (case.real, case.synthetic))
         mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
         if not mean_a.any():
             return Measurement.nothing("models of the real rows look at no column")
@@ -247,7 +273,7 @@ class ImportanceAgreement(UtilityMetric):
         parts = 1 - np.abs(mean_a / lengths[0] - mean_b / lengths[1])
         interval = None
         if mean_b.any():
-            variance = _cosine_variance(a, b) + self._model_variance(case, mean_a, mean_b)
+            variance = _cosine_variance(a, b) + self._model_variance(case, mean_a, mean_b, columns)
             interval = learner_interval(found.agreement, variance, self.bounds)
         details = {
             "real": found.real,
@@ -264,13 +290,27 @@ class ImportanceAgreement(UtilityMetric):
         test = self.test(case)
         return case.once(("asked", rows), lambda: test.head(max(200, min(rows, 10_000)), case.rng), of=(test,)).coded
 
-    def _growth(self, case: Case, table: Table) -> Array:
+    def _columns(self, case: Case) -> NDArray[np.int64] | None:
+        """Those that are asked for, of a wide table; None: all."""
+        most = case.limit(100, 300, 1000)
+        if len(case.kinds) - 1 <= most:
+            return None
+
+        def promising(table: Table) -> NDArray[np.int64]:
+            key = ("associated", case.target)
+            found = case.once(key, lambda: _associated(table.coded, case.target), of=(table,))
+            return np.argsort(-found, kind="stable")[:most]
+
+        return np.union1d(promising(case.real), promising(case.synthetic))
+
+    def _growth(self, case: Case, table: Table, columns: NDArray[np.int64] | None) -> Array:
         test = self._asked(case)
         order = np.random.default_rng(case.seed + 1).permutation(len(test))
-        key = ("growth", case.target)
-        return case.once(key, lambda: _growth(self.learner(case, table), test, order), of=(table, self.test(case)))
+        key = ("growth", case.target, None if columns is None else columns.tobytes())
+        grow = partial(_growth, self.learner(case, table), test, order, columns)
+        return case.once(key, grow, of=(table, self.test(case)))
 
-    def _model_variance(self, case: Case, real: Array, synthetic: Array) -> float:
+    def _model_variance(self, case: Case, real: Array, synthetic: Array, columns: NDArray[np.int64] | None) -> float:
         """By the choice of training rows, from models of quarters of them, on at most 300 rows."""
         test = self._asked(case)
         rows = test.take(np.arange(min(max(50, min(300, 6_000 // len(case.kinds))), len(test))))
@@ -279,9 +319,10 @@ class ImportanceAgreement(UtilityMetric):
         for table, other in ((case.real, synthetic), (case.synthetic, real)):
 
             def grow(table: Table = table) -> list[Array]:
-                return [_growth(learner, rows, order).mean(axis=0) for learner in self.parts(case, table)]
+                return [_growth(learner, rows, order, columns).mean(axis=0) for learner in self.parts(case, table)]
 
-            growths = case.once(("growth of parts", case.target), grow, of=(table, self.test(case)))
+            key = ("growth of parts", case.target, None if columns is None else columns.tobytes())
+            growths = case.once(key, grow, of=(table, self.test(case)))
             if growths:
                 total += float(np.var([_cosine(g, other) for g in growths], ddof=1)) / len(growths)
         return total
