@@ -40,7 +40,6 @@ _FLAGS = 0.2  # of hidden nullable cells: said to be null or not in training
 _LEAST = 256  # rows of a step
 _PENALISED = 4  # one row in so many bears the gradient penalty
 _CHUNK = 8192  # candidates at once
-_KINDS = 64  # conditions that a pool of free draws serves
 _POOL = 2048, 8192  # rows of it drawn at once
 _TIMES = 20  # the rows wanted: so many free draws at most
 _CAP = 4.0  # log of the largest weight of a candidate
@@ -231,13 +230,14 @@ class ConditionalGANModel(Model):
         given = self.cells.read(partial)
         if not bool((given.known | given.present).any()):
             return self._propose(partial)
-        asked = torch.cat([(given.tokens + 1) * given.known, given.present.long()], 1)
-        kinds, kind, count = torch.unique(asked, dim=0, return_inverse=True, return_counts=True)
-        if len(kinds) > _KINDS:
+        sorts = pool.kinds(given)
+        if sorts is None:
             return self._propose(partial)
-        left = torch.where(kinds.any(1), count, 0)  # rows of a kind that still ask; who asks nothing needs no pool
-        first = torch.zeros(len(kinds), dtype=torch.long, device=kind.device)  # the next of them
-        order = [torch.nonzero(kind == k).squeeze(1) for k in range(len(kinds))]
+        one, kind, count = sorts
+        # Rows of a kind that still ask; who asks nothing needs no pool.
+        left = torch.where((given.known | given.present)[one].any(1), count, 0)
+        first = torch.zeros_like(count)  # the next of them
+        order = [torch.nonzero(kind == k).squeeze(1) for k in range(len(count))]
         at, found, drawn = [], [], 0
         size, most = int(min(max(len(partial), _POOL[0]), _POOL[1])), max(_TIMES * len(partial), _POOL[0])
         while bool(left.any()) and drawn < most:

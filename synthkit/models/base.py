@@ -40,6 +40,7 @@ class Stage:
         share: of the planned steps.
         judge: what decides which weights are kept, and when to stop: ``"loss"`` on held-out rows, or ``"samples"``
             (how well drawn rows can be told from held-out ones), for losses that say nothing of quality.
+        checks: how many validations are planned, if not one every so many steps.
         options: entries of the :class:`Recipe` that are other in this stage (``{"lr": 1e-4}``).
     """
 
@@ -47,11 +48,15 @@ class Stage:
     share: float = 1.0
     phases: tuple[Phase, ...] = (Phase(),)
     judge: Literal["loss", "samples"] = "loss"
+    checks: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def recipe(self, whole: Recipe) -> Recipe:
         """This stage's part of the recipe of all stages."""
-        return replace(whole, **{"steps": max(round(whole.steps * self.share), 1), **self.options})
+        own: dict[str, Any] = {"steps": max(round(whole.steps * self.share), 1), **self.options}
+        if self.checks is not None:
+            own["every"] = max(own["steps"] // self.checks, 1)
+        return replace(whole, **own)
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,94 @@
-"""Set-valued conditions for models that draw a whole row at once: picked from a pool of their own draws.
+"""Conditions for models that draw a whole row at once: met by picking from a pool of their own free draws.
 
 Such a model knows the law of a row given *values*. A range or a list is met by drawing rows freely, picking those that
 meet it by their share of the code's mass (importance resampling, ``resampling.draw_jointly``), and giving the
 conditioned nodes of the picked rows back to the model as values.
+
+The law given values is itself learnt from few rows, where a value is rare, and the law given nothing from all. So rows
+that ask for the same may share a pool, too (:func:`share`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.base import draw_codes
-from synthkit.models.blocks import Cells
-from synthkit.models.resampling import Joint, alike, draw_jointly
+from synthkit.models.blocks import Cells, Rows
+from synthkit.models.resampling import Joint, alike, draw_jointly, systematic
 
-__all__ = ["pin"]
+__all__ = ["kinds", "pin", "share"]
 
+_T = TypeVar("_T")
 _EACH = 32  # candidates of each row, where rows know different things
+_KINDS = 64  # conditions that a pool serves
+_CHUNK = 8192  # free draws of a round
+_TIMES = 20  # the rows wanted: so many free draws at most, and no more than
+_MOST = 100_000
+_WORTH = 200, 2000  # effective draws: at least (or the rows wanted), and enough
+
+
+def kinds(rows: Rows) -> tuple[Tensor, Tensor, Tensor] | None:
+    """The different things that rows know: ``(kinds,)`` one row of each, ``(B,)`` of which a row is, and their counts.
+
+    None: more than 64. Offsets do not count.
+    """
+    asked = torch.cat([(rows.tokens + 1) * rows.known, rows.present.long()], 1)
+    found, kind, count = torch.unique(asked, dim=0, return_inverse=True, return_counts=True)
+    if len(found) > _KINDS:
+        return None
+    first = torch.full_like(count, len(asked)).scatter_reduce(
+        0, kind, torch.arange(len(asked), device=kind.device), "amin"
+    )
+    return first, kind, count
+
+
+@torch.no_grad()
+def share(
+    draw: Callable[[int], tuple[Tensor, _T]], weigh: Callable[[_T, Rows], Tensor], rows: Rows
+) -> tuple[Tensor, Tensor]:
+    """Latents of rows that know few different things, picked from free draws by the probability of what is known.
+
+    Sampling importance resampling (Rubin, JASA 82, 1987). Rows whose condition is too rare for that are left out.
+
+    Args:
+        draw: so many latents ``(n, L)`` given nothing, and what ``weigh`` wants to know of them.
+        weigh: ``(n,)`` log-probabilities of what one row knows.
+
+    Returns:
+        ``(found, L)`` latents and the ``(found,)`` rows that they are for.
+    """
+    sorts = kinds(rows)
+    if sorts is None or not bool((rows.known | rows.present).any()):
+        return draw(0)[0], torch.zeros(0, dtype=torch.long, device=rows.tokens.device)
+    first, kind, count = sorts
+    asks = (rows.known | rows.present)[first].any(1)
+    weights: dict[int, list[Tensor]] = {k: [] for k in asks.nonzero().squeeze(1).tolist()}
+    pools: list[Tensor] = []
+    most, open_ = min(max(_TIMES * len(rows.tokens), _CHUNK), _MOST), set(weights)
+    while open_ and len(pools) * _CHUNK < most:
+        z, told = draw(_CHUNK)
+        pools.append(z)
+        for k in sorted(open_):
+            weights[k].append(weigh(told, rows.take(first[k : k + 1])).double())
+            w, wanted = torch.cat(weights[k]), int(count[k])
+            worth = float((2 * w.logsumexp(0) - (2 * w).logsumexp(0)).exp())
+            if worth >= min(2 * wanted, _WORTH[1]):
+                open_.discard(k)
+            elif worth * most < min(wanted, _WORTH[0]) * len(w):  # at this rate, never
+                open_.discard(k)
+                del weights[k]
+    latents = torch.cat(pools)
+    found, at = [latents[:0]], [kind[:0]]
+    for k, parts in weights.items():
+        w = torch.cat(parts)
+        found.append(latents[systematic((w - w.max()).exp(), int(count[k]))])
+        at.append((kind == k).nonzero().squeeze(1))
+    return torch.cat(found), torch.cat(at)
 
 
 @torch.no_grad()

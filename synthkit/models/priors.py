@@ -260,10 +260,30 @@ def _edges(mean: Tensor, log_var: Tensor, weight: Tensor | None, k: int) -> Tens
     m, v = mean[pick], log_var[pick]
     z = (m + torch.randn_like(m) * (v / 2).exp()).sort(0).values.double()
     n, behind = len(z), min(max(rows // 50, 1), _BEHIND) * times
-    middle = (torch.linspace(0, 1, k + 1, device=z.device) * (n - 1)).round().long()
+    middle = _spread(z, k, behind)
     low = (middle - behind // 2).clamp(0, n - behind)
     total = torch.cat([z.new_zeros(1, z.shape[1]), z.cumsum(0)])
-    return ((total[low + behind] - total[low]) / behind).T.to(mean.dtype)
+    return ((total.gather(0, low + behind) - total.gather(0, low)) / behind).T.to(mean.dtype)
+
+
+def _spread(z: Tensor, k: int, behind: int) -> Tensor:
+    """``(K + 1, A)`` which of sorted draws ``(n, A)`` edges stand at: cells go with the root of the draws' density.
+
+    Cells of like mass would leave the rows that lie apart, of a rare class, a single one.
+    """
+    n, parts = len(z), min(16 * k, len(z) - 1)
+    at = (torch.linspace(0, 1, parts + 1, device=z.device) * (n - 1)).round().long()
+    width = z[at].diff(dim=0).clamp(min=1e-9)
+    weight = width.sqrt()
+    # No cell of fewer rows than half of what stands behind an edge.
+    weight = (weight / weight.mean(0)).clamp(max=max(2 * n / k / behind, 1.0))
+    below = F.pad(weight.cumsum(0), (0, 0, 1, 0))
+    below = (below / below[-1]).T.contiguous()
+    goal = torch.linspace(0, 1, k + 1, device=z.device, dtype=z.dtype).expand(len(below), -1).contiguous()
+    cell = (torch.searchsorted(below, goal, right=True) - 1).clamp(0, parts - 1)
+    low, high = below.gather(1, cell), below.gather(1, cell + 1)
+    place = (cell + ((goal - low) / (high - low)).clamp(0, 1)) / parts
+    return (place * (n - 1)).round().long().T
 
 
 def _make_room(prior: CellPrior, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:

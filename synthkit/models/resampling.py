@@ -19,7 +19,7 @@ from torch import Tensor
 from synthkit.errors import ConditionError, SynthkitWarning
 from synthkit.layout import Encoded
 
-__all__ = ["Joint", "alike", "draw_jointly"]
+__all__ = ["Joint", "alike", "draw_jointly", "systematic"]
 
 _CHUNK = 2048, 8192  # candidates of one round, at least and at most
 _ROUNDS = 64
@@ -89,7 +89,7 @@ def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Enc
             continue
         before, total = total, _log_add(total, own)
         squares = _log_add(squares, float((2 * log_weight).logsumexp(0)))
-        chosen = candidates.take(_systematic((log_weight - own).exp(), rows))
+        chosen = candidates.take(systematic((log_weight - own).exp(), rows))
         # Each place goes over to this round by its share of the weight so far.
         fresh = torch.rand(rows, device=log_weight.device) < math.exp(own - total)
         kept = chosen if kept is None or before == -math.inf else _either(fresh, chosen, kept)
@@ -105,7 +105,7 @@ def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Enc
     return kept, Joint(rows, drawn, effective, probability)
 
 
-def _systematic(weight: Tensor, rows: int) -> Tensor:
+def systematic(weight: Tensor, rows: int) -> Tensor:
     """``(rows,)`` candidates picked by weight, in random order."""
     cumulative = weight.cumsum(0)
     points = (torch.arange(rows, device=weight.device) + torch.rand((), device=weight.device)) / rows

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, ModelTags, Phase, Recipe, Stage, check_allowed, draw_codes
 from synthkit.models.blocks import Answers, Cells, Heads, ResidualMLP, RowInput, Rows
 from synthkit.models.nets import nodes_of
-from synthkit.models.pool import pin
+from synthkit.models.pool import pin, share
 from synthkit.models.priors import CellPrior, MixturePrior, Prior
 from synthkit.params import Interval, OneOf, Optional, param
 
@@ -42,6 +42,7 @@ _FEW_FIELDS = 8
 _BLOCK = 4096  # rows decoded at once
 _SETTLE = (5_000, 50_000)  # rows that a round of settling draws: twenty times the training rows, within these bounds
 _CANDIDATES = 4  # latents drawn for a row of which something is known
+_CHECKS = 8  # validations by samples
 _PLAUSIBLE = 0.1  # a known code that is this likely, as a share of the likeliest, does not speak against z
 
 
@@ -86,7 +87,12 @@ class VAE(ModelSpec):
     batch_size: int = param(
         512, Interval(int, 1, 1 << 20), "rows per step of the prior; encoder and decoder take half as many"
     )
-    effort: float = param(20.0, Interval(float, 0, 1e4), "steps that both schedules plan, times the root of the rows")
+    effort: float = param(27.0, Interval(float, 0, 1e4), "steps that both schedules plan, times the root of the rows")
+    judge: Literal["loss", "samples"] = param(
+        "loss",
+        OneOf("loss", "samples"),
+        "what stops the prior's training: its loss on held-out rows, or how well drawn rows can be told from them",
+    )
     patience: int = param(8, Interval(int, 1, 1000), "validations without better weights before a stage stops")
 
     def price(self, layout: Layout) -> float:
@@ -130,7 +136,7 @@ class VAE(ModelSpec):
 
     def recipe(self, rows: int) -> Recipe:
         """The training plan of both stages for so many rows."""
-        steps = int(np.clip(self.effort * np.sqrt(rows), 800, 20_000))
+        steps = int(np.clip(self.effort * np.sqrt(rows), 2400, 20_000))
         return Recipe(
             steps=steps,
             batch_size=self.batch_size,
@@ -158,10 +164,11 @@ class VAEModel(Model):
         # The same points of every posterior, so that validation is repeatable and row by row.
         self.register_buffer("probes", torch.randn(1, spec.latents, generator=generator), persistent=False)
         half = {"batch_size": max(spec.batch_size // 2, 1)}
+        checks = _CHECKS if spec.judge == "samples" else None
         faster = {"lr": 1.5 * spec.lr, "ema": 0.99}
         self.stages: Sequence[Stage] = (
             Stage("elbo", 0.55, (Phase("elbo", ("encoder", "decoder")),), options=half),
-            Stage("prior", 0.45, (Phase("prior", ("prior",)),), options=faster),
+            Stage("prior", 0.45, (Phase("prior", ("prior",)),), judge=spec.judge, checks=checks, options=faster),
         )
         if len(self.grid):  # a table without a column to learn has no nets
             self.encoder, self.decoder = Encoder(self.grid, spec), Decoder(self.grid, spec)
@@ -253,15 +260,44 @@ class VAEModel(Model):
 
     def _free(self, partial: Encoded, rules: Mapping[int, Allowed] | None = None) -> Encoded:
         """Rows completed; ``rules`` speak of offsets only, as their codes are known."""
-        parts = []
+        rows, parts = self.grid.read(partial), []
+        z = self._latents(rows)
         for start in range(0, len(partial), _BLOCK):
-            block = partial.take(slice(start, start + _BLOCK))
-            rows = self.grid.read(block)
-            parts.append(self._write(block, rows, self.decoder(self._latents(rows)), rules))
+            at = slice(start, start + _BLOCK)
+            parts.append(self._write(partial.take(at), rows.take(at), self.decoder(z[at]), rules))
         return Encoded.concat(parts)
 
     def _latents(self, rows: Rows) -> Tensor:
-        """``(B, L)`` given what is known: of a few draws of the prior, one that does not contradict it.
+        """``(B, L)`` given what is known: from a pool of free draws where that serves, else from the prior given it.
+
+        Of few fields each is often known in training, and the prior given it is the better of the two.
+        """
+        z = torch.empty(len(rows.tokens), self.latents, device=rows.tokens.device)
+        left = torch.ones(len(z), dtype=torch.bool, device=z.device)
+        if len(self.grid) >= _FEW_FIELDS:
+            found, at = share(self._pool, self._fit, rows)
+            z[at], left[at] = found, False
+        for some in torch.split(left.nonzero().squeeze(1), _BLOCK):
+            z[some] = self._given_known(rows.take(some))
+        return z
+
+    def _pool(self, count: int) -> tuple[Tensor, Answers]:
+        z = self.prior.draw(self.grid.read(self.layout.empty(count, self.probes.device)))
+        return z, self.decoder(z)
+
+    def _fit(self, answers: Answers, one: Rows) -> Tensor:
+        """``(n,)`` log-probability of what ``one`` row knows, given each of the latents behind ``answers``."""
+        n = answers.fine.shape[1]
+        coarse = Rows(one.tokens, one.known, one.present, torch.full_like(one.offsets, -1.0)).repeat(n)
+        out = -self.decoder.heads.losses(answers, coarse).sum(1)
+        for i in (one.present & ~one.known)[0].nonzero().squeeze(1).tolist():  # not null
+            k, r = self.decoder.heads.place[i]
+            null = answers.logits[k][r].log_softmax(1)[:, self.grid.nodes[i].size]
+            out = out + torch.log1p(-null.exp().clamp(max=1 - 1e-6))
+        return out
+
+    def _given_known(self, rows: Rows) -> Tensor:
+        """``(B, L)`` from the prior given what is known: of a few draws, one that does not contradict it.
 
         Of a rare class the prior has seen few rows; a quarter of its draws measured as if of another class. The decoder
         tells them: at their z, the class that is known is most unlikely.
