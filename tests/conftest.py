@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before the libraries are loaded: two workers share two cores
+
 import numpy as np
 import pandas as pd
 import pytest
