@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from benchmarks.datasets import Split, load
 from benchmarks.run import peak_mb
 from synthkit import TabularSynthesizer, between
-from synthkit.metrics import detection_auc
+from synthkit.metrics import detection_auc, shape_error
+from synthkit.metrics.tables import Kinds
 from synthkit.transforms.quantile import QuantileLaw
 
-__all__ = ["PARTS", "gaps", "joint", "main", "rules", "tails", "weights"]
+__all__ = ["PARTS", "gaps", "joint", "main", "rare", "rules", "tails", "weights"]
 
 _AMOUNTS = ("LIMIT_BAL", *(f"BILL_AMT{i}" for i in range(1, 7)), *(f"PAY_AMT{i}" for i in range(1, 7)))
 _INCOMES = ("annual_income", "annual_income_joint")
@@ -229,12 +230,61 @@ def gaps(seed: int, args: argparse.Namespace) -> Iterator[Row]:
         }
 
 
+# -------------------------------------------------------------------- rare classes
+def rare(seed: int, args: argparse.Namespace) -> Iterator[Row]:
+    """10,000 rows of a value that about one row in a hundred has: their law, beside that of two real halves.
+
+    A distance is the mean over the other columns of Kolmogorov-Smirnov's (total variation, of categories) to a random
+    half of all real rows with that value; halves are drawn ten times.
+    """
+    for name in args.datasets:
+        split = _split(name, seed, args)
+        whole = pd.concat([split.train, split.holdout])
+        for model in args.models:
+            fitted = _fit(split.train, seed, args, model=model)
+            for column, value in _rare(split):
+                drawn = fitted.sample(10_000, where={column: value}, seed=seed)
+                real = whole[whole[column] == value]
+                others = {other: kind for other, kind in split.kinds.items() if other != column}
+                distances = np.array([_to_halves(drawn, real, others, k) for k in range(10)])
+                yield {
+                    "table": name,
+                    "model": model,
+                    "asked for": f"{column} = {value}",
+                    "rows in training": int((split.train[column] == value).sum()),
+                    "met, %": 100 * float((drawn[column] == value).mean()),
+                    "distance": float(distances[:, 0].mean()),
+                    "two real halves": float(distances[:, 1].mean()),
+                }
+
+
+def _rare(split: Split) -> list[tuple[Any, Any]]:
+    """Values of .5 to 2 % of the training rows, at most three: the one nearest to 1 % of each categorical column."""
+    found = []
+    for column, kind in split.kinds.items():
+        if kind == "categorical":
+            share = split.train[column].value_counts(normalize=True)
+            share = share[share.between(0.005, 0.02)]
+            if len(share):
+                off = (share.map(np.log) - np.log(0.01)).abs()
+                found.append((float(off.min()), column, off.idxmin()))
+    return [(column, value) for _, column, value in sorted(found, key=lambda f: f[0])[:3]]
+
+
+def _to_halves(drawn: pd.DataFrame, real: pd.DataFrame, kinds: Kinds, seed: int) -> tuple[float, float]:
+    """Of drawn rows to one half of the real ones, and of the other half to it."""
+    order = np.random.default_rng(seed).permutation(len(real))
+    one, other = real.iloc[order[::2]], real.iloc[order[1::2]]
+    return shape_error(one, drawn, kinds=kinds).value, shape_error(one, other, kinds=kinds).value
+
+
 PARTS: dict[str, Callable[[int, argparse.Namespace], Iterator[Row]]] = {
     "rules": rules,
     "joint": joint,
     "tails": tails,
     "weights": weights,
     "gaps": gaps,
+    "rare": rare,
 }
 
 
@@ -244,6 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="+", choices=list(PARTS))
     parser.add_argument("--data", type=Path, default=Path("."), help="folder of the .csv.gz tables")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the split and the model")
+    parser.add_argument("--models", nargs="+", default=["vae", "gan"], help="part rare: registered names")
+    parser.add_argument("--datasets", nargs="+", default=["adult", "online_shoppers"], help="part rare")
     parser.add_argument("--final", action="store_true", help="learn from the whole training part")
     parser.add_argument("--max-seconds", type=float, help="budget of one fit")
     args = parser.parse_args(arguments)
