@@ -87,7 +87,7 @@ class VAE(ModelSpec):
     batch_size: int = param(
         512, Interval(int, 1, 1 << 20), "rows per step of the prior; encoder and decoder take half as many"
     )
-    effort: float = param(27.0, Interval(float, 0, 1e4), "steps that both schedules plan, times the root of the rows")
+    effort: float = param(20.0, Interval(float, 0, 1e4), "steps that both schedules plan, times the root of the rows")
     judge: Literal["loss", "samples"] = param(
         "loss",
         OneOf("loss", "samples"),
