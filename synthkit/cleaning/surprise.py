@@ -85,8 +85,10 @@ def odds_of_numbers(law: Floats, places: Floats, x: Floats, scale: Scale, rows: 
             counts: no law is surer than that.
     """
     if scale.few:
-        own = pd.Series(x)
-        return _of_levels(_inside(law, places, x - _NEAR, x + _NEAR), own, own.nunique(), rows)
+        own, grid = pd.Series(x), np.sort(places.ravel())
+        known = np.searchsorted(grid, x + _NEAR) > np.searchsorted(grid, x - _NEAR)
+        here = np.where(known, _inside(law, places, x - _NEAR, x + _NEAR), np.nan)
+        return _of_levels(here, own, own.nunique(), rows)
     usual = law.mean(0, keepdims=True)
     here, elsewhere = np.zeros(len(x)), np.zeros(len(x))
     for half, weight in _WINDOWS:

@@ -78,7 +78,7 @@ class Centres:
             gaps: per column, one of ``columns``, which rows are to be filled, ``(rows,)``.
         """
         laws = self.laws(partial, gaps)
-        return None if laws is None else {name: self._centre(name, law, point) for name, law in laws.items()}
+        return None if laws is None else {name: self.centre(name, law, point) for name, law in laws.items()}
 
     def laws(
         self, partial: Encoded, cells: Mapping[Hashable, NDArray[np.bool_]]
@@ -109,7 +109,8 @@ class Centres:
         empty = {i: np.empty((0, self._nodes[i].size)) for i in wanted}
         return {i: np.concatenate([empty[i], *found]) for i, found in parts.items()}
 
-    def _centre(self, name: Hashable, law: NDArray[np.float64], point: Point) -> pd.Series:
+    def centre(self, name: Hashable, law: NDArray[np.float64], point: Point) -> pd.Series:
+        """``(n,)`` the centre of each law of a column ``(n, codes)``: ``point`` of numbers, else the likeliest."""
         values, kind = self.values(name), self.encoder.schema_.columns[name]
         if not isinstance(kind, Numeric):
             likely: pd.Series = values.iloc[law.argmax(1) * _PLACES].reset_index(drop=True)
