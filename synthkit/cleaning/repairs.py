@@ -153,7 +153,7 @@ def _impossible_zero(rest: NDArray[np.float64]) -> float | None:
     near = float((rest < 2 * rest[0]).mean())  # as far again from the lowest as that is from zero
     if low / middle < 0.1 or (near > 0.1 and low / middle < 0.25):
         return None
-    return 0.9 if low / middle > 0.25 else 0.7
+    return 0.9 if rest[0] > 0.25 * middle else 0.6
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Duplicates(Repair):
         for name in table.columns:
             alike *= float((table[name].value_counts(dropna=False, normalize=True) ** 2).sum())
         chance = min(alike * n * (n - 1) / 2 / again.sum(), 1.0)  # if columns were independent: a lower bound
-        yield cls(None, int(again.sum()), "rows that repeat an earlier one go", round(0.9 * (1 - chance) ** 4, 2))
+        yield cls(None, int(again.sum()), "rows that repeat an earlier one go", round(0.9 * float(1 - chance) ** 4, 2))
 
     def apply(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         again = table.duplicated().to_numpy()

@@ -1,4 +1,4 @@
-"""Pictures of a training, afterwards (``training``) or while it runs in a notebook (``Live``), and of gaps (``missing``).
+"""Pictures of a training, afterwards (``training``) or as it runs in a notebook (``Live``), and of gaps (``missing``).
 
 They are SVG that the package draws itself, as those of reports are: no plotting library is needed, and the pictures of
 columns keep the same rule, that no bin stands for fewer than five real rows.
