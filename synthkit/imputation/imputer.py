@@ -46,8 +46,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         missing_values: a value that stands for "empty" besides null (say -9); None: only nulls are empty.
         add_indicator: append a boolean column ``missing_<name>`` for each column that had gaps in training.
         keep_empty_features: keep columns that were all empty in training (as they are); else they are dropped.
-        check: "imputation": ``fit`` also hides known cells twice, as the gaps lie, fits without them and scores how they
-            are filled (``report_``); it takes two more fits. A column that has gaps and gets "do not use" warns.
+        check: "imputation": ``fit`` also hides known cells twice, as the gaps lie, fits without them, and scores how
+            they are filled (``report_``): two more fits. A column that has gaps and gets "do not use" warns.
         check_action: "warn", or "raise": such a column is a GateError.
         max_seconds, device, progress: as in ``TabularSynthesizer``.
         random_state: an integer for repeatable results; None draws one.
