@@ -43,7 +43,7 @@ def test_counts_groups_and_patterns(found):
 def test_drivers(found):
     lines = found.table.set_index("column")
     assert lines.loc["a", "driver"] == "x" and lines.loc["a", "auc"] > 0.9
-    assert lines.loc["b", "driver"] == "city" and 0.7 < lines.loc["b", "auc"] < 0.85
+    assert lines.loc["b", "driver"] == "city" and abs(lines.loc["b", "auc"] - 0.9) < 0.03
     assert lines.loc["e", "driver"] is None and np.isnan(lines.loc["e", "auc"]), "three gaps say nothing"
     assert "x" in str(found) and "<table" in found._repr_html_()
 
