@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kstest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from synthkit import TabularSynthesizer, errors, find_errors
+from synthkit import Schema, TabularSynthesizer, errors, find_errors
 from synthkit.models import Autoregressive
 
 ROWS = 800
@@ -107,5 +107,7 @@ def test_bad_requests_are_refused():
         find_errors(law(39))
     with pytest.raises(errors.SchemaError, match="no column"):
         find_errors(pd.DataFrame({"key": [f"k{i}" for i in range(50)]}))
+    with pytest.raises(errors.SchemaError, match="'z' is missing"):
+        find_errors(law(50).drop(columns="z"), schema=Schema.infer(law(50)))
     with pytest.raises(errors.ParamError, match="seed"):
         find_errors(law(50), seed=-1)

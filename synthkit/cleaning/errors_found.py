@@ -106,7 +106,11 @@ def find_errors(
     check("find_errors", "synthesizer", synthesizer, Optional(InstanceOf(TabularSynthesizer)))
     check("find_errors", "schema", schema, Optional(InstanceOf(Schema)))
     check("find_errors", "seed", seed, Interval(int, 0))
-    if synthesizer is not None and "model_" in synthesizer.__dict__:
+    known = synthesizer.schema_ if synthesizer is not None and "model_" in synthesizer.__dict__ else schema
+    absent = [] if known is None else [name for name in known.columns if name not in table.columns]
+    if absent:
+        raise SchemaError(f"find_errors: column {absent[0]!r} is missing from the table.")
+    if synthesizer is not None and known is not schema:
         work, kinds = table[list(synthesizer.schema_.columns)], synthesizer.schema_
         odds, hints = _judged(synthesizer, work, _scales(work, kinds), len(work))
     else:
@@ -204,7 +208,9 @@ def _as_before(hints: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     for name in hints.columns:
         dtype = table[name].dtype
         if getattr(dtype, "kind", "") in "mM":
-            there = hints[name].notna()
-            moments = hints[name][there].astype(float).round().astype("int64").astype(dtype)
-            hints[name] = moments.reindex(hints.index) if table.index.is_unique else hints[name]
+            cells = hints[name].to_numpy(dtype=object, copy=True)
+            there = hints[name].notna().to_numpy()
+            moments = pd.Series(cells[there].astype(float).round().astype(np.int64)).astype(dtype)
+            cells[there] = moments.astype(object).to_numpy()
+            hints[name] = cells
     return hints
