@@ -1,10 +1,11 @@
 """synthkit: synthetic tables that are measurably like the real ones."""
 
 from synthkit import errors, models, plots, rules
+from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
-from synthkit.imputation import ImputationSet, Imputer
+from synthkit.imputation import ImputationSet, Imputer, score_imputation
 from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
 from synthkit.protect import Protection
@@ -29,11 +30,15 @@ __all__ = [
     "compare",
     "errors",
     "evaluate",
+    "find_errors",
+    "inspect",
     "isnull",
+    "missingness",
     "models",
     "notnull",
     "plots",
     "pool",
     "rules",
+    "score_imputation",
 ]
 __version__ = "0.1.0"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import hard
+from benchmarks import errors, hard
 from benchmarks.datasets import load, read_synthetic
 from benchmarks.peers import SequentialCart
 from benchmarks.run import main, run_job
@@ -247,3 +247,17 @@ def test_bands_of_tails_and_weighted_means():
     table = pd.DataFrame({"y": [0.0, 1.0, np.nan], "WTMEC2YR": [1.0, 3.0, 5.0]})
     mean, error = hard._weighted(table, "y")
     assert mean == 0.75 and error == pytest.approx(np.sqrt(1 * 0.75**2 + 9 * 0.25**2) / 4)
+
+
+def test_planted_errors_are_planted_and_scored(capsys):
+    """A share of the cells of numbers, each of which is changed, a third of each kind; the others are as they were."""
+    table = pd.DataFrame({"a": np.arange(100.0, 500.0), "b": np.arange(400) % 50 + 10.5, "c": ["x", "y"] * 200})
+    dirty, kinds = errors.plant(table, ["a", "b"], 0.03, seed=1)
+    changed = (dirty != table).to_numpy()
+    assert (changed == (kinds != "").to_numpy()).all() and not changed[:, 2].any()
+    assert kinds.stack().value_counts()[["typo", "swap", "unit"]].tolist() == [8, 8, 8]  # noqa: PD013
+    swapped = kinds["a"] == "swap"
+    assert (dirty.loc[swapped, "a"] == table.loc[swapped, "b"]).all()
+    assert errors.main(["--quick", "--datasets", "wine"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1].split("|")
+    assert line[1].strip() == "wine" and all(0 <= float(x) <= 1 for x in line[4:9])

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthkit import Schema, TabularSynthesizer, between, notnull
+from synthkit import Imputer, Schema, TabularSynthesizer, between, notnull
 from synthkit.cli import main, parse_where, read_table, write_table
 from synthkit.errors import ConditionError, ParamError
 from synthkit.report import Report
@@ -102,6 +102,24 @@ def test_point_imputation_equals_the_api(folder, tmp_path, capsys):
     assert code == 0
     api = TabularSynthesizer.load(folder / "m").impute(read_table(folder / "t.csv"), mode="point", seed=2)
     pd.testing.assert_series_equal(read_table(tmp_path / "f.csv")["pressure"], api["pressure"])
+
+
+def test_a_file_is_filled_by_itself(folder, tmp_path, capsys):
+    """Without a model: learnt from the file, scored first on request, once or several times, with a record."""
+    table = read_table(folder / "t.csv")
+    out = tmp_path / "full.csv"
+    words = ("impute", folder / "t.csv", "-o", out, "--method", "median", "--seed", 2)
+    code, said, _ = run(capsys, *words, "--mode", "point", "--score")
+    assert code == 0 and "verdict" in said and "pressure" in said and "24 cells" in said
+    api = Imputer("median", random_state=2).fit(table)
+    pd.testing.assert_series_equal(read_table(out)["pressure"], api.transform(table)["pressure"])
+    code, said, _ = run(capsys, *words, "--m", 2, "--audit", tmp_path / "audit.json")
+    assert code == 0 and said.count("24 cells") == 2
+    for k, copy in enumerate(api.multiple(table, 2), 1):
+        pd.testing.assert_series_equal(read_table(tmp_path / f"full.{k}.csv")["pressure"], copy["pressure"])
+    assert json.loads((tmp_path / "audit.json").read_text())["filled"] == {"pressure": 24}
+    assert run(capsys, "impute", folder / "m", folder / "t.csv.gz", "-o", tmp_path / "f.csv.gz", "--m", 1)[0] == 0
+    assert (tmp_path / "f.1.csv.gz").exists()
 
 
 def test_options_of_fit_reach_the_synthesizer(folder, tmp_path, capsys):
@@ -325,6 +343,11 @@ BAD_WORDS = [
     ("sample", "{m}", "-n", "-5", "--out", "{o}.csv"),
     ("sample", "{m}", "-n", "5", "--seed", "-1", "--out", "{o}.csv"),
     ("impute", "{m}", "{t}", "--mode", "guess", "--out", "{o}.csv"),
+    ("impute", "{m}", "{t}", "{t}", "--out", "{o}.csv"),
+    ("impute", "{m}", "{t}", "--score", "--out", "{o}.csv"),
+    ("impute", "{m}", "{t}", "--method", "median", "--out", "{o}.csv"),
+    ("impute", "{t}", "--m", "0", "--out", "{o}.csv"),
+    ("impute", "{t}", "--audit", "{o}.json", "--out", "{o}.csv"),
     ("demo", "--seed", "-1", "--out", "{o}"),
     ("demo", "--seconds", "0", "--out", "{o}"),
 ]

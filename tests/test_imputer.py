@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from synthkit import Imputer, TabularSynthesizer, errors
+from synthkit.imputation import Engine
 from synthkit.models import Autoregressive
 
 METHODS = ["auto", "median"]
@@ -231,3 +232,60 @@ def test_other_columns_are_refused():
     with pytest.raises(errors.ParamError, match="m"):
         imputer.multiple(holes, m=0)
     assert imputer.transform(holes[["g", "y", "x"]]).columns.tolist() == ["x", "y", "g"]
+
+
+# ---------------------------------------------------------------- judged before use, and on record
+class Wrong(Engine):
+    """Fills numbers a hundred too high."""
+
+    name = "wrong"
+
+    def fit(self, table, schema, *, seed):
+        self.rest = Imputer("median", random_state=0).fit(table)
+
+    def point(self, table, point, *, seed):
+        return self.draw(table, seed=seed)
+
+    def draw(self, table, *, seed):
+        return table.fillna({"x": 100.0, "y": 100.0}).fillna({"g": "low"})
+
+
+def test_an_imputer_scores_itself_and_warns_or_refuses():
+    _, holes = linear(900)
+    wrong = Imputer(Wrong(), check="imputation", random_state=0)
+    with pytest.warns(errors.SynthkitWarning, match="should not be filled.*'y'"):
+        wrong.fit(holes)
+    assert wrong.report_.verdict.loc["y", "imputer"] == "do not use"
+    assert set(wrong.report_.verdict.index) == {"y", "g"}, "what has no gap is not scored as gaps lie"
+    with pytest.raises(errors.GateError, match="missing at random"):
+        clone(wrong).set_params(check_action="raise").fit(holes)
+    good = Imputer("copula", check="imputation", check_action="raise", random_state=0).fit(holes)
+    assert set(good.report_.verdict["imputer"]) <= {"use", "use with care"} and "missing at random" in str(good.report_)
+    full = Imputer("median", check="imputation").fit(holes[["x"]])
+    assert "report_" not in full.__dict__, "without gaps there is nothing to score"
+
+
+def test_purposes_and_outcomes():
+    _, holes = linear(200)
+    for_prediction = Imputer("median", target="y", purpose="prediction", check="imputation", random_state=0)
+    with pytest.warns(errors.SynthkitWarning, match="'g'"):  # the mode knows no more than the mode
+        for_prediction.fit(holes)
+    assert set(for_prediction.report_.verdict.index) == {"g"}, "the outcome is neither read nor filled"
+    assert set(for_prediction.multiple(holes, 2).gaps) == {"g"}
+    with pytest.raises(errors.ParamError, match="all empty"):
+        Imputer("median", target="y", purpose="inference").fit(holes.assign(y=np.nan))
+
+
+def test_an_audit_has_a_line_per_filled_cell():
+    table = mixed(80)
+    imputer = Imputer("median", random_state=4).fit(table)
+    audit = imputer.audit(table, m=5)
+    assert len(audit) == table.isna().to_numpy().sum() and not audit["value"].isna().any()
+    filled = imputer.transform(table)
+    for line in audit.groupby("column").head(2).itertuples():
+        assert filled.loc[line.row, line.column] == line.value
+    assert set(audit["engine"]) == {"median"} and set(audit["seed"]) == {4} and set(audit["mode"]) == {"point"}
+    assert audit.loc[audit["column"] == "number", "std"].gt(0).any() and json.loads(audit.to_json(default_handler=str))
+    record = json.loads(imputer.multiple(table, 5).to_json())
+    assert 0.5 < record["uncertainty"]["number"] < 1.5, "draws of a column's own law spread as it does"
+    assert set(record["uncertainty"]) == set(record["filled"]) and record["seed"] == 4

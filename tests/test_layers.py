@@ -40,6 +40,7 @@ FLOORS = {
     "report": 3,
     "pooling": 6,
     "imputation": 6,
+    "cleaning": 6,
     "cli": 9,
     "testing": 9,
     "__main__": 9,

@@ -20,7 +20,8 @@ import pandas as pd
 
 import synthkit
 from synthkit.cli.evaluate import add_evaluate
-from synthkit.cli.files import check_output, read_schema, read_table, write_table
+from synthkit.cli.files import add_output, check_output, read_schema, read_table, write_table
+from synthkit.cli.impute import add_impute
 from synthkit.conditions import between, isnull, notnull
 from synthkit.errors import ConditionError, ParamError, SynthkitError, SynthkitWarning
 from synthkit.models import MODELS
@@ -106,30 +107,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CONDITION",
         help="'age=30..60', 'age=60..', 'sex=F,M', 'job=\"a, b\"', 'x=null', 'x=notnull'; repeat it for more columns",
     )
-    _output(sample)
+    add_output(sample)
     sample.set_defaults(run=_sample)
 
-    impute = commands.add_parser("impute", help="fill the empty cells of a file")
-    impute.add_argument("model")
-    impute.add_argument("data")
-    impute.add_argument("--mode", default="draw", choices=["draw", "point"])
-    _output(impute)
-    impute.set_defaults(run=_impute)
-
+    add_impute(commands)
     add_evaluate(commands)
 
     info = commands.add_parser("info", help="what a model file holds (no data)")
     info.add_argument("model")
     info.set_defaults(run=_info)
     return parser
-
-
-def _output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", required=True, help="file to write: .csv, .csv.gz or .parquet")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument(
-        "--allow-formulas", action="store_true", help="write cells that a spreadsheet would execute as they are"
-    )
 
 
 # -------------------------------------------------------------------- commands
@@ -159,16 +146,6 @@ def _sample(options: argparse.Namespace) -> None:
     table = synthesizer.sample(options.n, where=where, seed=options.seed)
     write_table(table, options.out, formulas=options.allow_formulas)
     print(f"{len(table)} rows are in {options.out}")
-
-
-def _impute(options: argparse.Namespace) -> None:
-    check_output(options.out, table=True)
-    synthesizer = TabularSynthesizer.load(options.model)
-    table = read_table(options.data, synthesizer.schema_)
-    filled = synthesizer.impute(table, mode=options.mode, seed=options.seed)
-    write_table(filled, options.out, formulas=options.allow_formulas)
-    count = int(table.isna().sum().sum() - filled.isna().sum().sum())
-    print(f"{count} cells were filled; the table is in {options.out}")
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import zlib
@@ -14,7 +15,7 @@ import pandas as pd
 from synthkit.errors import ParamError
 from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, Numeric, Schema
 
-__all__ = ["check_output", "read_schema", "read_table", "write_table"]
+__all__ = ["add_output", "check_output", "read_schema", "read_table", "write_table"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -122,6 +123,15 @@ def read_schema(path: str) -> Schema:
     except (ValueError, OSError, RecursionError) as error:
         raise ParamError(f"argument '--schema': the file {path!r} is no JSON of Schema.to_dict().") from error
     return Schema.from_dict(value)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a command that writes a table."""
+    parser.add_argument("-o", "--out", required=True, help="file to write: .csv, .csv.gz or .parquet")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument(
+        "--allow-formulas", action="store_true", help="write cells that a spreadsheet would execute as they are"
+    )
 
 
 def check_output(path: str, *, table: bool = False, argument: str = "--out") -> None:

@@ -46,11 +46,15 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         missing_values: a value that stands for "empty" besides null (say -9); None: only nulls are empty.
         add_indicator: append a boolean column ``missing_<name>`` for each column that had gaps in training.
         keep_empty_features: keep columns that were all empty in training (as they are); else they are dropped.
+        check: "imputation": ``fit`` also hides known cells twice, as the gaps lie, fits without them, and scores how
+            they are filled (``report_``): two more fits. A column that has gaps and gets "do not use" warns.
+        check_action: "warn", or "raise": such a column is a GateError.
         max_seconds, device, progress: as in ``TabularSynthesizer``.
         random_state: an integer for repeatable results; None draws one.
 
     Attributes:
-        engine_: what fills; schema_: what was learnt of the columns; feature_names_in_, n_features_in_: of training.
+        engine_: what fills; report_: scores, if ``check`` asked for them (and there are gaps);
+        schema_: what was learnt of the columns; feature_names_in_, n_features_in_: of training.
 
     Example:
         >>> import pandas as pd
@@ -72,6 +76,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         missing_values: Any = None,
         add_indicator: bool = False,
         keep_empty_features: bool = True,
+        check: Literal["imputation"] | None = None,
+        check_action: Literal["warn", "raise"] = "warn",
         max_seconds: float | None = None,
         device: str = "auto",
         progress: bool | Callable[[Progress], bool | None] | None = None,
@@ -86,6 +92,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.missing_values = missing_values
         self.add_indicator = add_indicator
         self.keep_empty_features = keep_empty_features
+        self.check = check
+        self.check_action = check_action
         self.max_seconds = max_seconds
         self.device = device
         self.progress = progress
@@ -96,7 +104,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from a table with gaps (it may have none).
 
         Raises:
-            ParamError, SchemaError: each names the argument or column and the remedy.
+            ParamError, SchemaError: each names the argument or column and the remedy. GateError: ``check`` found that a
+            column should not be filled, and ``check_action`` is "raise".
         """
         self._check()
         table = self._table(X)
@@ -106,7 +115,13 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         empty = table.isna().all().to_numpy()
         self._empty = [name for name, no in zip(table.columns, empty, strict=True) if no]
         self._indicated = [name for name in table.columns if table[name].isna().any() and name not in self._empty]
+        if self.purpose == "inference" and self.target in self._empty:
+            raise ParamError(
+                f"Imputer: argument 'target': column {self.target!r} is all empty, so that it tells nothing."
+            )
         names = self._read(table)
+        if self.check is not None:
+            self._score(table[names])
         self.schema_ = self.schema.project(names) if self.schema is not None else Schema.infer(table[names])
         self.engine_ = self._engine()
         if names:
@@ -114,6 +129,13 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.feature_names_in_ = np.asarray(table.columns, dtype=object)
         self.n_features_in_ = table.shape[1]
         return self
+
+    def _score(self, table: pd.DataFrame) -> None:
+        from synthkit.imputation.checked import gate, scored  # which score imputers, and so import this file
+
+        if table.isna().to_numpy().any():
+            self.report_ = scored(self, table, self._seed)
+            gate(self.report_, table, self.check_action)
 
     def _check(self) -> None:
         name = type(self).__name__
@@ -124,6 +146,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check(name, "mode", self.mode, OneOf("point", "draw"))
         check(name, "point", self.point, OneOf("mean", "median"))
         check(name, "purpose", self.purpose, Optional(OneOf("prediction", "inference")))
+        check(name, "check", self.check, Optional(OneOf("imputation")))
+        check(name, "check_action", self.check_action, OneOf("warn", "raise"))
         check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
         check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
@@ -191,9 +215,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check("Imputer.multiple", "m", m, Interval(int, 1))
         table = self._known(X)
         gaps: dict[Hashable, NDArray[np.bool_]] = {
-            name: gap
-            for name in table.columns
-            if name not in self._empty and (gap := table[name].isna().to_numpy()).any()
+            name: gap for name in self._read(table) if (gap := table[name].isna().to_numpy()).any()
         }
         draws: list[Mapping[Hashable, pd.Series]] = []
         for k in range(m):
@@ -201,6 +223,22 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             draws.append({name: filled[name][gap] for name, gap in gaps.items()})
         about = {"engine": self.engine_.name, "seed": self._seed, "synthkit": version("synthkit")}
         return ImputationSet(table, gaps, draws, about)
+
+    def audit(self, X: pd.DataFrame, m: int = 20) -> pd.DataFrame:
+        """Which cells :meth:`transform` fills, with what, by what, and how uncertain.
+
+        Args:
+            m: draws of each cell, for its uncertainty.
+
+        Returns:
+            The lines of :meth:`ImputationSet.audit`, but ``value`` is what ``transform`` fills in; and ``mode``.
+        """
+        lines = self.multiple(X, m).audit()
+        filled = self._fill(self._known(X), self.mode, entropy(self._seed, 1))
+        for name in dict.fromkeys(lines["column"]):
+            gap = self._known(X)[name].isna().to_numpy()
+            lines.loc[(lines["column"] == name).to_numpy(), "value"] = filled[name][gap].astype(object).to_numpy()
+        return lines.assign(mode=self.mode)
 
     def _known(self, X: Any) -> pd.DataFrame:
         if "engine_" not in self.__dict__:

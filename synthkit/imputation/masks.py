@@ -13,7 +13,7 @@ from synthkit.params import Interval, OneOf, check
 from synthkit.runtime import entropy
 from synthkit.synthesizers.centre import is_quantity, quantities
 
-__all__ = ["Mechanism", "hide"]
+__all__ = ["Mechanism", "emptied", "hide"]
 
 Mechanism = Literal["observed", "mcar", "mar", "mnar"]
 _DRIVERS = 0.3  # share of the columns that decide which other cells are hidden
@@ -103,3 +103,19 @@ def _intercept(push: NDArray[np.float64], rate: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if (1 / (1 + np.exp(-(push + middle)))).mean() < rate else (low, middle)
     return (low + high) / 2
+
+
+def emptied(table: pd.DataFrame, mask: pd.DataFrame) -> pd.DataFrame:
+    """The table with the cells under the mask empty; integers and booleans become their nullable kinds."""
+    out = {}
+    for name in table.columns:
+        column, gap = table[name], mask[name].to_numpy()
+        if gap.any():
+            kind = column.dtype
+            if pd.api.types.is_bool_dtype(kind) and isinstance(kind, np.dtype):
+                column = column.astype("boolean")
+            elif pd.api.types.is_integer_dtype(kind) and isinstance(kind, np.dtype):
+                column = column.astype("UInt64" if kind.kind == "u" else "Int64")
+            column = column.mask(gap)
+        out[name] = column
+    return pd.DataFrame(out, index=table.index)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.imputation.imputer import Imputer
-from synthkit.imputation.masks import Mechanism, hide
+from synthkit.imputation.masks import Mechanism, emptied, hide
 from synthkit.params import Interval, check
 from synthkit.runtime import entropy
 from synthkit.synthesizers.centre import is_quantity, quantities
@@ -89,7 +89,7 @@ def score_imputation(
     lines: list[dict[str, Any]] = []
     for k in range(repeats):
         mask = hide(table, mechanism, rate, seed=entropy(seed, k, 0) % 2**31)
-        holes = _without(table, mask)
+        holes = emptied(table, mask)
         for name, imputer in named.items():
             fitted = clone(imputer).set_params(random_state=entropy(seed, k, 1) % 2**31)
             lines += _one(name, fitted, table, holes, mask, draws, k)
@@ -104,22 +104,6 @@ def _imputers(methods: Sequence[str | Imputer] | Mapping[str, Imputer]) -> dict[
     if not named:
         raise ParamError("score_imputation: argument 'methods' is empty.")
     return {**named, _BASE: named.get(_BASE, Imputer(_BASE))}
-
-
-def _without(table: pd.DataFrame, mask: pd.DataFrame) -> pd.DataFrame:
-    """The table with the cells under the mask empty; integers and booleans become their nullable kinds."""
-    out = {}
-    for name in table.columns:
-        column, gap = table[name], mask[name].to_numpy()
-        if gap.any():
-            kind = column.dtype
-            if pd.api.types.is_bool_dtype(kind) and isinstance(kind, np.dtype):
-                column = column.astype("boolean")
-            elif pd.api.types.is_integer_dtype(kind) and isinstance(kind, np.dtype):
-                column = column.astype("UInt64" if kind.kind == "u" else "Int64")
-            column = column.mask(gap)
-        out[name] = column
-    return pd.DataFrame(out, index=table.index)
 
 
 def _one(

@@ -167,9 +167,20 @@ class ImputationSet:
         return cells
 
     def to_json(self) -> str:
-        """What filled the table, and per column how many cells: no value of the table."""
+        """What filled the table, per column how many cells and how surely (``uncertainty``): no value of the table.
+
+        The uncertainty of a number is the mean standard deviation of its draws, in those of what is observed; of others
+        the mean share of draws that differ from the most frequent one.
+        """
         filled = {str(name): int(gap.sum()) for name, gap in self.gaps.items()}
-        return json.dumps({**self.about, "m": len(self), "rows": len(self.table), "filled": filled}, indent=1)
+        cells, unsure = self.cells(), {}
+        for name in self.gaps:
+            lines = cells[[other == name for other in cells["column"]]]
+            spread = float(np.nanstd(quantities(self.table[name]))) if _is_number(self.table[name]) else 0.0
+            value = float((lines["std"] / spread if spread > 0 else 1 - lines["share"]).astype(float).mean())
+            unsure[str(name)] = round(value, 4) if np.isfinite(value) else None
+        about = {**self.about, "m": len(self), "rows": len(self.table), "filled": filled, "uncertainty": unsure}
+        return json.dumps(about, indent=1)
 
 
 def _numbers(draws: Sequence[pd.Series]) -> NDArray[np.float64] | None:

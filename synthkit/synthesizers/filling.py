@@ -51,10 +51,10 @@ class Centres:
         }
         self._nodes = nodes
 
-    def values(self, name: Hashable) -> pd.Series:
-        """The values of a column's codes, each at 16 places inside its cell: codes x 16 of them, in order."""
+    def values(self, name: Hashable, places: int = _PLACES) -> pd.Series:
+        """The values of a column's codes, each at some places inside its cell: codes x places of them, in order."""
         layout, node = self.encoder.layout_, self._nodes[self.columns[name]]
-        grid = layout.empty(node.size * _PLACES)
+        grid = layout.empty(node.size * places)
         own = layout.fields[node.field].column
         for i, field in enumerate(layout.fields):
             if field.column != own:
@@ -63,9 +63,9 @@ class Centres:
             if field.size:
                 grid.cat_known[:, slot] = True
             if i == node.field:
-                grid.cat[:, slot] = torch.arange(node.size).repeat_interleave(_PLACES).to(grid.cat.dtype)
+                grid.cat[:, slot] = torch.arange(node.size).repeat_interleave(places).to(grid.cat.dtype)
             if not field.size:
-                grid.num[:, slot] = ((torch.arange(_PLACES) + 0.5) / _PLACES).repeat(node.size)
+                grid.num[:, slot] = ((torch.arange(places) + 0.5) / places).repeat(node.size)
                 grid.num_known[:, slot] = True
         return self.encoder.decode(grid)[name]
 
@@ -77,11 +77,24 @@ class Centres:
         Args:
             gaps: per column, one of ``columns``, which rows are to be filled, ``(rows,)``.
         """
-        names = [name for name in gaps if name in self.columns]
-        laws = self._laws(partial, {self.columns[name]: gaps[name] for name in names})
-        if laws is None:
-            return None
-        return {name: self._centre(name, laws[self.columns[name]], point) for name in names}
+        laws = self.laws(partial, gaps)
+        return None if laws is None else {name: self.centre(name, law, point) for name, law in laws.items()}
+
+    def laws(
+        self, partial: Encoded, cells: Mapping[Hashable, NDArray[np.bool_]]
+    ) -> dict[Hashable, NDArray[np.float64]] | None:
+        """Per column, the law of its codes given the other cells of each row, ``(chosen rows, codes)``.
+
+        Args:
+            cells: per column, which rows are asked for, ``(rows,)``; whether their cells are known changes nothing.
+                Columns that are not in ``columns`` are left out.
+
+        Returns:
+            None if the model cannot tell its conditionals.
+        """
+        names = [name for name in cells if name in self.columns]
+        found = self._laws(partial, {self.columns[name]: cells[name] for name in names})
+        return None if found is None else {name: found[self.columns[name]] for name in names}
 
     def _laws(self, partial: Encoded, wanted: dict[int, NDArray[np.bool_]]) -> dict[int, NDArray[np.float64]] | None:
         device = next((t.device for t in self.model.parameters()), torch.device("cpu"))
@@ -96,7 +109,8 @@ class Centres:
         empty = {i: np.empty((0, self._nodes[i].size)) for i in wanted}
         return {i: np.concatenate([empty[i], *found]) for i, found in parts.items()}
 
-    def _centre(self, name: Hashable, law: NDArray[np.float64], point: Point) -> pd.Series:
+    def centre(self, name: Hashable, law: NDArray[np.float64], point: Point) -> pd.Series:
+        """``(n,)`` the centre of each law of a column ``(n, codes)``: ``point`` of numbers, else the likeliest."""
         values, kind = self.values(name), self.encoder.schema_.columns[name]
         if not isinstance(kind, Numeric):
             likely: pd.Series = values.iloc[law.argmax(1) * _PLACES].reset_index(drop=True)

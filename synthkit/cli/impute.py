@@ -1,0 +1,97 @@
+"""``synthkit impute``: fill the empty cells of a file, once or several times, and say first how well that would go."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from synthkit.cli.files import add_output, check_output, read_schema, read_table, write_table
+from synthkit.errors import ParamError
+from synthkit.imputation import ENGINES, Imputer, score_imputation
+from synthkit.models import MODELS
+from synthkit.synthesizers import TabularSynthesizer
+
+__all__ = ["add_impute"]
+
+
+def add_impute(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "impute",
+        help="fill the empty cells of a file",
+        description="Fill the empty cells of a file: 'impute data.csv -o full.csv' learns the file itself, "
+        "'impute MODEL data.csv -o full.csv' asks a model that was fitted before.",
+    )
+    parser.add_argument("files", nargs="+", metavar="[MODEL] DATA", help="the table, or a model file and the table")
+    parser.add_argument("--mode", default="draw", choices=["draw", "point"], help="a draw, or the centre of each cell")
+    parser.add_argument("--m", type=int, metavar="M", help="so many completed tables: full.1.csv, full.2.csv, ...")
+    parser.add_argument("--method", default="auto", choices=list(dict.fromkeys(["auto", *ENGINES, *MODELS])))
+    parser.add_argument("--score", action="store_true", help="first hide known cells, and print how they are filled")
+    parser.add_argument(
+        "--audit", metavar="FILE", help="write what was filled by what, and how surely (JSON); with --m"
+    )
+    parser.add_argument("--schema", help="a JSON file of Schema.to_dict()")
+    parser.add_argument("--max-seconds", type=float, help="of each fit")
+    add_output(parser)
+    parser.set_defaults(run=_impute)
+
+
+def _impute(options: argparse.Namespace) -> None:
+    _check(options)
+    *model, data = options.files
+    schema = read_schema(options.schema) if options.schema else None
+    synthesizer = TabularSynthesizer.load(model[0]) if model else None
+    table = read_table(data, schema if synthesizer is None else synthesizer.schema_)
+    if options.score:
+        print(score_imputation(table, [options.method], seed=options.seed or 0))
+    if synthesizer is not None and options.m is None:
+        _write(synthesizer.impute(table, mode=options.mode, seed=options.seed), table, options.out, options)
+        return
+    imputer = Imputer(
+        options.method if synthesizer is None else synthesizer,
+        mode=options.mode,
+        schema=schema,
+        max_seconds=options.max_seconds,
+        random_state=options.seed,
+    ).fit(table)
+    if options.m is None:
+        _write(imputer.transform(table), table, options.out, options)
+        return
+    copies = imputer.multiple(table, options.m)
+    for k, filled in enumerate(copies, 1):
+        _write(filled, table, _numbered(options.out, k), options)
+    if options.audit:
+        Path(options.audit).write_text(copies.to_json(), encoding="utf-8")
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What is wrong with the arguments, before anything is learnt."""
+    if len(options.files) > 2:
+        raise ParamError("impute: name the table, or a model file and the table; there are more files.")
+    if options.m is not None and options.m < 1:
+        raise ParamError(f"impute: argument '--m' must be at least 1, got {options.m}.")
+    if len(options.files) == 2 and options.score:
+        raise ParamError("impute: argument '--score' scores a method on the table; it takes no model file.")
+    if len(options.files) == 2 and options.method != "auto":
+        raise ParamError("impute: argument '--method' and a model file are two ways to fill; drop one.")
+    check_output(options.out, table=True)
+    if options.audit:
+        check_output(options.audit, argument="--audit")
+        if options.m is None:
+            raise ParamError("impute: argument '--audit' tells how several copies differ; pass '--m', too.")
+
+
+def _numbered(path: str, k: int) -> str:
+    """full.csv.gz, 2 -> full.2.csv.gz"""
+    file = Path(path)
+    stem, dot, ending = file.name.partition(".csv" if ".csv" in file.name.lower() else ".parquet")
+    return str(file.with_name(f"{stem}.{k}{dot}{ending}"))
+
+
+def _write(filled: pd.DataFrame, table: pd.DataFrame, path: str, options: argparse.Namespace) -> None:
+    write_table(filled, path, formulas=options.allow_formulas)
+    count = int(table.isna().sum().sum() - filled.isna().sum().sum())
+    print(f"{count} cells were filled; the table is in {path}")
