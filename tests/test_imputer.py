@@ -15,9 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from synthkit import Imputer, TabularSynthesizer, errors
+from synthkit.imputation import ENGINES
 from synthkit.models import Autoregressive
 
-METHODS = ["auto", "median"]
+METHODS = ["auto", *(name for name in ENGINES if name != "autoregressive")]
 methods = pytest.mark.parametrize("method", METHODS)
 QUICK = Autoregressive(epochs=2.0, width=32)
 
@@ -101,7 +102,7 @@ def test_same_seed_same_cells(law):
 
 def test_empty_constant_and_complete_columns():
     table = pd.DataFrame({"a": [1.0, np.nan, 3.0] * 20, "none": np.nan, "same": [5.0, np.nan, 5.0] * 20})
-    for method in ("median", QUICK):
+    for method in (QUICK, *METHODS[1:]):
         filled = Imputer(method, random_state=0).fit_transform(table)
         assert filled["none"].isna().all() and (filled["same"] == 5).all() and filled["a"].notna().all()
     imputer = Imputer("median", keep_empty_features=False, add_indicator=True, random_state=0).fit(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ class Column:
     """
 
     name: Hashable
-    dtype: object
+    dtype: Any
     levels: pd.Index | None = None
     mean: float = 0.0
     std: float = 1.0
@@ -60,11 +61,11 @@ class Column:
         floats = np.clip(floats, self.low, self.high)
         if self.origin is not None:
             whole = self.origin + np.round(floats / self.step).astype(np.int64) * int(self.step)
-            return pd.Series(whole).astype(self.dtype)  # type: ignore[call-overload, no-any-return]
+            return pd.Series(whole).astype(self.dtype)
         if self.step:
             digits = max(round(-np.log10(self.step)), 0)
             floats = np.round(floats, digits)
-        return pd.Series(floats).astype(self.dtype)  # type: ignore[call-overload, no-any-return]
+        return pd.Series(floats).astype(self.dtype)
 
 
 class Cells:
@@ -94,7 +95,7 @@ class Cells:
             gap = table[column.name].isna().to_numpy()
             if gap.any():
                 cells = out[column.name].copy()
-                cells[gap] = column.cells(floats[gap]).to_numpy()
+                cells[gap] = column.cells(floats[gap]).astype(cells.dtype).to_numpy()
                 out[column.name] = cells
         return out
 

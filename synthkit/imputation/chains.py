@@ -1,8 +1,8 @@
 """Chains: gaps filled by draws, column after column and again, each given all others.
 
-Chained equations (van Buuren & Groothuis-Oudshoorn, JSS 2011) over forests. Each chain has its own bootstrap of the rows,
-so that its parameters are a draw too, as proper multiple imputation asks (Rubin, 1987). A chain starts from forests that
-read gaps as gaps; so its first fill is already a draw given what the row knows, and few sweeps are enough.
+Chained equations (van Buuren & Groothuis-Oudshoorn, JSS 2011) over forests. Each chain has its own bootstrap of the
+rows, so that its parameters are a draw too, as proper multiple imputation asks (Rubin, 1987). A chain starts from
+forests that read gaps as gaps; so its first fill is already a draw given what the row knows, and few sweeps are enough.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _BURN = 4  # trees of a forest that only the chain's own filling needs
 
 
 def states(x: Floats, seed: int, *, by_row: bool) -> NDArray[np.uint64]:
-    """A random state per row: of what the row knows, so that the same row is filled alike in any table (``by_row`` False),
-    or of its place in the table, so that equal rows differ."""
+    """A random state per row: of its place in the table (``by_row``), so that equal rows differ, or of what the row
+    knows, so that it is filled alike in any table."""
     if by_row:
         key = pd.util.hash_array(np.arange(len(x)))
     else:
@@ -93,11 +93,13 @@ class Chain:
             self._forests[j] = self._grow(j, self.x[~self._gaps[:, j]], 1, self.shape.trees)
         return self._forests[j]
 
-    def fill(self, x: Floats, state: NDArray[np.uint64], sweeps: int, kept: int = 0) -> tuple[Floats, dict[int, Found]]:
+    def fill(
+        self, x: Floats, state: NDArray[np.uint64], sweeps: int, kept: int = 0, draws: int = 0
+    ) -> tuple[Floats, dict[int, Found]]:
         """Rows with their gaps drawn jointly; and what the last ``kept`` sweeps say of each column's gaps.
 
         Args:
-            state: of :func:`states`.
+            state: of :func:`states`; draws: how many are kept of each such sweep.
         """
         gaps, x = np.isnan(x), x.copy()
         order = [k for k in range(x.shape[1]) if k not in self._order and gaps[:, k].any()]
@@ -112,7 +114,7 @@ class Chain:
                 x[gap, j] = forest.draw(leaves, next(numbers), next(numbers))
                 if sweep > sweeps - kept:
                     found[j].laws.append(forest.law(leaves))
-                    for _ in range(len(leaves)):
+                    for _ in range(draws):
                         found[j].draws.append(forest.draw(leaves, next(numbers), next(numbers)))
         return x, found
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from synthkit.imputation.cells import Column, Floats
+from synthkit.imputation.lines import Line
 
 __all__ = ["Forest", "Shape", "uniform"]
 
@@ -19,8 +20,8 @@ _SHRINK = 5.0  # rows that a level's place is worth beforehand
 
 
 def uniform(state: NDArray[np.uint64], step: int) -> Floats:
-    """Numbers in [0, 1), one per row, from the row's own state (Steele et al., "SplitMix", OOPSLA 2014): so that a row's
-    numbers do not depend on the other rows."""
+    """Numbers in [0, 1), one per row, from the row's own state (Steele et al., "SplitMix", OOPSLA 2014): what the other
+    rows are has no part in them."""
     z = state + np.uint64((step * 0x9E3779B97F4A7C15) % 2**64)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -32,7 +33,7 @@ class Shape:
     """How large a forest is: ``trees``, ``leaf`` rows at least in a leaf, ``share`` of the inputs that a split tries,
     ``rows`` that a tree is grown on at most (all rows fall into its leaves)."""
 
-    def __init__(self, trees: int = 10, leaf: int = 5, share: float = 0.4, rows: int = 4000) -> None:
+    def __init__(self, trees: int = 10, leaf: int = 5, share: float = 0.5, rows: int = 4000) -> None:
         self.trees, self.leaf, self.share, self.rows = trees, leaf, share, rows
 
 
@@ -48,8 +49,11 @@ class Forest:
         levels = columns[j].levels
         self.classes = 0 if levels is None else min(len(levels), _CLASSES)
         goal = np.minimum(y, _CLASSES - 1).astype(np.int64) if self.classes else (y - columns[j].mean) / columns[j].std
-        self._places = self._ordered(x, goal)
-        inputs = self._inputs(x)
+        goals = np.eye(self.classes)[goal] if self.classes > 2 else goal.astype(float)[:, None]
+        self._places = self._ordered(x, goals)
+        plain = self._plain(x)
+        self._line = Line(plain, goals)
+        inputs = np.concatenate([plain, self._line.fitted], axis=1).astype(np.float32)
         kind = RandomForestClassifier if self.classes else RandomForestRegressor
         some = shape.rows < len(y)
         forest = kind(
@@ -76,16 +80,12 @@ class Forest:
             self._means = sums / np.maximum(counts, 1)
 
     # ---------------------------------------------------------------- inputs
-    def _ordered(self, x: Floats, goal: NDArray[np.generic]) -> dict[int, Floats]:
+    def _ordered(self, x: Floats, goals: Floats) -> dict[int, Floats]:
         """``(levels, axes)`` per column of categories: the mean goal of each level, so that one cut can part them.
 
         For a goal of several classes, the two main axes of the levels' class shares (after Coppersmith et al.,
         "Partitioning nominal attributes in decision trees", 1999).
         """
-        if self.classes > 2:
-            goals = np.eye(self.classes)[goal.astype(np.int64)]
-        else:
-            goals = np.asarray(goal, dtype=float)[:, None]
         centre = goals.mean(0)
         places = {}
         for k, column in enumerate(self.columns):
@@ -102,7 +102,8 @@ class Forest:
             places[k] = mean
         return places
 
-    def _inputs(self, x: Floats) -> NDArray[np.float32]:
+    def _plain(self, x: Floats) -> Floats:
+        """``(rows, inputs)``: standardised numbers and levels' places."""
         parts = []
         for k, column in enumerate(self.columns):
             if k == self.j:
@@ -116,7 +117,7 @@ class Forest:
                 parts.append(place)
         if not parts:
             parts = [np.zeros((len(x), 1))]
-        return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
+        return np.concatenate(parts, axis=1)
 
     # ---------------------------------------------------------------- outputs
     def leaves(self, inputs: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -125,7 +126,9 @@ class Forest:
 
     def find(self, x: Floats) -> NDArray[np.intp]:
         """The leaves of rows of floats, ``(trees, rows)``."""
-        return self.leaves(self._inputs(x))
+        plain = self._plain(x)
+        inputs = np.concatenate([plain, self._line.predict(plain)], axis=1)
+        return self.leaves(inputs.astype(np.float32))
 
     def draw(self, leaves: NDArray[np.intp], which: Floats, place: Floats) -> Floats:
         """``(rows,)``: a donor each, from the tree and the place in its leaf that two numbers in [0, 1) say."""
@@ -138,8 +141,10 @@ class Forest:
     def law(self, leaves: NDArray[np.intp]) -> Floats:
         """Means, ``(rows, 1)``, or shares of the classes, ``(rows, classes)``; each the mean over the trees."""
         if self._seen is None:
-            return np.mean([self._means[t][leaf] for t, leaf in enumerate(leaves)], axis=0)[:, None]
+            means: Floats = np.mean([self._means[t][leaf] for t, leaf in enumerate(leaves)], axis=0)[:, None]
+            return means
         out = np.zeros((leaves.shape[1], self.classes))
         for tree, leaf in zip(self._trees, leaves, strict=True):
             out[:, self._seen] += tree.value[leaf, 0, :]
-        return out / out.sum(1, keepdims=True)
+        out /= out.sum(1, keepdims=True)
+        return out

@@ -197,7 +197,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
         draws: list[Mapping[Hashable, pd.Series]] = []
         for k in range(m):
-            filled = self._fill(table, "draw", entropy(self._seed, 2, k))
+            filled = self._fill(table, "draw", entropy(self._seed, 2, k), self.engine_.variant(k))
             draws.append({name: filled[name][gap] for name, gap in gaps.items()})
         about = {"engine": self.engine_.name, "seed": self._seed, "synthkit": version("synthkit")}
         return ImputationSet(table, gaps, draws, about)
@@ -214,14 +214,15 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = list(self.feature_names_in_)
         return table if list(table.columns) == names else table.loc[:, names]
 
-    def _fill(self, table: pd.DataFrame, mode: str, seed: int) -> pd.DataFrame:
+    def _fill(self, table: pd.DataFrame, mode: str, seed: int, engine: Engine | None = None) -> pd.DataFrame:
+        engine = self.engine_ if engine is None else engine
         names = self._read(table)
         gaps = table[names].isna().to_numpy()
         rows = np.flatnonzero(gaps.any(1)) if len(names) else np.empty(0, dtype=int)
         if not len(rows):
             return table.copy()
         some = table[names].iloc[rows]
-        some = self.engine_.draw(some, seed=seed) if mode == "draw" else self.engine_.point(some, self.point, seed=seed)
+        some = engine.draw(some, seed=seed) if mode == "draw" else engine.point(some, self.point, seed=seed)
         out = table.copy()
         for k, name in enumerate(names):
             at = rows[gaps[rows, k]]
