@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pandas as pd
 
+from synthkit.imputation.auto import Auto
 from synthkit.imputation.base import Engine, Marginal
 from synthkit.imputation.neighbours import Neighbours
 from synthkit.imputation.trees import ChainedTrees
@@ -16,7 +18,7 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
 from synthkit.synthesizers.filling import Point
 
-__all__ = ["ENGINES", "ChainedTrees", "Engine", "Generator", "Marginal", "Neighbours"]
+__all__ = ["ENGINES", "Auto", "ChainedTrees", "Engine", "Generator", "Marginal", "Neighbours"]
 
 
 class Generator(Engine):
@@ -24,6 +26,7 @@ class Generator(Engine):
 
     Args:
         spec: the model: a registered name, or a recipe; fitted: a synthesizer that is fitted already, instead.
+        keep_rules: whether filled rows obey the schema's rules.
         options: further arguments of ``TabularSynthesizer``.
     """
 
@@ -34,16 +37,18 @@ class Generator(Engine):
         spec: str | ModelSpec = "autoregressive",
         fitted: TabularSynthesizer | None = None,
         *,
+        keep_rules: bool = True,
         max_seconds: float | None = None,
         device: str = "auto",
         progress: bool | Callable[[Progress], bool | None] | None = None,
     ) -> None:
-        self.spec, self.synthesizer, self.given = spec, fitted, fitted is not None
+        self.spec, self.synthesizer, self.given, self.keep_rules = spec, fitted, fitted is not None, keep_rules
         self.options: dict[str, Any] = {"max_seconds": max_seconds, "device": device, "progress": progress}
 
     def fit(self, table: pd.DataFrame, schema: Schema, *, seed: int) -> None:
         if self.given:
             return
+        schema = schema if self.keep_rules else replace(schema, rules=())
         self.synthesizer = TabularSynthesizer(
             self.spec, schema=schema, gaps="skip", random_state=seed % 2**31, **self.options
         ).fit(table)
@@ -57,6 +62,12 @@ class Generator(Engine):
         return self.synthesizer.impute(table, mode="draw", seed=seed)
 
 
+def _auto(**options: Any) -> Engine:
+    """Rules that are found are left to the forests' donors: enforcing them could fail the trial."""
+    return Auto(lambda: Generator(keep_rules=False, **options))
+
+
 ENGINES: dict[str, Callable[..., Engine]] = {
-    engine.name: engine for engine in (Generator, ChainedTrees, Neighbours, Marginal)
+    "auto": _auto,
+    **{engine.name: engine for engine in (Generator, ChainedTrees, Neighbours, Marginal)},
 }

@@ -34,7 +34,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     later. A column that is all empty in training stays as it is, for nothing is known of it.
 
     Args:
-        method: "auto" (the autoregressive generator), a name of ``synthkit.imputation.ENGINES`` or of a model
+        method: "auto" (chained forests, mixed with the autoregressive generator where that pays; the generator alone,
+            which obeys them, where ``schema`` has rules), a name of ``synthkit.imputation.ENGINES`` or of a model
             (``synthkit.models.MODELS``), a ``ModelSpec``, or a fitted ``TabularSynthesizer``.
         mode: "point": each gap at its centre, which is best for predictions of single cells, and understates spread;
             "draw": each row's gaps drawn jointly, so that the completed table is distributed like a complete one.
@@ -120,7 +121,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         kinds = (str, ModelSpec, TabularSynthesizer, Engine)
         check(name, "method", self.method, InstanceOf(*kinds))
         if isinstance(self.method, str):
-            check(name, "method", self.method, OneOf(*dict.fromkeys(["auto", *ENGINES, *MODELS])))
+            check(name, "method", self.method, OneOf(*dict.fromkeys([*ENGINES, *MODELS])))
         check(name, "mode", self.mode, OneOf("point", "draw"))
         check(name, "point", self.point, OneOf("mean", "median"))
         check(name, "purpose", self.purpose, Optional(OneOf("prediction", "inference")))
@@ -150,9 +151,13 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return Generator(fitted=self.method)
         if isinstance(self.method, ModelSpec):
             return Generator(self.method, **options)
+        if self.method == "auto":
+            if self.schema is not None and self.schema.rules:
+                return Generator(**options)
+            return ENGINES["auto"](**options)
         if self.method in ENGINES and self.method not in MODELS:
             return ENGINES[self.method]()
-        return Generator("autoregressive" if self.method == "auto" else self.method, **options)
+        return Generator(self.method, **options)
 
     def _table(self, X: Any) -> pd.DataFrame:
         """The table as a frame of its own, with what stands for "empty" made null."""

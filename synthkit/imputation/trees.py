@@ -42,8 +42,8 @@ class ChainedTrees(Engine):
         self._only: int | None = None
 
     def fit(self, table: pd.DataFrame, schema: Schema, *, seed: int) -> None:
-        self._cells, self._seed = Cells(table, schema), seed
-        self._x = self._cells.floats(table)
+        self.cells, self._seed = Cells(table, schema), seed
+        self._x = self.cells.floats(table)
         self._rest = Marginal()
         self._rest.fit(table, schema, seed=seed)
         self._grown: dict[int, Chain] = {}
@@ -52,7 +52,7 @@ class ChainedTrees(Engine):
 
     def _chain(self, k: int) -> Chain:
         if k not in self._grown:
-            self._grown[k] = Chain(self._x, self._cells.columns, self.shape, self.sweeps, entropy(self._seed, k))
+            self._grown[k] = Chain(self._x, self.cells.columns, self.shape, self.sweeps, entropy(self._seed, k))
         return self._grown[k]
 
     def variant(self, k: int) -> Self:
@@ -62,20 +62,20 @@ class ChainedTrees(Engine):
         return other
 
     def draw(self, table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-        chain = self._chain(seed % self.chains if self._only is None else self._only) if self._cells.columns else None
-        x = self._cells.floats(table)
+        chain = self._chain(seed % self.chains if self._only is None else self._only) if self.cells.columns else None
+        x = self.cells.floats(table)
         state = states(x, seed, by_row=True)
         if chain is not None:
             blocks = [chain.fill(x[at], state[at], self.sweeps)[0] for at in _blocks(len(x))]
-            table = self._cells.put(table, list(np.concatenate(blocks).T))
+            table = self.cells.put(table, list(np.concatenate(blocks).T))
         return self._rest.draw(table, seed=seed)
 
     def point(self, table: pd.DataFrame, point: Point, *, seed: int) -> pd.DataFrame:
-        x = self._cells.floats(table)
+        x = self.cells.floats(table)
         state = states(x, seed, by_row=False)
-        if self._cells.columns:
+        if self.cells.columns:
             blocks = [self._centres(x[at], state[at], point) for at in _blocks(len(x))]
-            table = self._cells.put(table, list(np.concatenate(blocks).T))
+            table = self.cells.put(table, list(np.concatenate(blocks).T))
         return self._rest.point(table, point, seed=seed)
 
     def _centres(self, x: Floats, state: np.ndarray[tuple[int], np.dtype[np.uint64]], point: Point) -> Floats:
@@ -90,7 +90,7 @@ class ChainedTrees(Engine):
         out = x.copy()
         for j, part in found.items():
             gap, law = np.isnan(x[:, j]), np.mean(part.laws, axis=0)
-            if self._cells.columns[j].levels is not None:
+            if self.cells.columns[j].levels is not None:
                 out[gap, j] = law.argmax(1)
             else:
                 out[gap, j] = np.median(part.draws, axis=0) if draws else law[:, 0]
