@@ -15,10 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from synthkit import Imputer, TabularSynthesizer, errors
-from synthkit.imputation import Engine
+from synthkit.imputation import ENGINES, Engine
+from synthkit.imputation.auto import Auto
+from synthkit.imputation.base import Marginal
 from synthkit.models import Autoregressive
 
-METHODS = ["auto", "median"]
+METHODS = ["autoregressive", *(name for name in ENGINES if name not in ("autoregressive", "auto"))]
 methods = pytest.mark.parametrize("method", METHODS)
 QUICK = Autoregressive(epochs=2.0, width=32)
 
@@ -58,7 +60,7 @@ def linear(rows: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def law() -> tuple[Imputer, pd.DataFrame, pd.DataFrame]:
     complete, holes = linear(3000)
-    return Imputer(random_state=0).fit(holes), complete, holes
+    return Imputer("autoregressive", random_state=0).fit(holes), complete, holes
 
 
 # ---------------------------------------------------------------- nothing but gaps changes
@@ -67,7 +69,7 @@ def law() -> tuple[Imputer, pd.DataFrame, pd.DataFrame]:
 def test_only_gaps_change(method, mode):
     table = mixed()
     before = table.copy(deep=True)
-    imputer = Imputer(QUICK if method == "auto" else method, mode=mode, random_state=0)
+    imputer = Imputer(QUICK if method == "autoregressive" else method, mode=mode, random_state=0)
     filled = imputer.fit_transform(table)
     pd.testing.assert_frame_equal(table, before)
     assert not filled.isna().to_numpy().any()
@@ -86,7 +88,7 @@ def test_only_gaps_change(method, mode):
 @methods
 def test_what_was_complete_in_training_may_be_missing_later(method):
     table = mixed()
-    imputer = Imputer(QUICK if method == "auto" else method, random_state=0).fit(table)
+    imputer = Imputer(QUICK if method == "autoregressive" else method, random_state=0).fit(table)
     later = table.astype({"full": "Int64"})
     later.loc[later.index[:5], "full"] = pd.NA
     filled = imputer.transform(later)
@@ -102,7 +104,7 @@ def test_same_seed_same_cells(law):
 
 def test_empty_constant_and_complete_columns():
     table = pd.DataFrame({"a": [1.0, np.nan, 3.0] * 20, "none": np.nan, "same": [5.0, np.nan, 5.0] * 20})
-    for method in ("median", QUICK):
+    for method in (QUICK, *METHODS[1:]):
         filled = Imputer(method, random_state=0).fit_transform(table)
         assert filled["none"].isna().all() and (filled["same"] == 5).all() and filled["a"].notna().all()
     imputer = Imputer("median", keep_empty_features=False, add_indicator=True, random_state=0).fit(table)
@@ -173,6 +175,68 @@ def test_multiple_imputation_pools(law):
     assert abs(rise - gap.mean()) < 1e-9, "a shift of 1 in a share of the cells moves the mean by that share"
     assert json.loads(copies.to_json())["filled"] == {"y": int(gap.sum()), "g": int(some["g"].isna().sum())}
     assert set(copies.audit()["engine"]) == {"autoregressive"}
+
+
+@pytest.fixture(scope="module")
+def forests() -> tuple[Imputer, pd.DataFrame, pd.DataFrame]:
+    complete, holes = linear(1500, seed=1)
+    return Imputer("chained_trees", random_state=0).fit(holes), complete, holes
+
+
+def test_forests_fill_by_the_law(forests):
+    """Centres near the law's own noise of .5; draws keep spread and dependence, also of two gaps of one row."""
+    imputer, complete, holes = forests
+    filled = clone_of(imputer, mode="point").transform(holes)
+    gap, no_g = holes["y"].isna(), holes["g"].isna()
+    assert np.sqrt(((filled["y"] - complete["y"])[gap] ** 2).mean()) < 0.5 * 1.12
+    assert (filled["g"] == complete["g"])[no_g].mean() > 0.9 - 0.05
+    drawn = clone_of(imputer, mode="draw").transform(complete.assign(y=np.nan, g=None))
+    assert abs(drawn["y"].corr(complete["x"]) - complete["y"].corr(complete["x"])) < 0.05
+    assert abs(drawn["y"].std() - complete["y"].std()) < 0.1
+    gaps = [t["y"][t["g"] == "high"].mean() - t["y"][t["g"] == "low"].mean() for t in (drawn, complete)]
+    assert abs(gaps[0] - gaps[1]) < 0.25
+
+
+def test_copies_of_forests_vary_in_their_parameters(forests):
+    """The mean of many draws of one copy is not that of another: as far apart as bootstraps of the rows make it."""
+    imputer, _, _ = forests
+    at = pd.DataFrame({"x": np.zeros(2000), "y": np.nan, "g": None})
+    imputer = clone_of(imputer, mode="draw")
+    means = [table["y"].mean() for table in imputer.multiple(at, 6)]
+    same = [imputer._fill(at, "draw", seed, imputer.engine_.variant(0))["y"].mean() for seed in range(6)]
+    assert np.std(means) > 2 * np.std(same) and abs(np.mean(means)) < 0.15
+
+
+def clone_of(imputer: Imputer, **changes) -> Imputer:
+    """The same fitted imputer with other arguments."""
+    other = clone(imputer).set_params(**changes)
+    other.__dict__ = {**imputer.__dict__, **changes}
+    return other
+
+
+def test_unseen_categories_count_as_unknown_and_stay():
+    complete, holes = linear(200)
+    for method in ("chained_trees", "neighbours"):
+        imputer = Imputer(method, random_state=0).fit(complete)
+        filled = imputer.transform(holes.head(5).assign(g="new", y=np.nan))
+        assert (filled["g"] == "new").all() and filled["y"].notna().all()
+
+
+def test_auto_takes_of_the_other_engine_what_pays():
+    """Beside an engine that knows the law of y, the forests give way; beside the median they do not."""
+    _, holes = linear(1200)
+
+    class Law(Marginal):
+        def point(self, table, point, *, seed):
+            return super().point(table.assign(y=table["y"].fillna(table["x"])), point, seed=seed)
+
+    noisy = holes.assign(**{f"z{i}": np.random.default_rng(i).normal(size=len(holes)) for i in range(8)})
+    shares = {}
+    for other in (Law, Marginal):
+        imputer = Imputer(Auto(other), random_state=0).fit(noisy)
+        shares[other] = imputer.engine_.shares
+        assert imputer.transform(noisy.head(50)).notna().to_numpy().all()
+    assert shares[Law]["y"] > 0 and shares[Marginal]["y"] == 0 and shares[Marginal]["g"] == 0
 
 
 # ---------------------------------------------------------------- scikit-learn's habits

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
+from synthkit.imputation.auto import Auto
+from synthkit.imputation.base import Engine, Marginal
+from synthkit.imputation.neighbours import Neighbours
+from synthkit.imputation.trees import ChainedTrees
 from synthkit.models import ModelSpec
 from synthkit.progress import Progress
-from synthkit.runtime import entropy
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
-from synthkit.synthesizers.centre import is_quantity
 from synthkit.synthesizers.filling import Point
 
-__all__ = ["ENGINES", "Engine", "Generator", "Marginal"]
-
-
-class Engine(ABC):
-    """A way to fill gaps. Tables have the columns of the schema, in any order of rows; nothing is changed in place."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def fit(self, table: pd.DataFrame, schema: Schema, *, seed: int) -> None:
-        """Learn from a table with gaps."""
-
-    @abstractmethod
-    def point(self, table: pd.DataFrame, point: Point, *, seed: int) -> pd.DataFrame:
-        """The table with each gap at its centre given what its row knows."""
-
-    @abstractmethod
-    def draw(self, table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-        """The table with the gaps of each row drawn jointly, given what the row knows."""
+__all__ = ["ENGINES", "Auto", "ChainedTrees", "Engine", "Generator", "Marginal", "Neighbours"]
 
 
 class Generator(Engine):
@@ -43,6 +26,7 @@ class Generator(Engine):
 
     Args:
         spec: the model: a registered name, or a recipe; fitted: a synthesizer that is fitted already, instead.
+        keep_rules: whether filled rows obey the schema's rules.
         options: further arguments of ``TabularSynthesizer``.
     """
 
@@ -53,16 +37,18 @@ class Generator(Engine):
         spec: str | ModelSpec = "autoregressive",
         fitted: TabularSynthesizer | None = None,
         *,
+        keep_rules: bool = True,
         max_seconds: float | None = None,
         device: str = "auto",
         progress: bool | Callable[[Progress], bool | None] | None = None,
     ) -> None:
-        self.spec, self.synthesizer, self.given = spec, fitted, fitted is not None
+        self.spec, self.synthesizer, self.given, self.keep_rules = spec, fitted, fitted is not None, keep_rules
         self.options: dict[str, Any] = {"max_seconds": max_seconds, "device": device, "progress": progress}
 
     def fit(self, table: pd.DataFrame, schema: Schema, *, seed: int) -> None:
         if self.given:
             return
+        schema = schema if self.keep_rules else replace(schema, rules=())
         self.synthesizer = TabularSynthesizer(
             self.spec, schema=schema, gaps="skip", random_state=seed % 2**31, **self.options
         ).fit(table)
@@ -76,45 +62,12 @@ class Generator(Engine):
         return self.synthesizer.impute(table, mode="draw", seed=seed)
 
 
-class Marginal(Engine):
-    """The column's own law, whatever the row says: median and mode, the baseline that any other must beat.
-
-    The median is the lower one, so that it is a value of the column. Draws are observed values, picked at random.
-    """
-
-    name: ClassVar[str] = "median"
-
-    def fit(self, table: pd.DataFrame, schema: Schema, *, seed: int) -> None:
-        self.observed: dict[Hashable, pd.Series] = {
-            name: table[name].dropna().reset_index(drop=True) for name in table.columns
-        }
-
-    def point(self, table: pd.DataFrame, point: Point, *, seed: int) -> pd.DataFrame:
-        def middle(name: Hashable, count: int) -> pd.Series:
-            values = self.observed[name]
-            if not is_quantity(values):
-                return pd.Series([values.mode().iloc[0]] * count)
-            return values.sort_values().iloc[[(len(values) - 1) // 2] * count]  # a value that was observed
-
-        return self._filled(table, middle)
-
-    def draw(self, table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-        rng = np.random.default_rng(entropy(seed, 1))
-
-        def some(name: Hashable, count: int) -> pd.Series:
-            return self.observed[name].iloc[rng.integers(0, len(self.observed[name]), count)]
-
-        return self._filled(table, some)
-
-    def _filled(self, table: pd.DataFrame, cells: Callable[[Hashable, int], pd.Series]) -> pd.DataFrame:
-        out = table.copy()
-        for name in table.columns:
-            gap = table[name].isna().to_numpy()
-            if gap.any() and len(self.observed[name]):
-                column = out[name].copy()
-                column[gap] = cells(name, int(gap.sum())).to_numpy()
-                out[name] = column
-        return out
+def _auto(**options: Any) -> Engine:
+    """Rules that are found are left to the forests' donors: enforcing them could fail the trial."""
+    return Auto(lambda: Generator(keep_rules=False, **options))
 
 
-ENGINES: dict[str, Callable[..., Engine]] = {"autoregressive": Generator, "median": Marginal}
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "auto": _auto,
+    **{engine.name: engine for engine in (Generator, ChainedTrees, Neighbours, Marginal)},
+}

@@ -34,7 +34,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     later. A column that is all empty in training stays as it is, for nothing is known of it.
 
     Args:
-        method: "auto" (the autoregressive generator), a name of ``synthkit.imputation.ENGINES`` or of a model
+        method: "auto" (chained forests, mixed with the autoregressive generator where that pays; the generator alone,
+            which obeys them, where ``schema`` has rules), a name of ``synthkit.imputation.ENGINES`` or of a model
             (``synthkit.models.MODELS``), a ``ModelSpec``, or a fitted ``TabularSynthesizer``.
         mode: "point": each gap at its centre, which is best for predictions of single cells, and understates spread;
             "draw": each row's gaps drawn jointly, so that the completed table is distributed like a complete one.
@@ -142,7 +143,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         kinds = (str, ModelSpec, TabularSynthesizer, Engine)
         check(name, "method", self.method, InstanceOf(*kinds))
         if isinstance(self.method, str):
-            check(name, "method", self.method, OneOf(*dict.fromkeys(["auto", *ENGINES, *MODELS])))
+            check(name, "method", self.method, OneOf(*dict.fromkeys([*ENGINES, *MODELS])))
         check(name, "mode", self.mode, OneOf("point", "draw"))
         check(name, "point", self.point, OneOf("mean", "median"))
         check(name, "purpose", self.purpose, Optional(OneOf("prediction", "inference")))
@@ -174,9 +175,13 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return Generator(fitted=self.method)
         if isinstance(self.method, ModelSpec):
             return Generator(self.method, **options)
+        if self.method == "auto":
+            if self.schema is not None and self.schema.rules:
+                return Generator(**options)
+            return ENGINES["auto"](**options)
         if self.method in ENGINES and self.method not in MODELS:
             return ENGINES[self.method]()
-        return Generator("autoregressive" if self.method == "auto" else self.method, **options)
+        return Generator(self.method, **options)
 
     def _table(self, X: Any) -> pd.DataFrame:
         """The table as a frame of its own, with what stands for "empty" made null."""
@@ -219,7 +224,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
         draws: list[Mapping[Hashable, pd.Series]] = []
         for k in range(m):
-            filled = self._fill(table, "draw", entropy(self._seed, 2, k))
+            filled = self._fill(table, "draw", entropy(self._seed, 2, k), self.engine_.variant(k))
             draws.append({name: filled[name][gap] for name, gap in gaps.items()})
         about = {"engine": self.engine_.name, "seed": self._seed, "synthkit": version("synthkit")}
         return ImputationSet(table, gaps, draws, about)
@@ -252,14 +257,15 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = list(self.feature_names_in_)
         return table if list(table.columns) == names else table.loc[:, names]
 
-    def _fill(self, table: pd.DataFrame, mode: str, seed: int) -> pd.DataFrame:
+    def _fill(self, table: pd.DataFrame, mode: str, seed: int, engine: Engine | None = None) -> pd.DataFrame:
+        engine = self.engine_ if engine is None else engine
         names = self._read(table)
         gaps = table[names].isna().to_numpy()
         rows = np.flatnonzero(gaps.any(1)) if len(names) else np.empty(0, dtype=int)
         if not len(rows):
             return table.copy()
         some = table[names].iloc[rows]
-        some = self.engine_.draw(some, seed=seed) if mode == "draw" else self.engine_.point(some, self.point, seed=seed)
+        some = engine.draw(some, seed=seed) if mode == "draw" else engine.point(some, self.point, seed=seed)
         out = table.copy()
         for k, name in enumerate(names):
             at = rows[gaps[rows, k]]
