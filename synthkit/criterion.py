@@ -28,7 +28,9 @@ _KEPT = 1000  # drawn rows that are handed on to whoever watches
 
 
 class Criterion:
-    """Detection AUC plus mean error of pairs, of rows that a model draws; lower is better, 0.5 is perfect.
+    """Detection AUC plus mean error of pairs, of rows that a model draws; lower is better.
+
+    Fresh rows score a little above 0.5, by the noise of the pairs.
 
     Every call draws with the same random numbers, so that two states of a model are compared by what they learnt.
 
@@ -36,9 +38,17 @@ class Criterion:
         layout: of the rows.
         train, held: real rows that the model learns from, and that it does not.
         seed: of draws, folds and the choice of columns.
+        weights: ``(rows,)`` each, of both; rows are then drawn by weight.
     """
 
-    def __init__(self, layout: Layout, train: Encoded, held: Encoded, seed: int) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        train: Encoded,
+        held: Encoded,
+        seed: int,
+        weights: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
         self.seed = seed
         rng = np.random.default_rng(entropy(seed, 0))
         self.nodes = nodes_of(layout)
@@ -46,9 +56,11 @@ class Criterion:
         self.slots = [None if node.offset is None else layout.slot[node.offset] for node in self.nodes]
         some = rng.permutation(len(self.nodes))[:_NODES]
         self.some = np.sort(some).tolist()
-        real = held if len(held) >= _HELD_ENOUGH else Encoded.concat([held, train])
-        self.real = self._features(_some(real, _ROWS, rng))
-        tokens = self._tokens(_some(train, 5 * _ROWS, rng))
+        real, w = held, None if weights is None else weights[1]
+        if len(held) < _HELD_ENOUGH:
+            real, w = Encoded.concat([held, train]), None if weights is None else torch.cat([weights[1], weights[0]])
+        self.real = self._features(_some(real, _ROWS, rng, w))
+        tokens = self._tokens(_some(train, 5 * _ROWS, rng, None if weights is None else weights[0]))
         self.bins = [self._bins(tokens[:, k], self.nodes[i].tokens) for k, i in enumerate(self.some)]
         self.pairs = self._pairs(tokens)
 
@@ -124,8 +136,12 @@ class Criterion:
         return float((distance.sum() - distance.diagonal().sum()) / (n * (n - 1)) if n > 1 else distance.sum())
 
 
-def _some(rows: Encoded, count: int, rng: np.random.Generator) -> Encoded:
-    """At most ``count`` of the rows, on the CPU."""
+def _some(rows: Encoded, count: int, rng: np.random.Generator, weight: Tensor | None = None) -> Encoded:
+    """At most ``count`` of the rows, on the CPU; by weight, if there is one, with replacement."""
+    if weight is not None:
+        p = weight.double().cpu().numpy()
+        picked = torch.from_numpy(rng.choice(len(rows), min(count, len(rows)), p=p / p.sum()))
+        return rows.take(picked.to(rows.cat.device)).to("cpu")
     if len(rows) <= count:
         return rows.to("cpu")
     chosen = torch.from_numpy(rng.permutation(len(rows))[:count])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from synthkit.criterion import Criterion
+from synthkit.errors import SynthkitWarning
 from synthkit.layout import Encoded
 from synthkit.models.base import Model, Recipe
 from synthkit.progress import Progress
@@ -61,7 +63,8 @@ class Stages:
         recipes = [stage.recipe(whole) for stage in model.stages]
         criterion = None
         if valid is not None and len(valid) and any(stage.judge == "samples" for stage in model.stages):
-            criterion = Criterion(model.layout, train, valid, entropy(self.seed, 5))
+            weights = None if weight is None or valid_weight is None else (weight, valid_weight)
+            criterion = Criterion(model.layout, train, valid, entropy(self.seed, 5), weights)
         for k, stage in enumerate(model.stages):
             model.eval()
             seed = self.seed if len(recipes) == 1 else entropy(self.seed, 4, k)
@@ -82,8 +85,25 @@ class Stages:
             self.trainers.append(trainer)
             trainer.fit(model, train, valid, weight=weight, valid_weight=valid_weight)
             if trainer.stopped_by in ("Ctrl-C", "the progress callback"):
+                self._leave_out(model, k + 1, train, weight)
                 break
         return self.history
+
+    def _leave_out(self, model: Model, first: int, train: Encoded, weight: Tensor | None) -> None:
+        """Stages that will not be trained: what they take from the data in closed form is all that they get."""
+        left = model.stages[first:]
+        if not left:
+            return
+        for k, stage in enumerate(left, first):
+            if stage.closed_form:
+                with seeded(entropy(self.seed, 4, k, 6), train.cat.device):
+                    model.begin(stage, train, weight)
+        warnings.warn(
+            f"Stages.fit: stopped before {' and '.join(repr(stage.name) for stage in left)}; draws of the model, which "
+            "needs that, will be rough.",
+            SynthkitWarning,
+            stacklevel=3,
+        )
 
     def _steps(self, model: Model, k: int) -> int | None:
         if self.max_steps is None or isinstance(self.max_steps, int):

@@ -9,13 +9,16 @@ Data using Conditional GAN", NeurIPS 2019).
 Three stages. *Warm*: the generator starts as the decoder of a masked auto-encoder whose code is close to normal noise
 (Larsen et al., "Autoencoding beyond pixels", ICML 2016); then the encoder has done its duty. *Adversarial*: critic and
 generator. *Referee*: the critic alone learns to tell the finished generator's rows, so that its score is a ratio of
-densities, by which one of several candidates is picked for each row (Azadi et al., "Discriminator Rejection Sampling",
-ICLR 2019; Turner et al., "Metropolis-Hastings GAN", ICML 2019). Every candidate is drawn in one pass.
+densities, by which one of several candidates is picked for each row (sampling importance resampling: Rubin, JASA 82,
+1987; after Azadi et al., "Discriminator Rejection Sampling", ICLR 2019, and Turner et al., "Metropolis-Hastings GAN",
+ICML 2019, who accept or reject). Every candidate is drawn in one pass.
+
+Critic and generator play for codes. The place of a number inside its code's cell is drawn from a head that the warm
+start has trained, or, with ``warm=0``, from the uniform law.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -24,7 +27,7 @@ from torch import Tensor, nn
 
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models import pool
-from synthkit.models.base import Model, ModelTags, check_allowed, draw_codes
+from synthkit.models.base import Model, ModelTags, Stage, check_allowed, draw_codes
 from synthkit.models.blocks import Answers, Cells, Heads, Rows
 from synthkit.models.nets import dropout
 from synthkit.models.objectives import PlainMLP, critic_loss, generator_loss, penalty
@@ -42,7 +45,6 @@ _PENALISED = 4  # one row in so many bears the gradient penalty
 _CHUNK = 8192  # candidates at once
 _POOL = 2048, 8192  # rows of it drawn at once
 _TIMES = 20  # the rows wanted: so many free draws at most
-_CAP = 4.0  # log of the largest weight of a candidate
 _DRAWN = (5_000, 25_000)  # rows that a round of settling draws: twice the training rows, within these bounds
 
 
@@ -169,9 +171,10 @@ class ConditionalGANModel(Model):
         def score(vectors: Tensor) -> Tensor:
             return self.score(vectors, few)
 
-        if len(real):
+        if len(real) and torch.is_grad_enabled():
             tame = penalty(self.spec.loss, score, real[some], fake[some])
-            loss = loss + 0.5 * self.spec.penalty * tame.mean()
+            half = 1.0 if self.spec.loss == "wgan-gp" else 0.5  # R1 and R2 come with gamma / 2
+            loss = loss + half * self.spec.tameness * tame.mean()
         return loss
 
     def _generator(self, rows: Rows, given: Rows) -> Tensor:
@@ -243,9 +246,12 @@ class ConditionalGANModel(Model):
         while bool(left.any()) and drawn < most:
             pool_rows = self._propose(self.layout.empty(size, partial.cat.device))
             drawn += size
+            unused = torch.ones(size, dtype=torch.bool, device=kind.device)
             for k in left.nonzero().squeeze(1).tolist():
-                hits = self._agree(pool_rows, given.take(order[k][:1])).nonzero().squeeze(1)
+                hits = self._agree(pool_rows, given.take(order[k][:1]))
+                hits = (hits & unused).nonzero().squeeze(1)
                 take = min(len(hits), int(left[k]))
+                unused[hits[:take]] = False  # no row is handed out twice
                 at.append(order[k][first[k] : first[k] + take])
                 found.append(pool_rows.take(hits[:take]))
                 first[k] += take
@@ -270,9 +276,7 @@ class ConditionalGANModel(Model):
             pick = torch.arange(size, device=drawn.device) * many
             if many > 1:
                 score = self.score(self.vectors(drawn, self.vectors.applies(drawn)), each).view(size, many)
-                # Weights are ratios; those far above a row's average candidate would pick one row again and again.
-                score = score - score.logsumexp(1, keepdim=True) + math.log(many)
-                pick = pick + draw_codes(score.clamp(max=_CAP))
+                pick = pick + draw_codes(score)
             tokens.append(drawn[pick])
             picked = Answers([], answers.fine[:, pick])
             offsets.append(self.heads.draw_offsets(picked, drawn[pick]))
@@ -294,11 +298,14 @@ class ConditionalGANModel(Model):
         rows = Encoded.concat([*found, self._propose(partial.take(rest))])
         return partial.fill(rows.take(torch.cat([where, rest]).argsort()))
 
-    # ---------------------------------------------------------------- the last touch
+    # ---------------------------------------------------------------- between and after the stages
+    def begin(self, stage: Stage, data: Encoded, weight: Tensor | None = None) -> None:
+        """Once the critic learns to pick, it does."""
+        self.refereed.fill_(stage.name == "referee")
+
     @torch.no_grad()
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
-        """From here on the critic picks among candidates; then biases are shifted until marginals are exact."""
-        self.refereed.fill_(self.spec.candidates > 1)
+        """Shift the heads' biases until drawn rows are as frequent as real ones; within the noise they stay."""
         low, high = _DRAWN
         rows = min(max(low, 2 * len(data)), high)
         self.heads.settle(lambda n: self.complete(self.layout.empty(n, data.cat.device)), rows, data, weight)

@@ -40,16 +40,18 @@ class Stage:
         share: of the planned steps.
         judge: what decides which weights are kept, and when to stop: ``"loss"`` on held-out rows, or ``"samples"``
             (how well drawn rows can be told from held-out ones), for losses that say nothing of quality.
-        checks: how many validations are planned, if not one every so many steps.
         options: entries of the :class:`Recipe` that are other in this stage (``{"lr": 1e-4}``).
+        checks: how many validations are planned, if not one every so many steps.
+        closed_form: ``Model.begin`` alone leaves a model that draws, roughly, if training is stopped before this stage.
     """
 
     name: str = "fit"
     share: float = 1.0
     phases: tuple[Phase, ...] = (Phase(),)
     judge: Literal["loss", "samples"] = "loss"
-    checks: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    checks: int | None = None
+    closed_form: bool = False
 
     def recipe(self, whole: Recipe) -> Recipe:
         """This stage's part of the recipe of all stages."""

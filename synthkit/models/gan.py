@@ -14,7 +14,7 @@ from torch import Tensor
 from synthkit.layout import Encoded, Layout
 from synthkit.models.adversarial import ConditionalGANModel
 from synthkit.models.base import ModelSpec, Phase, Recipe, Stage
-from synthkit.params import Interval, OneOf, param
+from synthkit.params import Interval, OneOf, Optional, param
 
 __all__ = ["ConditionalGAN", "ConditionalGANModel"]
 
@@ -38,8 +38,14 @@ class ConditionalGAN(ModelSpec):
     depth: int = param(2, Interval(int, 1, 32), "residual blocks of each")
     features: int = param(24, Interval(int, 4, 512), "entries of the vector by which nets read a code")
     temperature: float = param(1.0, Interval(float, 0.01, 10), "of the softmax whose gradient stands in for the draw's")
-    penalty: float = param(1.0, Interval(float, 0, 1e6), "weight of the critic's gradient penalty")
-    critic_steps: int = param(1, Interval(int, 1, 100), "steps of the critic per step of the generator")
+    penalty: float | None = param(
+        None,
+        Optional(Interval(float, 0, 1e6)),
+        "weight of the critic's gradient penalty; None: 1, and 10 for wgan-gp, as in its paper",
+    )
+    critic_steps: int = param(
+        1, Interval(int, 1, 100), "steps of the critic per step of the generator; wgan-gp wants about 5"
+    )
     free: float = param(0.5, Interval(float, 0, 1), "share of training rows of which nothing is given")
     warm: float = param(0.3, Interval(float, 0, 0.9), "share of the steps that train the generator as an auto-encoder")
     beta: float = param(1.0, Interval(float, 0, 100), "weight of the code's cost there")
@@ -53,6 +59,13 @@ class ConditionalGAN(ModelSpec):
     steps: int = param(7000, Interval(int, 1), "steps of all stages together")
     small_below: int = param(5000, Interval(int, 0), "rows: with fewer, nets and batches are small; 0: never")
     ema: float = param(0.998, Interval(float, 0, 1), "decay of the averaged weights, which are the ones that draw")
+
+    @property
+    def tameness(self) -> float:
+        """``penalty``, or what stands for None."""
+        if self.penalty is not None:
+            return self.penalty
+        return 10.0 if self.loss == "wgan-gp" else 1.0
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> ConditionalGANModel:
         model = ConditionalGANModel(self, layout)
@@ -77,7 +90,7 @@ class ConditionalGAN(ModelSpec):
             depth=max(self.depth // 2, 1),
             batch_size=int(np.clip(self.batch_size * share, min(64, self.batch_size), self.batch_size)),
             steps=int(np.clip(self.steps * share / 2, min(1200, self.steps), self.steps)),
-            penalty=self.penalty * float(np.clip(0.5 / share, 1, 3)),
+            penalty=self.tameness * float(np.clip(0.5 / share, 1, 3)),
             noise=max(self.noise // 4, 1),
             lr=min(self.lr * faster, 1.0),
             critic_lr=min(self.critic_lr * faster, 1.0),
@@ -107,7 +120,9 @@ class ConditionalGAN(ModelSpec):
         referee = Stage(
             "referee", picking, (Phase("referee", ("critic.",)),), options={"lr": 1e-3, "weight_decay": 0.1}
         )
-        return tuple(stage for stage in (warm, game, referee) if stage.share)
+        stages = [stage for stage in (warm, game, referee) if stage.share]
+        whole = max(sum(stage.share for stage in stages), 1.0)
+        return tuple(replace(stage, share=stage.share / whole) for stage in stages)
 
     def recipe(self, rows: int) -> Recipe:
         """The training plan for so many rows."""

@@ -28,8 +28,8 @@ _EACH = 32  # candidates of each row, where rows know different things
 _KINDS = 64  # conditions that a pool serves
 _CHUNK = 8192  # free draws of a round
 _TIMES = 20  # the rows wanted: so many free draws at most, and no more than
-_MOST = 100_000
-_WORTH = 200, 2000  # effective draws: at least (or the rows wanted), and enough
+_MOST = 400_000
+_WORTH = 200, 2000  # effective draws: at least (or the rows wanted, or a tenth of very many), and enough
 
 
 def kinds(rows: Rows) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -53,7 +53,8 @@ def share(
 ) -> tuple[Tensor, Tensor]:
     """Latents of rows that know few different things, picked from free draws by the probability of what is known.
 
-    Sampling importance resampling (Rubin, JASA 82, 1987). Rows whose condition is too rare for that are left out.
+    Sampling importance resampling (Rubin, JASA 82, 1987). Rows whose condition is too rare for that are left out. Of
+    many rows with a rare condition, several may get the same latents: their fields are drawn anew.
 
     Args:
         draw: so many latents ``(n, L)`` given nothing, and what ``weigh`` wants to know of them.
@@ -77,9 +78,9 @@ def share(
             weights[k].append(weigh(told, rows.take(first[k : k + 1])).double())
             w, wanted = torch.cat(weights[k]), int(count[k])
             worth = float((2 * w.logsumexp(0) - (2 * w).logsumexp(0)).exp())
-            if worth >= min(2 * wanted, _WORTH[1]):
+            if worth >= min(2 * wanted, max(_WORTH[1], wanted // 5)):
                 open_.discard(k)
-            elif worth * most < min(wanted, _WORTH[0]) * len(w):  # at this rate, never
+            elif worth * most < min(wanted, max(_WORTH[0], wanted // 10)) * len(w):  # at this rate, never
                 open_.discard(k)
                 del weights[k]
     latents = torch.cat(pools)

@@ -26,8 +26,9 @@ class Vectors(nn.Module):
     """A fixed vector per token. Shapes: B rows, N nodes, F entries.
 
     They are not learnt, so that a penalty on the critic's gradient means what it says: a critic that may scale its
-    inputs evades it. Over the rows, entries have mean 0 and about unit variance, so all nodes weigh the same; ordered
-    codes lie near their neighbours, and rare ones do not stand out by more than ``_LARGEST``.
+    inputs evades it. Over the rows, entries have mean 0 and a variance of at most about 1; a node of many codes uses
+    more entries and weighs more than one of few. Ordered codes lie near their neighbours, and rare ones do not stand
+    out by more than ``_LARGEST``.
     """
 
     table: Tensor

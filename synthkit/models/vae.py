@@ -7,9 +7,9 @@ categories stay as frequent as they are. Auto-encoders of tables as they are com
 data using conditional GAN", NeurIPS 2019) pay one nat for a nat that z tells, so z tells little, the fields depend on
 each other too little, and rows are recognised at once. Here
 
-- what z tells costs ``beta`` < 1, so that z tells nearly everything in which fields depend on each other (the rate of
-  a posterior that collapsed is raised by annealing, Bowman et al., CoNLL 2016, and free bits, Kingma et al., "Improved
-  variational inference with inverse autoregressive flow", NeurIPS 2016);
+- what z tells costs ``beta`` < 1 (Higgins et al., "beta-VAE", ICLR 2017, have it above 1), so that z tells nearly
+  everything in which fields depend on each other. Free bits (Kingma et al., "Improved variational inference with
+  inverse autoregressive flow", NeurIPS 2016), here of each row, are another way, and an option;
 - the prior is then learnt from the encoder's draws (:mod:`synthkit.models.priors`), given any part of a row. As fields
   are independent given z, rows of which some cells are known are completed by z ~ p(z | known) and the other fields
   from p(row | z): conditional draws need no rejection.
@@ -35,6 +35,7 @@ from synthkit.models.nets import nodes_of
 from synthkit.models.pool import pin, share
 from synthkit.models.priors import CellPrior, MixturePrior, Prior
 from synthkit.params import Interval, OneOf, Optional, param
+from synthkit.runtime import seeded
 
 __all__ = ["VAE", "VAEModel"]
 
@@ -75,7 +76,7 @@ class VAE(ModelSpec):
         Optional(Interval(float, 0, 100)),
         "price of a nat that z tells; None: 1 for the standard prior, else 0.3, and 0.1 for fewer than 8 fields",
     )
-    free_bits: float = param(0.0, Interval(float, 0, 10), "nats of each latent that cost nothing")
+    free_bits: float = param(0.0, Interval(float, 0, 10), "nats of each latent, per row, that cost nothing")
     dropout: float = param(0.0, Interval(float, 0, 0.9), "dropout inside encoder and decoder")
     cells: int = param(64, Interval(int, 2, 1024), "cells of a latent, in the autoregressive prior")
     prior_width: int = param(96, Interval(int, 1, 4096), "hidden units of each latent's net in the prior")
@@ -116,7 +117,7 @@ class VAE(ModelSpec):
     def adapted(self, layout: Layout, rows: int) -> VAE:
         """The same for few rows: smaller nets and batches; below 2,000, wider posteriors and more dropout in the prior.
 
-        On pima_diabetes (491 rows), with the price of 0.2 for many rows, draws lay nearer to the training rows than
+        On pima_diabetes (491 rows), with a price of 0.2, draws lay nearer to the training rows than
         fresh ones do (AUC against training rows .37); with 0.7 they do not (.53), and are less detectable.
         """
         if rows >= 5000:
@@ -168,7 +169,15 @@ class VAEModel(Model):
         faster = {"lr": 1.5 * spec.lr, "ema": 0.99}
         self.stages: Sequence[Stage] = (
             Stage("elbo", 0.55, (Phase("elbo", ("encoder", "decoder")),), options=half),
-            Stage("prior", 0.45, (Phase("prior", ("prior",)),), judge=spec.judge, checks=checks, options=faster),
+            Stage(
+                "prior",
+                0.45,
+                (Phase("prior", ("prior",)),),
+                judge=spec.judge,
+                checks=checks,
+                closed_form=True,
+                options=faster,
+            ),
         )
         if len(self.grid):  # a table without a column to learn has no nets
             self.encoder, self.decoder = Encoder(self.grid, spec), Decoder(self.grid, spec)
@@ -195,6 +204,9 @@ class VAEModel(Model):
             return torch.zeros(len(target), device=target.cat.device)
         rows, given = self.grid.read(target), self.grid.read(partial)
         hidden = rows.known & ~given.known
+        self.logged = {}
+        if phase == "prior":
+            self.encoder.eval()  # the cells of the prior were cut from posteriors without dropout
         with torch.set_grad_enabled(torch.is_grad_enabled() and phase != "prior"):
             mean, log_var = self.encoder(rows)
         noise = torch.randn_like(mean) if self.training else self.probes.expand_as(mean)
@@ -206,8 +218,10 @@ class VAEModel(Model):
             told = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
             self.logged = {"reconstruction": out.detach().mean(), "KL": told.detach().sum(1).mean()}
             told = told.clamp(min=self.spec.free_bits).sum(1) * self.price
-        else:
+        elif phase == "prior":
             told = self._against_prior(mean, log_var, z, self._given(rows, given))
+        else:
+            told = self._against_prior(mean, log_var, z, given)
         return out + torch.where(hidden.any(1), told, 0.0)
 
     def _against_prior(self, mean: Tensor, log_var: Tensor, z: Tensor, given: Rows) -> Tensor:
@@ -216,9 +230,16 @@ class VAEModel(Model):
         return self.prior.losses(mean, log_var, z, given) - entropy
 
     def _given(self, rows: Rows, given: Rows) -> Rows:
-        """What the prior is told: in training, a random part of some rows; else what the caller knows."""
-        if not self.training or bool(given.known.any()):
+        """What the prior is told: a random part of some rows (in validation the same), or what the caller knows."""
+        if bool((given.known | given.present).any()):
             return given
+        if not self.training:
+            with seeded(0, rows.known.device):
+                return self._part(rows)
+        return self._part(rows)
+
+    def _part(self, rows: Rows) -> Rows:
+        """A random part of a share of the rows."""
         (b, n), device = rows.known.shape, rows.known.device
         few = torch.rand(b, device=device) < 0.5
         count = torch.where(few, torch.rand(b, device=device) * 3 + 1, torch.rand(b, device=device) * (n + 1)).long()

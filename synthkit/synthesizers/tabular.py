@@ -388,9 +388,10 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             spec = MODELS[spec_json["name"]](**spec_json["params"])
             spec.check_params()
             encoder = TableEncoder.from_state(value["encoder"], arrays)
-            model: Model = spec.restore(encoder.layout_)
             state = {k.removeprefix("model/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("model/")}
-            model.load_state_dict(state)
+            with seeded(0, torch.device("cpu")):  # the caller's random state stays as it is
+                model: Model = spec.restore(encoder.layout_)
+                model.load_state_dict(state)
         except LoadError:
             raise
         except Exception as error:
