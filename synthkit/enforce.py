@@ -104,11 +104,14 @@ class Enforcer:
         return self.encoder.layout_.slot[at["null"]] if "null" in at else None
 
     # ---------------------------------------------------------------- after
-    def settle(self, table: pd.DataFrame, done: Encoded, compiled: Compiled, seed: int) -> pd.DataFrame:
+    def settle(
+        self, table: pd.DataFrame, done: Encoded, compiled: Compiled, seed: int, strict: bool = True
+    ) -> pd.DataFrame:
         """The decoded and touched ``table`` with every rule kept in every row.
 
         Args:
             done: the rows as they were drawn.
+            strict: rows that break a rule after the last round are an error, else they are left.
 
         Raises:
             ConditionError: rows are left that break a rule after the last round.
@@ -136,13 +139,28 @@ class Enforcer:
             table, wrong = self._clamped(table, wrong, compiled, entropy(seed, k, 1), ranges)
         if not len(wrong):
             return table
-        left = table.iloc[wrong]
-        broken = [rule for rule in self.rules if not rule.holds(left).all()]
+        if not strict:
+            return table
         raise ConditionError(
             f"{len(wrong)} of {len(table)} rows break a rule after {k} rounds ({first} did at first): "
-            f"{'; '.join(f'{rule!r}' for rule in broken[:5])}. Ask for conditions that the rules can meet, or fit "
-            "without the rule (argument 'rules')."
+            f"{self._which(table.iloc[wrong])}. Ask for conditions that the rules can meet, or fit without the rule "
+            "(argument 'rules')."
         )
+
+    def warn_of(self, table: pd.DataFrame, compiled: Compiled) -> None:
+        """Tell of filled rows that break a rule."""
+        wrong = np.flatnonzero(~self.holds(table, compiled))
+        if len(wrong):
+            warnings.warn(
+                f"TabularSynthesizer.impute: {len(wrong)} of {len(table)} rows break a rule, whatever their gaps are "
+                f"filled with: {self._which(table.iloc[wrong])}. Their given cells, which are kept, are not as the "
+                "rule knows them.",
+                SynthkitWarning,
+                stacklevel=4,
+            )
+
+    def _which(self, rows: pd.DataFrame) -> str:
+        return "; ".join(f"{rule!r}" for rule in [rule for rule in self.rules if not rule.holds(rows).all()][:5])
 
     def holds(self, table: pd.DataFrame, compiled: Compiled, rows: Rows = slice(None)) -> Bools:
         """``(rows,)``: are all rules kept, and sums inside declared bounds?

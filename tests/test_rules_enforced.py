@@ -123,6 +123,21 @@ def test_filled_rows_keep_the_rules_and_the_given_cells(mode, synthesizer):
         synthesizer.impute(table.assign(b=-1.0), mode=mode, seed=0)
 
 
+@pytest.mark.parametrize("mode", ["draw", "point"])
+def test_given_cells_that_leave_no_way_are_kept_and_told_of(mode):
+    """A pair of two rows is not kept; who gives one half of it cannot be given the other."""
+    code = np.random.default_rng(0).integers(2, 9, 400)
+    code[:2] = 1
+    table = pd.DataFrame({"level": [f"L{v}" for v in code], "code": code})
+    fitted = TabularSynthesizer("independent", random_state=0).fit(table)
+    assert [type(rule) for rule in fitted.schema_.rules] == [Determines]
+    holes = table.assign(level=table["level"].mask(np.arange(400) % 5 == 0))
+    with pytest.warns(SynthkitWarning, match="impute: 1 of 400 rows break a rule.*Determines") as told:
+        filled = fitted.impute(holes, mode=mode, seed=0)
+    assert len(told) == 1
+    assert (filled["code"] == code).all() and filled["level"][2:].tolist() == table["level"][2:].tolist()
+
+
 @pytest.mark.parametrize("model", ["autoregressive", "trees"])
 def test_the_other_models_too(model):
     fitted = TabularSynthesizer(model, random_state=0, max_steps=40).fit(planted(800))

@@ -201,7 +201,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             )
         return int(n)
 
-    def _draw(self, compiled: Compiled, rows: int, seed: int) -> pd.DataFrame:
+    def _draw(self, compiled: Compiled, rows: int, seed: int, strict: bool = True) -> pd.DataFrame:
         enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete) if self.schema_.rules else None
         if enforcer is not None:
             enforcer.check_given(compiled.given)
@@ -211,7 +211,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.joint_ = Joint.sum(joint)
         table = compiled.touch(self.encoder_.decode(done, seed=seed), slice(0, rows))
         if enforcer is not None:
-            table = enforcer.settle(table, done, compiled, entropy(seed, 6))
+            table = enforcer.settle(table, done, compiled, entropy(seed, 6), strict)
         return table
 
     def _complete(
@@ -278,8 +278,11 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             point: "mean" (least squared error) or "median" (least absolute error), on the column's grid.
             seed: an integer for a repeatable result.
 
+        Rules of the schema are kept, but in rows whose given cells leave no way to (a warning counts them).
+
         Raises:
-            SchemaError: a column that was never seen, or an unknown category.
+            SchemaError: a column that was never seen, or an unknown category. ConditionError: given cells that break a
+                rule by themselves.
         """
         self._fitted("impute")
         check("TabularSynthesizer.impute", "mode", mode, OneOf("draw", "point"))
@@ -296,16 +299,18 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             name: gap for name in table.columns if (gap := table[name].isna().to_numpy()).any()
         }
         if mode == "draw":
-            filled = self._draw(compiled, len(table), entropy(seed, 5, 0))
+            filled = self._draw(compiled, len(table), entropy(seed, 5, 0), strict=False)
         else:
             filled = self._centred(compiled, len(table), gaps, point, seed)
+        if self.schema_.rules:
+            Enforcer(self.schema_.rules, encoder, self._complete).warn_of(filled, compiled)
         return put(table, filled, gaps)
 
     def _centred(
         self, compiled: Compiled, rows: int, gaps: Mapping[Hashable, Any], point: Point, seed: int
     ) -> pd.DataFrame:
         """The centre of each gap; a row of which that breaks a rule is a draw."""
-        draws = Draws(lambda i: self._draw(compiled, rows, entropy(seed, 5, i)))
+        draws = Draws(lambda i: self._draw(compiled, rows, entropy(seed, 5, i), strict=False))
         known = compiled.touch(self.encoder_.decode(compiled.partial), slice(0, rows))
         table = centred(known, Centres(self.encoder_, self.model_), compiled.partial, gaps, point, draws)
         if self.schema_.rules:
