@@ -26,11 +26,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import Model, ModelSpec, ModelTags, Phase, Recipe, Stage, check_allowed, draw_codes
-from synthkit.models.blocks import Answers, Cells, Heads, ResidualMLP, RowInput, Rows
+from synthkit.models.blocks import Answers, Cells, Rows
+from synthkit.models.coders import Decoder, Encoder
 from synthkit.models.nets import nodes_of
 from synthkit.models.pool import pin, share
 from synthkit.models.priors import CellPrior, MixturePrior, Prior
@@ -382,39 +383,6 @@ class VAEModel(Model):
             empty = self.layout.empty(len(block), z.device)
             parts.append(self._write(empty, self.grid.read(empty), self.decoder(block), None))
         return Encoded.concat(parts)
-
-
-class Encoder(nn.Module):
-    """Rows to means and log-variances ``(B, L)``."""
-
-    def __init__(self, cells: Cells, spec: VAE) -> None:
-        super().__init__()
-        self.input = RowInput(cells, spec.features, spec.width)
-        self.mlp = ResidualMLP(spec.width, spec.depth, spec.dropout)
-        self.norm = nn.LayerNorm(spec.width)
-        self.out = nn.Linear(spec.width, 2 * spec.latents)
-        with torch.no_grad():  # narrow posteriors at the start: the decoder learns from z before z is priced away
-            self.out.weight[spec.latents :] *= 0.1
-            self.out.bias[spec.latents :] = -2.0
-
-    def forward(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        mean, log_var = self.out(self.norm(self.mlp(self.input(rows)))).chunk(2, 1)
-        return mean, log_var.clamp(-10, 3)
-
-
-class Decoder(nn.Module):
-    """Latents ``(B, L)`` to the laws of all fields."""
-
-    def __init__(self, cells: Cells, spec: VAE) -> None:
-        super().__init__()
-        self.lift = nn.Linear(spec.latents, spec.width)
-        self.mlp = ResidualMLP(spec.width, spec.depth, spec.dropout)
-        self.norm = nn.LayerNorm(spec.width)
-        self.heads = Heads(cells, spec.width, spec.smooth, spec.subcells)
-
-    def forward(self, z: Tensor) -> Answers:
-        out: Answers = self.heads(self.norm(self.mlp(self.lift(z))))
-        return out
 
 
 def _fitting(spec: VAE, cells: Cells) -> VAE:
