@@ -32,7 +32,7 @@ from synthkit.rules.infer import infer_rules
 from synthkit.runtime import entropy
 from synthkit.schema import Identifier, Schema
 
-__all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules"]
+__all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules", "repaired"]
 
 Bools = NDArray[np.bool_]
 _FROM_FAULT = 6  # rounds that keep what lies before the fault
@@ -259,18 +259,8 @@ class Enforcer:
         return good
 
     def repaired(self, table: pd.DataFrame, held: Mapping[Hashable, Bools], rng: np.random.Generator) -> pd.DataFrame:
-        """Every rule's own repair, in the order in which they depend on each other; held cells stay."""
-        for _ in range(_PASSES):
-            before, fixed = table, dict(held)
-            for rule in self.rules:
-                if rule.output is None:
-                    continue
-                table = rule.repair(table, fixed, rng)
-                if isinstance(rule, Sum):  # what one sum has settled, a later one leaves alone
-                    fixed.update({name: np.ones(len(table), dtype=bool) for name in rule.columns})
-            if table is before:
-                break
-        return table
+        """Every rule's own repair; see :func:`repaired`."""
+        return repaired(self.rules, table, held, rng)
 
     def _round(
         self,
@@ -325,6 +315,28 @@ class Enforcer:
             column.iloc[at] = fresh[name].iloc[take].array
             out[name] = column
         return out
+
+
+def repaired(
+    rules: Sequence[Rule], table: pd.DataFrame, held: Mapping[Hashable, Bools], rng: np.random.Generator | None
+) -> pd.DataFrame:
+    """Every rule's own repair, in the order in which they depend on each other.
+
+    Args:
+        rules: in that order (``rules.checks.in_order``); held: by column, the cells that stay, ``(rows,)``.
+        rng: of choices among several ways; None: always the same.
+    """
+    for _ in range(_PASSES):
+        before, fixed = table, dict(held)
+        for rule in rules:
+            if rule.output is None:
+                continue
+            table = rule.repair(table, fixed, rng)
+            if isinstance(rule, Sum):  # what one sum has settled, a later one leaves alone
+                fixed.update({name: np.ones(len(table), dtype=bool) for name in rule.columns})
+        if table is before:
+            break
+    return table
 
 
 def learn_rules(

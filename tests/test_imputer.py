@@ -353,3 +353,18 @@ def test_an_audit_has_a_line_per_filled_cell():
     record = json.loads(imputer.multiple(table, 5).to_json())
     assert 0.5 < record["uncertainty"]["number"] < 1.5, "draws of a column's own law spread as it does"
     assert set(record["uncertainty"]) == set(record["filled"]) and record["seed"] == 4
+
+
+@pytest.mark.parametrize("mode", ["point", "draw"])
+@pytest.mark.parametrize("method", ["median", "chained_trees"])
+def test_what_other_cells_determine_is_filled_so(method, mode):
+    rng = np.random.default_rng(0)
+    code, net = rng.integers(0, 6, 300), rng.integers(10, 500, 300)
+    tax = rng.integers(0, 50, 300)
+    table = pd.DataFrame({"code": code, "label": [f"L{c}" for c in code], "net": net, "tax": tax, "gross": net + tax})
+    holes = table.assign(label=table["label"].mask(code < 1), gross=table["gross"].mask(rng.random(300) < 0.3))
+    holes.loc[:40, "label"] = None
+    filled = Imputer(method, mode=mode, random_state=0).fit_transform(holes)
+    known = code > 0
+    assert (filled["label"] == table["label"])[known].all()
+    assert (filled["gross"] == table["gross"]).all()

@@ -12,12 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from synthkit.enforce import repaired
 from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
 from synthkit.imputation.engines import ENGINES, Engine, Generator
 from synthkit.imputation.sets import ImputationSet
 from synthkit.models import MODELS, ModelSpec
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
+from synthkit.rules import Determines, Rule, Sum
+from synthkit.rules.checks import in_order
+from synthkit.rules.infer import infer_rules
 from synthkit.runtime import entropy
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
@@ -34,8 +38,9 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     later. A column that is all empty in training stays as it is, for nothing is known of it.
 
     Args:
-        method: "auto" (chained forests, mixed with the autoregressive generator where that pays; the generator alone,
-            which obeys them, where ``schema`` has rules), a name of ``synthkit.imputation.ENGINES`` or of a model
+        method: "auto" (chained forests, mixed with the autoregressive generator where that pays; of the rules that the
+            table shows they keep sums and what determines what; where ``schema`` has rules, the generator alone, which
+            keeps all), a name of ``synthkit.imputation.ENGINES`` or of a model
             (``synthkit.models.MODELS``), a ``ModelSpec``, or a fitted ``TabularSynthesizer``.
         mode: "point": each gap at its centre, which is best for predictions of single cells, and understates spread;
             "draw": each row's gaps drawn jointly, so that the completed table is distributed like a complete one.
@@ -125,11 +130,27 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self._score(table[names])
         self.schema_ = self.schema.project(names) if self.schema is not None else Schema.infer(table[names])
         self.engine_ = self._engine()
+        self._rules = self._learnt(table[names])
         if names:
             self.engine_.fit(table[names], self.schema_, seed=entropy(self._seed, 0))
         self.feature_names_in_ = np.asarray(table.columns, dtype=object)
         self.n_features_in_ = table.shape[1]
         return self
+
+    def _learnt(self, table: pd.DataFrame) -> list[Rule]:
+        """Rules that say what a cell must be; the generator keeps all of them by itself."""
+        if isinstance(self.engine_, Generator):
+            return []
+        rules, complete = self.schema_.rules, table.dropna()
+        if self.schema is None and len(complete) < len(table):  # a gap in a sum hides it
+            more = infer_rules(complete, self.schema_)
+            rules = (*rules, *(rule for rule in more if rule not in rules and rule.holds(table).all()))
+        try:
+            ordered = in_order(rules)
+        except SchemaError:  # sums in a circle
+            ordered = in_order(self.schema_.rules)
+        kept = [rule for rule in ordered if isinstance(rule, (Determines, Sum))]
+        return [rule.learn(table, self.schema_.columns, 1) for rule in kept]
 
     def _score(self, table: pd.DataFrame) -> None:
         from synthkit.imputation.checked import gate, scored  # which score imputers, and so import this file
@@ -266,6 +287,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return table.copy()
         some = table[names].iloc[rows]
         some = engine.draw(some, seed=seed) if mode == "draw" else engine.point(some, self.point, seed=seed)
+        some = repaired(self._rules, some, dict(zip(names, ~gaps[rows].T, strict=True)), None)
         out = table.copy()
         for k, name in enumerate(names):
             at = rows[gaps[rows, k]]
