@@ -26,6 +26,7 @@ __all__ = ["kinds", "pin", "share"]
 _T = TypeVar("_T")
 _EACH = 32  # candidates of each row, where rows know different things
 _KINDS = 64  # conditions that a pool serves
+_KNOWN = 4  # nodes that a row may know; free draws hardly ever agree on more
 _CHUNK = 8192  # free draws of a round
 _TIMES = 20  # the rows wanted: so many free draws at most, and no more than
 _MOST = 400_000
@@ -53,8 +54,8 @@ def share(
 ) -> tuple[Tensor, Tensor]:
     """Latents of rows that know few different things, picked from free draws by the probability of what is known.
 
-    Sampling importance resampling (Rubin, JASA 82, 1987). Rows whose condition is too rare for that are left out. Of
-    many rows with a rare condition, several may get the same latents: their fields are drawn anew.
+    Sampling importance resampling (Rubin, JASA 82, 1987). Rows whose condition is too rare or too long for that are left
+    out. Of many rows with a rare condition, several may get the same latents: their fields are drawn anew.
 
     Args:
         draw: so many latents ``(n, L)`` given nothing, and what ``weigh`` wants to know of them.
@@ -67,7 +68,8 @@ def share(
     if sorts is None or not bool((rows.known | rows.present).any()):
         return draw(0)[0], torch.zeros(0, dtype=torch.long, device=rows.tokens.device)
     first, kind, count = sorts
-    asks = (rows.known | rows.present)[first].any(1)
+    known = (rows.known | rows.present)[first].sum(1)
+    asks = (known > 0) & (known <= _KNOWN)
     weights: dict[int, list[Tensor]] = {k: [] for k in asks.nonzero().squeeze(1).tolist()}
     pools: list[Tensor] = []
     most, open_ = min(max(_TIMES * len(rows.tokens), _CHUNK), _MOST), set(weights)
@@ -83,7 +85,7 @@ def share(
             elif worth * most < min(wanted, max(_WORTH[0], wanted // 10)) * len(w):  # at this rate, never
                 open_.discard(k)
                 del weights[k]
-    latents = torch.cat(pools)
+    latents = torch.cat(pools) if pools else draw(0)[0]
     found, at = [latents[:0]], [kind[:0]]
     for k, parts in weights.items():
         w = torch.cat(parts)
