@@ -54,8 +54,8 @@ def share(
 ) -> tuple[Tensor, Tensor]:
     """Latents of rows that know few different things, picked from free draws by the probability of what is known.
 
-    Sampling importance resampling (Rubin, JASA 82, 1987). Rows whose condition is too rare or too long for that are left
-    out. Of many rows with a rare condition, several may get the same latents: their fields are drawn anew.
+    Sampling importance resampling (Rubin, JASA 82, 1987). Rows whose condition is too rare or too long for that are
+    left out. Of many rows with a rare condition, several may get the same latents: their fields are drawn anew.
 
     Args:
         draw: so many latents ``(n, L)`` given nothing, and what ``weigh`` wants to know of them.
