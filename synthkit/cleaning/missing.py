@@ -94,7 +94,8 @@ def missingness(table: pd.DataFrame, *, seed: int = 0) -> Missingness:
         driver, auc, p_value = _driver(table, gaps, j, side)
         lines.append((name, count, count / len(table), int(groups[j]), driver, auc, p_value))
     columns = ["column", "missing", "share", "group", "driver", "auc", "p_value"]
-    overview = pd.DataFrame(lines, columns=columns).astype({"driver": object})
+    overview = pd.DataFrame(lines, columns=columns)
+    overview["driver"] = pd.Series([line[4] for line in lines], dtype=object)  # None stays None, also in pandas 3
     return Missingness(overview, _patterns(gaps, table.columns), len(table), int((~gaps.any(1)).sum()))
 
 

@@ -110,7 +110,7 @@ def _hidden(table: pd.DataFrame, seed: int) -> dict[Hashable, NDArray[np.bool_]]
     mask = hide(table, "observed", 0.5, seed=entropy(seed, 1) % 2**31).to_numpy()
     there = table.notna().to_numpy()
     if mask.mean() < _RATE / 4:  # too few rows have gaps
-        mask |= hide(table, "mcar", _RATE, seed=entropy(seed, 2) % 2**31).to_numpy() & ~there.all(0)
+        mask = mask | (hide(table, "mcar", _RATE, seed=entropy(seed, 2) % 2**31).to_numpy() & ~there.all(0))
     return {name: gap for name, gap in zip(table.columns, (mask & there).T, strict=True) if gap.any()}
 
 
