@@ -116,7 +116,7 @@ class Enforcer:
         Raises:
             ConditionError: rows are left that break a rule after the last round.
         """
-        table = self.repaired(table, compiled.held, np.random.default_rng(entropy(seed, 0)))
+        table = repaired(self.rules, table, compiled.held, np.random.default_rng(entropy(seed, 0)))
         wrong = np.flatnonzero(~self.holds(table, compiled))
         first, idle = len(wrong), 0
         if len(wrong) and len({self.encoder.layout_.fields[i].column for i in compiled.allowed}) < 2:
@@ -220,7 +220,7 @@ class Enforcer:
             drawn = self.complete(partial, compiled.allowed, entropy(seed, k))
             fresh = compiled.touch(self.encoder.decode(drawn, seed=entropy(seed, k)), rows)
             held = {name: cells[rows] for name, cells in compiled.held.items()}
-            fresh = self.repaired(fresh, held, np.random.default_rng(entropy(seed, k, 1)))
+            fresh = repaired(self.rules, fresh, held, np.random.default_rng(entropy(seed, k, 1)))
             reached = self._fault(fresh, compiled, rows)
             good = np.flatnonzero(reached > fault[at])
             to, place = np.unique(at[good], return_index=True)  # the first candidate that comes further
@@ -258,10 +258,6 @@ class Enforcer:
             )
         return good
 
-    def repaired(self, table: pd.DataFrame, held: Mapping[Hashable, Bools], rng: np.random.Generator) -> pd.DataFrame:
-        """Every rule's own repair; see :func:`repaired`."""
-        return repaired(self.rules, table, held, rng)
-
     def _round(
         self,
         table: pd.DataFrame,
@@ -280,7 +276,7 @@ class Enforcer:
             rows, done, finish = ranges.draw(table, wrong, compiled, seed, self.complete)
             fresh = finish(compiled.touch(self.encoder.decode(done, seed=seed), rows))
         held = {name: cells[rows] for name, cells in compiled.held.items()}
-        fresh = self.repaired(fresh, held, np.random.default_rng(entropy(seed, 1)))
+        fresh = repaired(self.rules, fresh, held, np.random.default_rng(entropy(seed, 1)))
         good = self.holds(fresh, compiled, rows)
         still = np.setdiff1d(wrong, rows[good])
         if ranges is not None:  # a row that is on its way has one more column in order
@@ -294,7 +290,7 @@ class Enforcer:
         """Rows that no draw puts in order, with cells moved to the ends of their ranges; those that hold are kept."""
         fresh = ranges.clamp(table.iloc[wrong], wrong, compiled)
         held = {name: cells[wrong] for name, cells in compiled.held.items()}
-        fresh = self.repaired(fresh, held, np.random.default_rng(seed))
+        fresh = repaired(self.rules, fresh, held, np.random.default_rng(seed))
         good = self.holds(fresh, compiled, wrong)
         return self._write(table, wrong[good], fresh, np.flatnonzero(good)), wrong[~good]
 

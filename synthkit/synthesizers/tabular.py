@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from synthkit import io
 from synthkit.conditions import Compiled, compile_where
 from synthkit.encoder import TableEncoder
-from synthkit.enforce import Enforcer, given_cells, learn_rules
+from synthkit.enforce import Enforcer, given_cells, learn_rules, repaired
 from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
@@ -315,7 +315,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         table = centred(known, Centres(self.encoder_, self.model_), compiled.partial, gaps, point, draws)
         if self.schema_.rules:
             enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete)
-            table = enforcer.repaired(table, compiled.held, np.random.default_rng(0))
+            table = repaired(enforcer.rules, table, compiled.held, np.random.default_rng(0))
             broken = np.flatnonzero(~enforcer.holds(table, compiled))
             table = enforcer.instead(table, broken, draws[0]) if len(broken) else table
         return table
