@@ -14,23 +14,27 @@ rows from other rows that are true (.5 is best). Rivals that do not draw are jud
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import sys
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import NAMES, load
-from benchmarks.imputers import METHODS, Filled, mice_forest
+from benchmarks.imputers import METHODS, Filled
 from synthkit.imputation import hide
 from synthkit.metrics import Kind, detection_auc
 
 __all__ = ["main"]
 
 _FIGURES = ("z_mae", "z_rmse", "accuracy", "pooled_mae", "pooled_rmse", "marginal", "auc", "seconds")
+_DEFAULTS = [method for method in METHODS if method not in ("miceforest", "hyperimpute")]  # which need their own Python
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imputation", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("."))
     parser.add_argument("--datasets", nargs="+", default=["breast_cancer"], choices=NAMES, metavar="NAME")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=[*METHODS], metavar="METHOD")
+    parser.add_argument("--methods", nargs="+", default=_DEFAULTS, choices=[*METHODS], metavar="METHOD")
     parser.add_argument("--mechanisms", nargs="+", default=["mcar", "mar", "mnar"], choices=["mcar", "mar", "mnar"])
     parser.add_argument("--rate", type=float, default=0.3)
     parser.add_argument("--masks", type=int, default=5)
@@ -46,18 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--features-only", action="store_true", help="leave the target out, as DiffPuter does")
     parser.add_argument("--columns", action="store_true", help="print the figures of each column, too")
     parser.add_argument("--miceforest", type=Path, help="the Python of an environment that has miceforest")
+    parser.add_argument("--hyperimpute", type=Path, help="the Python of an environment that has hyperimpute")
+    parser.add_argument("--out", type=Path, help="a file of JSON lines; what stands in it is not run again")
     parser.add_argument("--final", action="store_true", help="the whole training table, not its development part")
     parser.add_argument("--quick", action="store_true", help="one mask, at random, of 300 rows")
     args = parser.parse_args(arguments)
     if args.quick:
         args.masks, args.mechanisms, args.rows = 1, ["mcar"], 300
-    print("| data | masks | part | method | " + " | ".join(_FIGURES) + " |")
-    print("| --- " * (4 + len(_FIGURES)) + "|", flush=True)
+    print("| data | mechanism | part | method | masks | " + " | ".join(_FIGURES) + " |")
+    print("| --- " * (5 + len(_FIGURES)) + "|", flush=True)
     for name in args.datasets:
         table, kinds = _table(name, args)
         for mechanism in args.mechanisms:
-            for method in [*args.methods, *(["miceforest"] if args.miceforest else [])]:
-                _report(name, mechanism, method, table, kinds, args)
+            for method in args.methods:
+                _report([*_runs(name, mechanism, method, table, kinds, args)], args.columns)
     return 0
 
 
@@ -74,43 +80,50 @@ def _table(name: str, args: argparse.Namespace) -> tuple[pd.DataFrame, dict[str,
     return table, kinds
 
 
-def _report(
+def _runs(
     name: str, mechanism: str, method: str, table: pd.DataFrame, kinds: dict[str, Kind], args: argparse.Namespace
-) -> None:
+) -> Iterator[dict[str, Any]]:
+    """A record of each mask and part: those on file, and those that are not there yet, which are run and kept."""
     order = np.random.RandomState(1234).permutation(len(table))
     cut = round(0.7 * len(table))
     train, test = (table.iloc[at].reset_index(drop=True) for at in (order[:cut], order[cut:]))
-    lines: dict[str, list[dict[str, float]]] = {"in": [], "out": []}
-    columns: dict[str, list[dict[str, float]]] = {}
     for seed in range(args.masks):
+        key = {"data": name, "rows": len(table), "mechanism": mechanism, "rate": args.rate, "method": method}
+        key |= {"seed": seed, "features_only": args.features_only, "final": args.final}
+        if args.out is not None and (known := _kept(args.out, key)):
+            yield from known
+            continue
         holes = [part.mask(hide(part, mechanism, args.rate, seed=2 * seed + k)) for k, part in enumerate((train, test))]
-        start = _cpu()
+        start, begun = _cpu(), time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if method == "miceforest":
-                results = mice_forest(args.miceforest, *holes, seed)
-            else:
-                results = METHODS[method](*holes, seed)
-        spent = _cpu() - start
-        for part, truth, hole, filled in zip(lines, (train, test), holes, results, strict=True):
+            results = METHODS[method](*holes, seed, args)
+        spent = {"seconds": _cpu() - start, "wall": time.perf_counter() - begun}
+        for part, truth, hole, filled in zip(("in", "out"), (train, test), holes, results, strict=True):
             if filled is None:
                 continue
             figures, own = _figures(truth, hole, filled, kinds, holes[0], seed)
-            lines[part].append({**figures, "seconds": spent})
-            if part == "in":
-                for column, figure in own.items():
-                    columns.setdefault(column, []).append(figure)
-    for part, found in lines.items():
-        if found:
-            mean = pd.DataFrame(found).mean()
-            shown = " | ".join(
-                "" if pd.isna(mean[f]) else f"{mean[f]:.{1 if f == 'seconds' else 4}f}" for f in _FIGURES
-            )
-            print(f"| {name} | {mechanism} | {part} | {method} | {shown} |", flush=True)
-    if args.columns:
-        for column, figures in columns.items():
-            mean = pd.DataFrame(figures).mean()
-            print(f"    {column}: " + ", ".join(f"{key} {value:.4f}" for key, value in mean.items()))
+            record = {**key, "part": part, **figures, **spent, "columns": own}
+            if args.out is not None:
+                with args.out.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
+            yield record
+
+
+def _kept(path: Path, key: dict[str, Any]) -> list[dict[str, Any]]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [record for record in map(json.loads, lines) if key.items() <= record.items()]
+
+
+def _report(found: list[dict[str, Any]], columns: bool) -> None:
+    frame = pd.DataFrame(found)
+    for (name, mechanism, part, method), some in frame.groupby(["data", "mechanism", "part", "method"], sort=False):
+        mean = some[list(_FIGURES)].mean()
+        shown = " | ".join("" if pd.isna(mean[f]) else f"{mean[f]:.{1 if f == 'seconds' else 4}f}" for f in _FIGURES)
+        print(f"| {name} | {mechanism} | {part} | {method} | {len(some)} | {shown} |", flush=True)
+        if columns and part == "in":
+            own = pd.concat({k: pd.DataFrame(c).T for k, c in enumerate(some["columns"])}).groupby(level=1).mean()
+            print(own.round(4).to_string())
 
 
 def _cpu() -> float:

@@ -18,7 +18,7 @@ from sklearn.impute import IterativeImputer, KNNImputer
 
 from synthkit import Imputer
 
-__all__ = ["METHODS", "Filled", "mice_forest"]
+__all__ = ["METHODS", "Filled"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,11 @@ Parts = tuple[Filled, Filled | None]  # the training part, and the test part (No
 _Floats = NDArray[np.float64]
 
 
-def _ours(method: str) -> Callable[[pd.DataFrame, pd.DataFrame, int], Parts]:
-    def run(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> Parts:
+Method = Callable[[pd.DataFrame, pd.DataFrame, int, Any], Parts]  # train, test, seed, the command's arguments
+
+
+def _ours(method: str) -> Method:
+    def run(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
         imputer = Imputer(method, random_state=seed).fit(train)
 
         def fill(part: pd.DataFrame) -> Filled:
@@ -99,18 +102,18 @@ def _sklearn(train: pd.DataFrame, test: pd.DataFrame, make: Callable[..., Any], 
     return filled[0], filled[1]
 
 
-def _iterative(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> Parts:
+def _iterative(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
     def make(**options: Any) -> Any:
         return IterativeImputer(max_iter=10, random_state=seed, **options)
 
     return _sklearn(train, test, make, sample_posterior=True)
 
 
-def _knn(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> Parts:
+def _knn(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
     return _sklearn(train, test, lambda: KNNImputer(n_neighbors=5))
 
 
-def _miss_forest(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> Parts:
+def _miss_forest(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
     """Stekhoven & Buehlmann, "MissForest", Bioinformatics 2012: forests of 100 trees, root of the inputs tried at each
     split, until the change grows, 10 sweeps at most. It refits on the table that it fills, so there is no test part."""
     codes = _Codes(train, hot=False)
@@ -150,13 +153,6 @@ def _forest(x: _Floats, j: int, gap: NDArray[np.bool_], kind: list[bool], seed: 
     return out
 
 
-METHODS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, int], Parts]] = {
-    **{name: _ours(name) for name in ("auto", "autoregressive", "chained_trees", "neighbours", "median")},
-    "missforest": _miss_forest,
-    "iterative": _iterative,
-    "knn": _knn,
-}
-
 _MICE = """
 import sys, pandas as pd, miceforest as mf
 folder, seed = sys.argv[1], int(sys.argv[2])
@@ -177,20 +173,47 @@ for k in range(5):
     new.complete_data(k).to_csv(f"{folder}/test{k}.csv", index=False)
 """
 
+_HYPER = """
+import sys, warnings, pandas as pd
+warnings.simplefilter("ignore")
+from hyperimpute.plugins.imputers import Imputers
+folder, seed = sys.argv[1], int(sys.argv[2])
+kinds = dict.fromkeys(sys.argv[3:], object)
+train = pd.read_csv(folder + "/train.csv", dtype=kinds, keep_default_na=False, na_values=[""])
+filled = Imputers().get("hyperimpute", random_state=seed).fit_transform(train)
+filled.columns = train.columns
+filled.to_csv(folder + "/train0.csv", index=False)
+"""
 
-def mice_forest(python: Path, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> Parts:
+
+def _mice_forest(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
     """miceforest, five data sets of five iterations; the centre is their mean or most frequent value."""
+    copies = _elsewhere(args.miceforest, _MICE, train, test, seed, 5)
+    return _of_copies(train, copies[0]), _of_copies(test, copies[1])
+
+
+def _hyper_impute(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
+    """hyperimpute's own default; it refits on any table that it fills, so there is no test part."""
+    return _of_copies(train, _elsewhere(args.hyperimpute, _HYPER, train, test, seed, 1)[0]), None
+
+
+def _elsewhere(
+    python: Path, code: str, train: pd.DataFrame, test: pd.DataFrame, seed: int, copies: int
+) -> list[list[pd.DataFrame]]:
+    """Completed copies of both tables by code that another Python runs."""
+    if python is None:
+        raise SystemExit("python -m benchmarks.imputation: name that rival's Python (--miceforest, --hyperimpute).")
+    out = []
     with tempfile.TemporaryDirectory() as folder:
         for name, part in (("train", train), ("test", test)):
             part.to_csv(Path(folder) / f"{name}.csv", index=False)
         text = [n for n in train if train[n].dtype == object]
-        subprocess.run([python, "-c", _MICE, folder, str(seed), *text], check=True, capture_output=True)
-        filled = []
+        subprocess.run([python, "-c", code, folder, str(seed), *text], check=True, stdout=subprocess.DEVNULL)
         for name, part in (("train", train), ("test", test)):
             kinds = {n: str for n in part if part[n].dtype == object}
-            copies = [pd.read_csv(Path(folder) / f"{name}{k}.csv", dtype=kinds, **_AS_IS) for k in range(5)]
-            filled.append(_of_copies(part, copies))
-    return filled[0], filled[1]
+            files = [Path(folder) / f"{name}{k}.csv" for k in range(copies)]
+            out.append([pd.read_csv(file, dtype=kinds, **_AS_IS) for file in files if file.exists()])
+    return out
 
 
 _AS_IS: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
@@ -209,3 +232,13 @@ def _of_copies(holes: pd.DataFrame, copies: list[pd.DataFrame]) -> Filled:
             mean.loc[gap, name], median.loc[gap, name] = cells.mean(axis=1), cells.median(axis=1)
         draw.loc[gap, name] = copies[0][name][gap]
     return Filled(mean, median, draw)
+
+
+METHODS: dict[str, Method] = {
+    **{name: _ours(name) for name in ("auto", "autoregressive", "chained_trees", "neighbours", "median")},
+    "missforest": _miss_forest,
+    "iterative": _iterative,
+    "knn": _knn,
+    "miceforest": _mice_forest,
+    "hyperimpute": _hyper_impute,
+}
