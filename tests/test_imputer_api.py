@@ -25,10 +25,10 @@ NEW = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 6) 
 JUDGED = [Imputer("median", random_state=0), Imputer("chained_trees", random_state=0)] if NEW else []
 
 
-# None is expected to fail. By its tags the imputer is spared two: that nulls are refused (allow_nan: they are the point;
-# infinite numbers are refused, see below) and that numpy refuses cells that are no scalars (string: texts may stand in
-# an array; such cells are refused by a SchemaError of our own). Arrays that are not numpy's are not supported, and that
-# check skips itself.
+# None is expected to fail. By its tags the imputer is spared two: that nulls are refused (allow_nan: they are the
+# point; infinite numbers are refused, see below) and that numpy refuses cells that are no scalars (string: texts may
+# stand in an array; such cells are refused by a SchemaError of our own). Arrays that are not numpy's are not supported,
+# and that check skips itself.
 @parametrize_with_checks(JUDGED)
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_checks(estimator, check):
