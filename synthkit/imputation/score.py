@@ -166,7 +166,7 @@ def _one(
     lines = []
     for name in table.columns:
         gap = mask[name].to_numpy()
-        if not gap.any():
+        if not gap.any() or centres["mean"][name][gap].isna().all():  # the outcome of a prediction is not filled
             continue
         line: dict[str, Any] = {"method": method, "column": name, "repeat": repeat, "cells": int(gap.sum())}
         truth, seen = table[name][gap], holes[name].dropna()
