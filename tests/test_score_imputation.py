@@ -144,6 +144,24 @@ def test_a_detector_tells_centres_from_truth_and_draws_less(report):
     assert score_imputation(linear(60), ["median"], masks="mcar", repeats=1, detect=0, energy=0).detection.empty
 
 
+def test_a_column_that_hardly_varies_has_a_skill_of_zero():
+    """The median makes no error where all hidden cells are alike; to be as good is no skill."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"same": 3.0, "flag": "no", "x": rng.normal(size=300)})
+    report = score_imputation(table, ["neighbours"], masks="mcar", repeats=2, energy=0, detect=0)
+    for method, column in (("neighbours", "same"), ("median", "same"), ("neighbours", "flag")):
+        line = of(report, method, column)
+        assert line["skill"] == 0 and line["verdict"] == "use with care" and line["std"] == 0
+
+
+def test_the_outcome_of_a_prediction_is_not_scored():
+    imputer = Imputer("median", target="y", purpose="prediction")
+    report = score_imputation(linear(200), {"mine": imputer}, masks="mcar", repeats=1, energy=2, detect=1)
+    mine = report.table[report.table["method"] == "mine"]
+    assert set(mine["column"]) == {"x", "z", "g"} and mine["skill"].notna().all()
+    assert report.detection.loc["mine", "draw"] < 0.9, "an outcome that stays empty does not give rows away"
+
+
 def test_coverage_does_not_blame_few_levels():
     """Of flags drawn by their own law the central 90 % hold everything; the share of the tie that counts is 90 %."""
     table = pd.DataFrame({"n": np.random.default_rng(0).integers(0, 2, 4000)})

@@ -24,6 +24,7 @@ __all__ = ["ImputationReport", "score_imputation"]
 
 _BASE = "median"
 _ENOUGH = 20  # hidden cells of a column, below which nothing is said
+_NONE = 1e-9  # an error of rounding
 _MARGIN = 0.05  # of skill, within which a method is as good as the median
 _DETECTED, _FOLDS = 2000, 5  # rows, half of them true, that a detector sees; and the least of each
 
@@ -187,8 +188,9 @@ def _detected(
     half = len(order) // 2
     if half < _FOLDS:
         return dict.fromkeys(completed, np.nan)
-    real, empty = table.iloc[order[:half]], table.isna()
-    made = {mode: filled[table.columns].mask(empty).iloc[order[half:]] for mode, filled in completed.items()}
+    names = [n for n in table.columns if not (mask[n] & completed["point"][n].isna()).any()]  # all that is filled
+    real, empty = table[names].iloc[order[:half]], table[names].isna()
+    made = {mode: filled[names].mask(empty).iloc[order[half:]] for mode, filled in completed.items()}
     return {mode: detection_auc(real, rows, seed=seed % 2**31) for mode, rows in made.items()}
 
 
@@ -196,8 +198,11 @@ def _summary(lines: pd.DataFrame, scores: Mapping[str, pd.DataFrame]) -> pd.Data
     """Means over the repeats, skill over the median, energy-I-scores, and verdicts."""
     base = lines[lines["method"] == _BASE].set_index(["column", "repeat"])["error"]
     at = pd.MultiIndex.from_frame(lines[["column", "repeat"]])
-    against = base.reindex(at).to_numpy()
-    lines = lines.assign(skill=1 - lines["error"].to_numpy() / np.maximum(against, 1e-12))
+    against = base.reindex(at).to_numpy(dtype=float)
+    error = lines["error"].to_numpy(dtype=float)
+    # where the median makes no error at all, none is as good, and any is as bad as can be said
+    perfect = np.where(error <= _NONE, 0.0, -1.0)
+    lines = lines.assign(skill=np.where(against > _NONE, 1 - error / np.maximum(against, _NONE), perfect))
     figures = ["z_mae", "z_rmse", "crps", "w1", "coverage", "accuracy", "log_loss", "skill"]
     grouped = lines.groupby(["method", "column"], sort=False, dropna=False)
     out = grouped[[f for f in figures if f in lines]].mean()
