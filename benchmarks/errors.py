@@ -1,11 +1,13 @@
-"""Planted errors, and who finds them: typos, swaps between columns, wrong units.
+"""Planted errors, and who finds them: typos, swaps between columns, wrong units, wrong categories.
 
     python -m benchmarks.errors --data DATA --datasets adult credit_default --seeds 0 1
     python -m benchmarks.errors --quick                      # does it run? a table of scikit-learn, short fits
     python -m benchmarks.errors --data DATA --datasets physionet2012   # real ones: where -17.8 degrees and pH 735 rank
 
-Average precision, of cells and of rows (a row by its oddest cell), beside isolation forest (500 trees, categories as
-indicators) and the distance from the median in units of the central 80 %, which knows columns of numbers only.
+Average precision: of all cells; of wrong numbers among all cells but wrong categories, beside the distance from the
+median in units of the central 80 %, which knows columns of numbers only; of wrong categories among categories, beside
+their rarity; and of rows (by their oddest cell), beside isolation forest (500 trees, categories as indicators) and the
+distance.
 """
 
 from __future__ import annotations
@@ -36,12 +38,18 @@ _UNITS = (2.54, 1 / 2.54, 0.4536, 1 / 0.4536, 10.0, 0.1, 100.0, 0.01, 1000.0, 0.
 
 
 def plant(
-    table: pd.DataFrame, numbers: Sequence[Hashable], rate: float = 0.01, seed: int = 0
+    table: pd.DataFrame,
+    numbers: Sequence[Hashable],
+    rate: float = 0.01,
+    seed: int = 0,
+    *,
+    categories: Sequence[Hashable] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table with errors in ``rate`` of its cells that hold numbers, a third of each kind.
 
     Typos are two neighbouring digits in the wrong order, or a factor of 10; a swap is of two numbers of one row; a
-    wrong unit is a factor (2.54, .4536, 10, 100, 1000, either way). What would change nothing is not planted.
+    wrong unit is a factor (2.54, .4536, 10, 100, 1000, either way). In ``rate`` of the cells of ``categories`` stands
+    another level: half of them any, half that of a random row. What would change nothing is not planted.
 
     Returns:
         The dirty table, and per cell the kind of its error ("" for none).
@@ -59,7 +67,19 @@ def plant(
             if found >= goal // 3:
                 break
             found += _one(dirty, kinds, kind, list(numbers), decimals, rng)
+    _mistake(dirty, kinds, list(categories), rate, rng)
     return dirty, kinds
+
+
+def _mistake(dirty: pd.DataFrame, kinds: pd.DataFrame, names: list[Hashable], rate: float, rng: Any) -> None:
+    """Write another level into cells of categories."""
+    for _ in range(round(rate * len(dirty) * len(names))):
+        row, name = int(rng.integers(len(dirty))), names[int(rng.integers(len(names)))]
+        there = dirty[name].dropna()
+        pool = there.unique() if rng.random() < 0.5 else there.to_numpy()
+        new, place = pool[int(rng.integers(len(pool)))], dirty.columns.get_loc(name)
+        if pd.notna(dirty.iloc[row, place]) and dirty.iloc[row, place] != new and not kinds.iloc[row, place]:
+            dirty.iloc[row, place], kinds.iloc[row, place] = new, "category"
 
 
 def _one(
@@ -124,12 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path("."))
     parser.add_argument("--datasets", nargs="+", default=["breast_cancer"], choices=[*NAMES, _REAL], metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--rate", type=float, default=0.01, help="share of the cells of numbers that are made wrong")
+    parser.add_argument("--rate", type=float, default=0.01, help="share of the cells that are made wrong")
+    parser.add_argument("--rows", type=int, default=_ROWS, help="of the table, at most")
     parser.add_argument("--max-seconds", type=float, help="of each of the two fits")
     parser.add_argument("--quick", action="store_true", help="the first 300 rows, and 20 steps of training")
     args = parser.parse_args(arguments)
-    print("| data | seed | wrong cells | cells: ours | distance | rows: ours | forest | distance | CPU s |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    heads = ("all cells", "numbers: ours", "distance", "categories: ours", "rarity", "rows: ours", "forest", "distance")
+    print(f"| data | seed | wrong cells | {' | '.join(heads)} | CPU s |")
+    print("| --- " * (len(heads) + 4) + "|")
     for name in args.datasets:
         if name == _REAL:
             print(_real(args), flush=True)
@@ -147,21 +169,31 @@ def _model(args: argparse.Namespace) -> TabularSynthesizer:
 
 def _line(name: str, seed: int, args: argparse.Namespace) -> str:
     split = load(name, args.data, seed, dev=True)
-    table = split.train.head(300 if args.quick else _ROWS).reset_index(drop=True)
+    table = split.train.head(300 if args.quick else args.rows).reset_index(drop=True)
     numbers = [n for n, kind in split.kinds.items() if kind == "numeric"]
-    dirty, kinds = plant(table, numbers, args.rate, seed)
+    categories = [n for n in split.kinds if n not in numbers]
+    dirty, kinds = plant(table, numbers, args.rate, seed, categories=categories)
     start = time.process_time()
     found = find_errors(dirty, _model(args), seed=seed)
     seconds = time.process_time() - start
-    wrong = (kinds != "").to_numpy()
     odds = found.odds.fillna(-99.0).to_numpy()
     part = dirty[numbers]
     reach = (part.quantile(0.9) - part.quantile(0.1)).clip(lower=1e-9)
     far = ((part - part.median()).abs() / reach).reindex(columns=dirty.columns).fillna(0.0).to_numpy()
-    cells = [average_precision_score(wrong.ravel(), by.ravel()) for by in (odds, far)]
-    rows = [average_precision_score(wrong.any(1), by) for by in (odds.max(1), forest(dirty, seed), far.max(1))]
-    figures = [f"{x:.3f}" for x in (*cells, *rows)]
-    return f"| {name} | {seed} | {int(wrong.sum())} | {' | '.join(figures)} | {seconds:.0f} |"
+    rare = np.stack([-dirty[n].map(dirty[n].value_counts()).fillna(len(dirty)).to_numpy() for n in dirty], 1)
+    wrong, mistaken = (kinds != "").to_numpy(), (kinds == "category").to_numpy()
+    nominal = np.tile(dirty.columns.isin(categories), (len(dirty), 1))
+    figures = [_precision(wrong, odds)]
+    figures += [_precision(wrong[~mistaken], by[~mistaken]) for by in (odds, far)]
+    figures += [_precision(mistaken[nominal], by[nominal]) for by in (odds, rare)]
+    figures += [_precision(wrong.any(1), by) for by in (odds.max(1), forest(dirty, seed), far.max(1))]
+    shown = " | ".join("" if np.isnan(x) else f"{x:.3f}" for x in figures)
+    return f"| {name} | {seed} | {int(wrong.sum())} | {shown} | {seconds:.0f} |"
+
+
+def _precision(wrong: NDArray[np.bool_], by: NDArray[Any]) -> float:
+    """Average precision; NaN where nothing is wrong."""
+    return float(average_precision_score(wrong.ravel(), by.ravel())) if wrong.any() else np.nan
 
 
 def _real(args: argparse.Namespace) -> str:

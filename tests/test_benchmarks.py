@@ -258,6 +258,9 @@ def test_planted_errors_are_planted_and_scored(capsys):
     assert kinds.stack().value_counts()[["typo", "swap", "unit"]].tolist() == [8, 8, 8]  # noqa: PD013
     swapped = kinds["a"] == "swap"
     assert (dirty.loc[swapped, "a"] == table.loc[swapped, "b"]).all()
+    both, marks = errors.plant(table, ["a", "b"], 0.03, seed=1, categories=["c"])
+    pd.testing.assert_frame_equal(both[["a", "b"]], dirty[["a", "b"]])
+    assert ((both["c"] != table["c"]) == (marks["c"] == "category")).all() and 3 <= marks["c"].ne("").sum() <= 12
     assert errors.main(["--quick", "--datasets", "wine"]) == 0
     line = capsys.readouterr().out.splitlines()[-1].split("|")
-    assert line[1].strip() == "wine" and all(0 <= float(x) <= 1 for x in line[4:9])
+    assert line[1].strip() == "wine" and all(0 <= float(x) <= 1 for x in line[4:12])

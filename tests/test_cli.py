@@ -347,7 +347,6 @@ BAD_WORDS = [
     ("impute", "{m}", "{t}", "--score", "--out", "{o}.csv"),
     ("impute", "{m}", "{t}", "--method", "median", "--out", "{o}.csv"),
     ("impute", "{t}", "--m", "0", "--out", "{o}.csv"),
-    ("impute", "{t}", "--audit", "{o}.json", "--out", "{o}.csv"),
     ("demo", "--seed", "-1", "--out", "{o}"),
     ("demo", "--seconds", "0", "--out", "{o}"),
 ]

@@ -9,6 +9,7 @@ from scipy.stats import kstest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from synthkit import Schema, TabularSynthesizer, errors, find_errors
+from synthkit.cleaning.surprise import Scale, odds_of_categories, odds_of_numbers
 from synthkit.models import Autoregressive
 
 ROWS = 800
@@ -100,6 +101,40 @@ def test_same_seed_same_odds_and_other_columns_are_left_out():
     a, b = (find_errors(table, fast, seed=3) for _ in range(2))
     pd.testing.assert_frame_equal(a.odds, b.odds)
     assert a.odds[["key", "same"]].isna().to_numpy().all() and a.odds[["flag", "g"]].notna().to_numpy().all()
+
+
+def test_a_law_counts_as_far_as_it_knows():
+    """Two levels, one wrong cell. A law that knows the cells finds it; one that is as sure of levels picked at random
+    is not believed, though by itself it holds half of the cells for wrong."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 300)
+    values = pd.Series(np.where(truth == 1, "b", "a"))
+    values[7] = "b" if truth[7] == 0 else "a"
+    levels = pd.Index(["a", "b"])
+    for told, sure in ((truth, True), (rng.integers(0, 2, 300), False)):
+        law = np.where(told[:, None] == np.arange(2), 0.99, 0.01)
+        odds = odds_of_categories(law, levels, values, 300)
+        assert (odds.argmax() == 7 and odds[7] > 2.5 and np.sort(odds)[-2] < 0) if sure else odds.max() < 0.7
+    numbers = rng.normal(size=300)
+    scale, places = Scale.of(numbers), np.sort(rng.normal(size=(20, 50)), axis=None).reshape(20, 50)
+    here = np.searchsorted(places[:, 0], numbers).clip(1, 20) - 1
+    wrong = np.where(np.arange(20) == rng.permutation(here)[:, None], 0.95, 0.05 / 19)
+    right = np.where(np.arange(20) == here[:, None], 0.95, 0.05 / 19)
+    inner = np.abs(numbers) < 1.5
+    assert odds_of_numbers(wrong, places, numbers, scale, 300)[inner].max() < 1.0
+    assert odds_of_numbers(right, places, numbers, scale, 300)[inner].max() < 0.0
+
+
+def test_a_level_that_was_seen_once_is_an_error_only_among_many():
+    """A third level in one of 100 rows may be rare; in one of 20,000 it is more probably a slip."""
+    odds = {}
+    for rows in (100, 20_000):
+        values = pd.Series(["a", "b"] * (rows // 2))
+        values[3] = "c"
+        law = np.full((rows, 2), 0.5)
+        odds[rows] = odds_of_categories(law, pd.Index(["a", "b"]), values, rows // 2)
+        assert odds[rows].argmax() == 3
+    assert odds[100][3] < 2.0 < 4.6 < odds[20_000][3]
 
 
 def test_bad_requests_are_refused():

@@ -332,9 +332,9 @@ def test_an_imputer_scores_itself_and_warns_or_refuses():
 def test_purposes_and_outcomes():
     _, holes = linear(200)
     for_prediction = Imputer("median", target="y", purpose="prediction", check="imputation", random_state=0)
-    with pytest.warns(errors.SynthkitWarning, match="'g'"):  # the mode knows no more than the mode
-        for_prediction.fit(holes)
+    for_prediction.fit(holes)
     assert set(for_prediction.report_.verdict.index) == {"g"}, "the outcome is neither read nor filled"
+    assert for_prediction.report_.verdict.loc["g", "imputer"] == "use with care", "the mode is no better than the mode"
     assert set(for_prediction.multiple(holes, 2).gaps) == {"g"}
     with pytest.raises(errors.ParamError, match="all empty"):
         Imputer("median", target="y", purpose="inference").fit(holes.assign(y=np.nan))

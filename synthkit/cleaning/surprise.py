@@ -12,9 +12,10 @@ __all__ = ["Scale", "odds_of_categories", "odds_of_numbers"]
 
 Floats = NDArray[np.float64]
 _WINDOWS = ((0.15, 0.6), (0.4, 0.25), (1.0, 0.1), (2.5, 0.05))  # half a width on the scale, and a weight
-_OWN = 0.05  # a value may be there for reasons that the model does not know: it then follows the column's own law
+_OWN = 0.05  # a value may be there for reasons that the model does not know: so many at least follow the column's law
+_PRIOR, _STEPS = 20, 60  # cells that say so, beside those that tell how many do; steps of EM until that is found
 _EQUAL = 0.5  # a slip writes a number of the column, or any one between its extremes, equally often
-_RARE = 0.01  # a slip writes another row's category, or, this often, any of them
+_RARE = 0.05  # a slip writes another row's category, or, this often, any of them
 _NEAR = 1e-6
 _TRIM, _KNEE = 0.02, 0.1  # masses of a tail: the outer one may be slips, and is to go on as the inner one begins
 _LEVELS, _MOST = 12, 0.97  # so few values that so many rows have are levels: their distance tells nothing
@@ -97,7 +98,19 @@ def odds_of_numbers(law: Floats, places: Floats, x: Floats, scale: Scale, rows: 
         elsewhere += weight * _inside(usual, places, low, high) / width
     slip = _EQUAL * elsewhere + (1 - _EQUAL) / max(scale.high - scale.low, 1.0)
     decay = np.minimum(scale.beyond(scale.at(x)) / np.maximum(elsewhere, 1e-12), 1.0)
-    return _odds(decay * ((1 - _OWN) * here + _OWN * elsewhere), slip, rows)
+    return _odds(decay * _mixed(here, elsewhere), slip, rows)
+
+
+def _mixed(here: Floats, own: Floats) -> Floats:
+    """The model's law and the column's own, mixed as makes the cells likeliest (EM): a law counts as far as it has
+    shown that it knows rows that it has not seen. Of few rows it often knows little, and is sure all the same."""
+    share = 0.5
+    for _ in range(_STEPS):
+        part = share * here
+        by_law = part / np.maximum(part + (1 - share) * own, 1e-300)
+        share = (by_law.sum() + _PRIOR * (1 - _OWN)) / (len(here) + _PRIOR)
+    share = min(float(share), 1 - _OWN)
+    return np.asarray(share * here + (1 - share) * own)
 
 
 def _odds(here: Floats, slip: Floats, rows: int) -> Floats:
@@ -125,7 +138,11 @@ def odds_of_categories(law: Floats, levels: pd.Index, values: pd.Series, rows: i
 
 
 def _of_levels(here: Floats, values: pd.Series, levels: int, rows: int) -> Floats:
-    others = (values.map(values.value_counts()).to_numpy(dtype=float) - 1) / max(len(values) - 1, 1)
+    """The share of the other rows that have the level, each level half a row more (Krichevsky & Trofimov, 1981): one
+    that was seen once need not be an error."""
+    levels = max(levels, 2)
+    count = values.map(values.value_counts()).to_numpy(dtype=float)
+    others = np.asarray((count - 0.5) / (len(values) - 1 + levels / 2), dtype=np.float64)
     here = np.where(np.isnan(here), others, here)
-    slip = (1 - _RARE) * others + _RARE / max(levels, 2)
-    return _odds((1 - _OWN) * here + _OWN * others, slip, rows)
+    slip = (1 - _RARE) * others + _RARE / levels
+    return _odds(_mixed(here, others), slip, rows)

@@ -1,4 +1,4 @@
-"""The ``synthkit`` command: demo, fit, sample, impute, evaluate, info. The same results as the API with the same seed.
+"""The ``synthkit`` command: demo, fit, sample, inspect, errors, impute, evaluate, info; as the API, with its seeds.
 
 Results go to stdout; progress, warnings and errors to stderr, an error in one line. Exit codes: 0 done, 2 bad arguments
 or input, 130 interrupted (a fit that had begun is then saved with its best weights so far, an evaluation with its
@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 
 import synthkit
+from synthkit.cli.clean import add_errors, add_inspect
 from synthkit.cli.evaluate import add_evaluate
-from synthkit.cli.files import add_output, check_output, read_schema, read_table, write_table
+from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
 from synthkit.cli.impute import add_impute
 from synthkit.conditions import between, isnull, notnull
 from synthkit.errors import ConditionError, ParamError, SynthkitError, SynthkitWarning
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--model", default="auto", choices=["auto", *MODELS])
     fit.add_argument("--entity", help="column that says whose row it is")
     fit.add_argument("--weight", help="column of survey weights")
-    fit.add_argument("--schema", help="a JSON file of Schema.to_dict()")
+    add_schema(fit)
     fit.add_argument("--max-seconds", type=float)
     fit.add_argument("--max-steps", type=int)
     fit.add_argument("--seed", type=int)
@@ -110,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     add_output(sample)
     sample.set_defaults(run=_sample)
 
+    add_inspect(commands)
+    add_errors(commands)
     add_impute(commands)
     add_evaluate(commands)
 
@@ -122,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
 # -------------------------------------------------------------------- commands
 def _fit(options: argparse.Namespace) -> None:
     check_output(options.out)
-    schema = read_schema(options.schema) if options.schema else None
+    schema = given_schema(options)
     synthesizer = TabularSynthesizer(
         options.model,
         schema=schema,

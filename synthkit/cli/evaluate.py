@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from synthkit.cli.files import check_output, read_schema, read_table
+from synthkit.cli.files import add_schema, check_output, given_schema, read_table
 from synthkit.metrics.base import LEVELS
 from synthkit.report import PROFILES, Report, evaluate
 from synthkit.schema import Schema
@@ -35,7 +35,7 @@ def add_evaluate(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--domain", choices=["medical", "credit"], help="add the figures of a field")
     parser.add_argument("--time", metavar="COLUMN", help="of a time-to-event pair, or of an out-of-time split")
     parser.add_argument("--event", metavar="COLUMN")
-    parser.add_argument("--schema", help="a JSON file of Schema.to_dict()")
+    add_schema(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-seconds", type=float)
     parser.add_argument(
@@ -57,7 +57,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     for argument, path in outputs.items():
         if path:
             check_output(path, argument=argument)
-    schema = read_schema(options.schema) if options.schema else None
+    schema = given_schema(options)
     real = read_table(options.real, schema)
     schema = schema or Schema.infer(real)
     # text of the real table stays text in the others ("007" is no number)

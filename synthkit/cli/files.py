@@ -15,7 +15,7 @@ import pandas as pd
 from synthkit.errors import ParamError
 from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, Numeric, Schema
 
-__all__ = ["add_output", "check_output", "read_schema", "read_table", "write_table"]
+__all__ = ["add_output", "add_schema", "check_output", "given_schema", "read_schema", "read_table", "write_table"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -125,10 +125,21 @@ def read_schema(path: str) -> Schema:
     return Schema.from_dict(value)
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
+def add_schema(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that :func:`given_schema` reads."""
+    parser.add_argument("--schema", help="a JSON file of Schema.to_dict()")
+
+
+def given_schema(options: argparse.Namespace) -> Schema | None:
+    """The schema that the caller passes, if any."""
+    return read_schema(options.schema) if options.schema else None
+
+
+def add_output(parser: argparse.ArgumentParser, *, required: bool = True, seed: bool = True) -> None:
     """Add the arguments of a command that writes a table."""
-    parser.add_argument("-o", "--out", required=True, help="file to write: .csv, .csv.gz or .parquet")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("-o", "--out", required=required, help="file to write: .csv, .csv.gz or .parquet")
+    if seed:
+        parser.add_argument("--seed", type=int)
     parser.add_argument(
         "--allow-formulas", action="store_true", help="write cells that a spreadsheet would execute as they are"
     )

@@ -8,13 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from synthkit.cli.files import add_output, check_output, read_schema, read_table, write_table
+from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
 from synthkit.errors import ParamError
-from synthkit.imputation import ENGINES, Imputer, score_imputation
+from synthkit.imputation import ENGINES, ImputationSet, Imputer, score_imputation
 from synthkit.models import MODELS
+from synthkit.runtime import entropy
 from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = ["add_impute"]
+
+_DRAWS = 20  # of each cell, for its uncertainty, where one completed table is asked for
 
 
 def add_impute(commands: argparse._SubParsersAction[Any]) -> None:
@@ -31,9 +34,11 @@ def add_impute(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--method", default="auto", choices=list(dict.fromkeys(["auto", *ENGINES, *MODELS])))
     parser.add_argument("--score", action="store_true", help="first hide known cells, and print how they are filled")
     parser.add_argument(
-        "--audit", metavar="FILE", help="write what was filled by what, and how surely (JSON); with --m"
+        "--audit",
+        metavar="FILE",
+        help="write what was filled by what, and how surely: .json sums up, .csv has a line per cell",
     )
-    parser.add_argument("--schema", help="a JSON file of Schema.to_dict()")
+    add_schema(parser)
     parser.add_argument("--max-seconds", type=float, help="of each fit")
     add_output(parser)
     parser.set_defaults(run=_impute)
@@ -42,14 +47,19 @@ def add_impute(commands: argparse._SubParsersAction[Any]) -> None:
 def _impute(options: argparse.Namespace) -> None:
     _check(options)
     *model, data = options.files
-    schema = read_schema(options.schema) if options.schema else None
+    schema = given_schema(options)
     synthesizer = TabularSynthesizer.load(model[0]) if model else None
     table = read_table(data, schema if synthesizer is None else synthesizer.schema_)
     if options.score:
         print(score_imputation(table, [options.method], seed=options.seed or 0))
+    if options.audit and options.seed is None:
+        options.seed = entropy(None) % 2**31  # so that the record can say it
+    filled = None
     if synthesizer is not None and options.m is None:
-        _write(synthesizer.impute(table, mode=options.mode, seed=options.seed), table, options.out, options)
-        return
+        filled = synthesizer.impute(table, mode=options.mode, seed=options.seed)
+        _write(filled, table, options.out, options)
+        if not options.audit:
+            return
     imputer = Imputer(
         options.method if synthesizer is None else synthesizer,
         mode=options.mode,
@@ -57,14 +67,24 @@ def _impute(options: argparse.Namespace) -> None:
         max_seconds=options.max_seconds,
         random_state=options.seed,
     ).fit(table)
-    if options.m is None:
-        _write(imputer.transform(table), table, options.out, options)
-        return
-    copies = imputer.multiple(table, options.m)
-    for k, filled in enumerate(copies, 1):
-        _write(filled, table, _numbered(options.out, k), options)
+    if options.m is None and filled is None:
+        filled = imputer.transform(table)
+        _write(filled, table, options.out, options)
+        if not options.audit:
+            return
+    copies = imputer.multiple(table, options.m or _DRAWS)
+    for k in range(1, (options.m or 0) + 1):
+        _write(copies[k - 1], table, _numbered(options.out, k), options)
     if options.audit:
+        _record(copies, filled, options)
+
+
+def _record(copies: ImputationSet, filled: pd.DataFrame | None, options: argparse.Namespace) -> None:
+    """The audit trail; with one completed table the values that stand in it, with several their means."""
+    if options.audit.lower().endswith(".json"):
         Path(options.audit).write_text(copies.to_json(), encoding="utf-8")
+    else:
+        write_table(copies.audit(filled), options.audit, formulas=options.allow_formulas)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -80,8 +100,8 @@ def _check(options: argparse.Namespace) -> None:
     check_output(options.out, table=True)
     if options.audit:
         check_output(options.audit, argument="--audit")
-        if options.m is None:
-            raise ParamError("impute: argument '--audit' tells how several copies differ; pass '--m', too.")
+        if not options.audit.lower().endswith((".json", ".csv", ".csv.gz")):
+            raise ParamError(f"impute: argument '--audit': {options.audit!r}: the name must end in .json or .csv.")
 
 
 def _numbered(path: str, k: int) -> str:

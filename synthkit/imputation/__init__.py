@@ -2,8 +2,18 @@
 
 from synthkit.imputation.engines import ENGINES, Engine
 from synthkit.imputation.imputer import Imputer
+from synthkit.imputation.iscore import energy_i_score
 from synthkit.imputation.masks import hide
 from synthkit.imputation.score import ImputationReport, score_imputation
 from synthkit.imputation.sets import ImputationSet
 
-__all__ = ["ENGINES", "Engine", "ImputationReport", "ImputationSet", "Imputer", "hide", "score_imputation"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "ImputationReport",
+    "ImputationSet",
+    "Imputer",
+    "energy_i_score",
+    "hide",
+    "score_imputation",
+]

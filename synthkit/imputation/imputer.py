@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import deepcopy
 from importlib.metadata import version
 from typing import Any, Literal, Self
 
@@ -15,12 +16,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from synthkit.enforce import repaired
 from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
 from synthkit.imputation.engines import ENGINES, Engine, Generator
+from synthkit.imputation.frames import as_before, framed, in_order, kinds_of, names_out, same_kinds, with_nulls
 from synthkit.imputation.sets import ImputationSet
 from synthkit.models import MODELS, ModelSpec
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.rules import Determines, Rule, Sum
-from synthkit.rules.checks import in_order
+from synthkit.rules.checks import in_order as rules_in_order
 from synthkit.rules.infer import infer_rules
 from synthkit.runtime import entropy
 from synthkit.schema import Schema
@@ -35,7 +37,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Index, column order and dtypes come back as they are, and given cells stay to the last bit. Rows are filled one by
     one: what stands in the other rows of a call changes nothing. Columns that were complete in training may have gaps
-    later. A column that is all empty in training stays as it is, for nothing is known of it.
+    later: of a table without gaps nothing is trained until then. A column that is all empty in training stays as it is,
+    for nothing is known of it. Arrays come back as arrays.
 
     Args:
         method: "auto" (chained forests, mixed with the autoregressive generator where that pays; of the rules that the
@@ -114,28 +117,61 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             column should not be filled, and ``check_action`` is "raise".
         """
         self._check()
-        table = self._table(X)
+        self.__dict__.pop("report_", None)
+        table = self._table(X, "Imputer.fit")
+        if table.empty:
+            raise SchemaError("Imputer.fit: the table has no rows; give at least one.")
         self._seed = entropy(None) if self.random_state is None else int(self.random_state)
         if self.target is not None and self.target not in table.columns:
             raise ParamError(f"Imputer: argument 'target' names {self.target!r}, which is no column of the table.")
         empty = table.isna().all().to_numpy()
         self._empty = [name for name, no in zip(table.columns, empty, strict=True) if no]
         self._indicated = [name for name in table.columns if table[name].isna().any() and name not in self._empty]
+        self._check_columns(table)
+        names = self._read(table)
+        if self.check is not None:
+            self._score(table[names])
+        self._kinds = kinds_of(table[names])
+        self._names = list(table.columns)
+        self._learn(table[names])
+        self._named(X, table)
+        return self
+
+    def _learn(self, table: pd.DataFrame) -> None:
+        """Train what fills; of a table without gaps only when the first gap comes."""
+        names = list(table.columns)
+        if self.schema is not None:
+            self.schema_ = self.schema.project(names)
+        else:
+            self.schema_ = Schema.infer(table) if names else Schema({})
+        self.engine_ = self._engine()
+        self._rules = self._learnt(table)
+        self._waiting: pd.DataFrame | None = table.copy()
+        if table.isna().to_numpy().any():
+            self._train()
+
+    def _train(self) -> None:
+        if self._waiting is not None:
+            self.engine_.fit(self._waiting, self.schema_, seed=entropy(self._seed, 0))
+            self._waiting = None
+
+    def _named(self, X: Any, table: pd.DataFrame) -> None:
+        """scikit-learn's attributes: an array has no names."""
+        self.n_features_in_ = table.shape[1]
+        self.__dict__.pop("feature_names_in_", None)
+        if isinstance(X, pd.DataFrame):
+            self.feature_names_in_ = np.asarray(table.columns, dtype=object)
+
+    def _check_columns(self, table: pd.DataFrame) -> None:
         if self.purpose == "inference" and self.target in self._empty:
             raise ParamError(
                 f"Imputer: argument 'target': column {self.target!r} is all empty, so that it tells nothing."
             )
-        names = self._read(table)
-        if self.check is not None:
-            self._score(table[names])
-        self.schema_ = self.schema.project(names) if self.schema is not None else Schema.infer(table[names])
-        self.engine_ = self._engine()
-        self._rules = self._learnt(table[names])
-        if names:
-            self.engine_.fit(table[names], self.schema_, seed=entropy(self._seed, 0))
-        self.feature_names_in_ = np.asarray(table.columns, dtype=object)
-        self.n_features_in_ = table.shape[1]
-        return self
+        taken = [name for name in self._indicated if f"missing_{name}" in table.columns]
+        if self.add_indicator and taken:
+            raise ParamError(
+                f"Imputer: argument 'add_indicator': there is a column 'missing_{taken[0]}' already; rename it."
+            )
 
     def _learnt(self, table: pd.DataFrame) -> list[Rule]:
         """Rules that say what a cell must be; the generator keeps all of them by itself."""
@@ -146,9 +182,9 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             more = infer_rules(complete, self.schema_)
             rules = (*rules, *(rule for rule in more if rule not in rules and rule.holds(table).all()))
         try:
-            ordered = in_order(rules)
+            ordered = rules_in_order(rules)
         except SchemaError:  # sums in a circle
-            ordered = in_order(self.schema_.rules)
+            ordered = rules_in_order(self.schema_.rules)
         kept = [rule for rule in ordered if isinstance(rule, (Determines, Sum))]
         return [rule.learn(table, self.schema_.columns, 1) for rule in kept]
 
@@ -191,7 +227,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _engine(self) -> Engine:
         options: dict[str, Any] = {"max_seconds": self.max_seconds, "device": self.device, "progress": self.progress}
         if isinstance(self.method, Engine):
-            return self.method
+            return deepcopy(self.method)  # an argument stays as it is
         if isinstance(self.method, TabularSynthesizer):
             return Generator(fitted=self.method)
         if isinstance(self.method, ModelSpec):
@@ -204,33 +240,25 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return ENGINES[self.method]()
         return Generator(self.method, **options)
 
-    def _table(self, X: Any) -> pd.DataFrame:
-        """The table as a frame of its own, with what stands for "empty" made null."""
-        if not isinstance(X, pd.DataFrame):
-            X = np.asarray(X)
-            if X.ndim != 2:
-                raise SchemaError(f"Imputer: expected a table of 2 dimensions, got {X.ndim}. Reshape your data.")
-            X = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
-        out: pd.DataFrame = X
-        if self.missing_values is None or pd.isna(self.missing_values):
-            return out
-        out = out.copy()
-        for name in out.columns:
-            gap = (out[name] == self.missing_values).fillna(False).to_numpy(dtype=bool)
-            if gap.any():
-                out[name] = out[name].mask(gap)
-        return out
+    def _table(self, X: Any, where: str) -> pd.DataFrame:
+        """The table as a frame, with what stands for "empty" made null."""
+        return with_nulls(framed(X, where), self.missing_values)
 
     # ---------------------------------------------------------------- transform
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """The table with its gaps filled; a row's filling does not depend on other rows.
 
+        An array, or rows in a list, comes back as an array (objects where it mixes kinds), unless ``set_output`` says
+        otherwise; its columns are called x0, x1, ...
+
         Raises:
-            NotFittedError: fit first. SchemaError: other columns than in training, or an unknown category.
+            NotFittedError: fit first. SchemaError: other columns than in training, or of another kind.
         """
         table = self._known(X)
         filled = self._fill(table, self.mode, entropy(self._seed, 1))
-        return self._output(table, filled)
+        masked = self.missing_values is not None
+        done: pd.DataFrame = as_before(X, self._output(table, filled), masked)
+        return done
 
     def multiple(self, X: pd.DataFrame, m: int = 20) -> ImputationSet:
         """``m`` completed copies: each gap drawn m times, jointly over a row's gaps.
@@ -239,10 +267,14 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             NotFittedError, SchemaError: as :meth:`transform`. ParamError: ``m`` is no positive number.
         """
         check("Imputer.multiple", "m", m, Interval(int, 1))
-        table = self._known(X)
+        return self._multiple(self._known(X), m)
+
+    def _multiple(self, table: pd.DataFrame, m: int) -> ImputationSet:
         gaps: dict[Hashable, NDArray[np.bool_]] = {
             name: gap for name in self._read(table) if (gap := table[name].isna().to_numpy()).any()
         }
+        if gaps:
+            self._train()
         draws: list[Mapping[Hashable, pd.Series]] = []
         for k in range(m):
             filled = self._fill(table, "draw", entropy(self._seed, 2, k), self.engine_.variant(k))
@@ -259,24 +291,18 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns:
             The lines of :meth:`ImputationSet.audit`, but ``value`` is what ``transform`` fills in; and ``mode``.
         """
-        lines = self.multiple(X, m).audit()
-        filled = self._fill(self._known(X), self.mode, entropy(self._seed, 1))
-        for name in dict.fromkeys(lines["column"]):
-            gap = self._known(X)[name].isna().to_numpy()
-            lines.loc[(lines["column"] == name).to_numpy(), "value"] = filled[name][gap].astype(object).to_numpy()
-        return lines.assign(mode=self.mode)
+        check("Imputer.audit", "m", m, Interval(int, 1))
+        table = self._known(X)
+        filled = self._fill(table, self.mode, entropy(self._seed, 1))
+        return self._multiple(table, m).audit(filled).assign(mode=self.mode)
 
     def _known(self, X: Any) -> pd.DataFrame:
         if "engine_" not in self.__dict__:
             raise NotFittedError("Imputer.transform: this imputer is not fitted; call fit first.")
-        table = self._table(X)
-        missing = [name for name in self.feature_names_in_ if name not in table.columns]
-        extra = [name for name in table.columns if name not in set(self.feature_names_in_)]
-        if missing or extra:
-            what = f"column {missing[0]!r} is missing" if missing else f"column {extra[0]!r} was not there in training"
-            raise SchemaError(f"Imputer.transform: {what}; pass the columns that fit saw.")
-        names = list(self.feature_names_in_)
-        return table if list(table.columns) == names else table.loc[:, names]
+        table = self._table(X, "Imputer.transform")
+        table = in_order(X, table, self._names, "feature_names_in_" in self.__dict__)
+        same_kinds(table, self._kinds)
+        return table
 
     def _fill(self, table: pd.DataFrame, mode: str, seed: int, engine: Engine | None = None) -> pd.DataFrame:
         engine = self.engine_ if engine is None else engine
@@ -285,6 +311,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rows = np.flatnonzero(gaps.any(1)) if len(names) else np.empty(0, dtype=int)
         if not len(rows):
             return table.copy()
+        self._train()
         some = table[names].iloc[rows]
         some = engine.draw(some, seed=seed) if mode == "draw" else engine.point(some, self.point, seed=seed)
         some = repaired(self._rules, some, dict(zip(names, ~gaps[rows].T, strict=True)), None)
@@ -309,6 +336,15 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Names of the columns that :meth:`transform` returns."""
         if "engine_" not in self.__dict__:
             raise NotFittedError("Imputer.get_feature_names_out: this imputer is not fitted; call fit first.")
-        kept = [n for n in self.feature_names_in_ if self.keep_empty_features or n not in self._empty]
-        flags = [f"missing_{name}" for name in self._indicated] if self.add_indicator else []
+        names = names_out(input_features, self._names, "feature_names_in_" in self.__dict__)
+        new = dict(zip(self._names, names, strict=True))
+        kept = [new[n] for n in self._names if self.keep_empty_features or n not in self._empty]
+        flags = [f"missing_{new[n]}" for n in self._indicated] if self.add_indicator else []
         return np.asarray([*kept, *flags], dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags

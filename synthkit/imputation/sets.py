@@ -159,9 +159,16 @@ class ImputationSet:
         return whole
 
     # ---------------------------------------------------------------- audit
-    def audit(self) -> pd.DataFrame:
-        """One line per filled cell: where, by what, how uncertain; see :meth:`cells`."""
+    def audit(self, filled: pd.DataFrame | None = None) -> pd.DataFrame:
+        """One line per filled cell: where, by what, how uncertain; see :meth:`cells`.
+
+        Args:
+            filled: a completed table of the same rows, whose values are then reported; None: their means.
+        """
         cells = self.cells()
+        if filled is not None and len(cells):
+            values = [filled[name][gap].astype(object).to_numpy() for name, gap in self.gaps.items()]
+            cells["value"] = np.concatenate(values)
         for key, value in self.about.items():
             cells[key] = [value] * len(cells)
         return cells
