@@ -188,8 +188,9 @@ filled.to_csv(folder + "/train0.csv", index=False)
 
 def _mice_forest(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
     """miceforest, five data sets of five iterations; the centre is their mean or most frequent value."""
-    copies = _elsewhere(args.miceforest, _MICE, train, test, seed, 5)
-    return _of_copies(train, copies[0]), _of_copies(test, copies[1])
+    known, new = _elsewhere(args.miceforest, _MICE, train, test, seed, 5)
+    left = any(copy.isna().to_numpy().any() for copy in new)  # it leaves gaps in new rows now and then
+    return _of_copies(train, known), None if left else _of_copies(test, new)
 
 
 def _hyper_impute(train: pd.DataFrame, test: pd.DataFrame, seed: int, args: Any) -> Parts:
