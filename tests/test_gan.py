@@ -191,6 +191,20 @@ def test_latents_from_the_pool_follow_the_condition() -> None:
     assert rare.shape == (0, 1, 1) and not len(left), "a probability of a twentieth is less than a tenth"
 
 
+def test_candidates_are_shared_by_rows_of_a_kind_and_none_is_used_twice() -> None:
+    """An eighth without replacement, weights 1 and 2: of these 1 - exp(-t) and 1 - exp(-2 t), together 1/4."""
+    kind = torch.arange(8000) % 2
+    heavy = torch.rand(8000, 8, generator=torch.Generator().manual_seed(5)) < 0.5
+    score = torch.where(heavy, math.log(2), 0.0)
+    score[:2, 0] = 50.0  # one of each kind that must be taken
+    with seeded(0):
+        picked = pool.pick(score, kind)
+    assert torch.equal(kind[picked // 8], kind) and len(picked.unique()) == 8000
+    assert torch.isin(torch.tensor([0, 8]), picked).all()
+    t = -math.log((-1 + math.sqrt(1 + 4 * 1.75)) / 2)  # x + x ** 2 = 7 / 4, x = exp(-t)
+    assert heavy.flatten()[picked].float().mean() == pytest.approx((1 - math.exp(-2 * t)) * 4, abs=0.02)
+
+
 def test_rows_of_a_common_value_are_like_free_rows_that_have_it() -> None:
     layout = Layout((Field(0, "code", 3), Field(1, "code", 3)))
     data = layout.empty(600)

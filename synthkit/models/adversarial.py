@@ -255,13 +255,14 @@ class ConditionalGANModel(Model):
         """Rows completed: of several candidates of each, one by the critic's weights.
 
         Args:
-            noise: ``(B, many, Z)`` for what is drawn freely and meets what is known by its noise; None: the generator
-                and the critic are given what is known.
+            noise: ``(B, many, Z)`` for what is drawn freely and meets what is known by its noise, of which rows that
+                know the same share the candidates; None: the generator and the critic are given what is known.
         """
         if not len(self.cells) or not len(partial):
             return partial
         rows, many = self.cells.read(partial), self.many
         step = max(_CHUNK // many, 1)
+        sorts = None if noise is None else pool.kinds(rows)
         tokens, offsets = [], []
         for start in range(0, len(partial), step):
             some = rows.take(slice(start, start + step))
@@ -275,7 +276,7 @@ class ConditionalGANModel(Model):
             pick = torch.arange(size, device=drawn.device) * many
             if many > 1:
                 score = self.score(self.vectors(drawn, self.vectors.applies(drawn)), given).view(size, many)
-                pick = pick + draw_codes(score)
+                pick = pool.pick(score, sorts[1][start : start + step]) if sorts else pick + draw_codes(score)
             tokens.append(drawn[pick])
             picked = Answers([], answers.fine[:, pick])
             offsets.append(self.heads.draw_offsets(picked, drawn[pick]))

@@ -20,8 +20,9 @@ from synthkit.layout import Allowed, Encoded
 from synthkit.models.base import draw_codes
 from synthkit.models.blocks import Cells, Rows
 from synthkit.models.resampling import Joint, alike, draw_jointly, systematic
+from synthkit.models.straight import gumbel
 
-__all__ = ["FEW_FIELDS", "kinds", "pin", "share"]
+__all__ = ["FEW_FIELDS", "kinds", "pick", "pin", "share"]
 
 _T = TypeVar("_T")
 FEW_FIELDS = 8  # of fewer, each is often all that is given in training, and the law given it is well learnt
@@ -100,6 +101,30 @@ def share(
         found.append(latents[systematic((w - w.max()).exp(), int(count[k]) * each)].view(-1, each, latents.shape[1]))
         at.append((kind == k).nonzero().squeeze(1))
     return torch.cat(found), torch.cat(at)
+
+
+def pick(score: Tensor, kind: Tensor) -> Tensor:
+    """Candidates for the rows of a block, by exp(score): rows of a kind share theirs, and none is used twice.
+
+    A draw without replacement by the largest of score plus Gumbel noise (Kool, van Hoof and Welling, "Stochastic Beams
+    and Where to Find Them", ICML 2019). Of 8 candidates all may be poor; of those of a thousand rows an eighth hardly.
+
+    Args:
+        score: ``(B, candidates)``; kind: ``(B,)`` integers, alike for rows that ask the same.
+
+    Returns:
+        ``(B,)`` indices into the flattened scores.
+    """
+    rows, many = score.shape
+    best = (score + gumbel(score)).flatten().argsort(descending=True)
+    best = best[kind[best // many].argsort(stable=True)]  # by kind, and the best first
+    mixed = torch.randperm(rows, device=score.device)
+    mixed = mixed[kind[mixed].argsort(stable=True)]
+    count = torch.bincount(kind)
+    first = (count.cumsum(0) - count)[kind[mixed]]
+    out = torch.empty_like(mixed)
+    out[mixed] = best[first * many + torch.arange(rows, device=score.device) - first]
+    return out
 
 
 @torch.no_grad()
