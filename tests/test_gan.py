@@ -134,6 +134,15 @@ def test_stages_of_no_steps_are_left_out() -> None:
 
 
 # ---------------------------------------------------------------- picking, settling
+def test_wide_small_tables_get_larger_nets() -> None:
+    def widths(fields: int, rows: int) -> int:
+        layout = Layout(tuple(Field(i, "code", 3) for i in range(fields)))
+        return ConditionalGAN().adapted(layout, rows).width
+
+    assert [widths(n, 1000) for n in (3, 32, 40, 48, 200)] == [64, 64, 96, 128, 128]
+    assert widths(3, 5000) == widths(200, 5000) == 256
+
+
 def test_the_critic_picks_by_ratios_of_densities() -> None:
     """A critic that scores code 1 by log 3 triples its odds."""
     layout, data = coin()
