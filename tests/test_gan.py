@@ -13,8 +13,9 @@ from torch import Tensor
 
 from synthkit import TabularSynthesizer
 from synthkit.layout import Encoded, Field, Layout
-from synthkit.models import ConditionalGAN
+from synthkit.models import ConditionalGAN, pool
 from synthkit.models.adversarial import ConditionalGANModel
+from synthkit.models.blocks import Rows
 from synthkit.models.objectives import critic_loss, generator_loss, penalty
 from synthkit.models.straight import straight_through
 from synthkit.runtime import seeded
@@ -133,6 +134,15 @@ def test_stages_of_no_steps_are_left_out() -> None:
 
 
 # ---------------------------------------------------------------- picking, settling
+def test_wide_small_tables_get_larger_nets() -> None:
+    def widths(fields: int, rows: int) -> int:
+        layout = Layout(tuple(Field(i, "code", 3) for i in range(fields)))
+        return ConditionalGAN().adapted(layout, rows).width
+
+    assert [widths(n, 1000) for n in (3, 32, 40, 48, 200)] == [64, 64, 96, 128, 128]
+    assert widths(3, 5000) == widths(200, 5000) == 256
+
+
 def test_the_critic_picks_by_ratios_of_densities() -> None:
     """A critic that scores code 1 by log 3 triples its odds."""
     layout, data = coin()
@@ -163,6 +173,67 @@ def test_finish_makes_the_marginals_exact() -> None:
         got = shares(model.complete(layout.empty(20_000)))
     assert off[1] > 0.45
     assert (got - shares(data)).abs().max() < 0.02
+
+
+def test_latents_from_the_pool_follow_the_condition() -> None:
+    """Of z uniform on (-1, 1), "1" has probability (1 + z) / 2: given "1" the mean of z is 1/3, given "0" -1/3."""
+    layout, _ = coin()
+    partial = layout.empty(3000)
+    partial.cat[:1000] = 1
+    partial.cat_known[:2000] = True
+    rows = built(*coin()).cells.read(partial)
+
+    def draw(count: int) -> tuple[Tensor, Tensor]:
+        z = torch.rand(count, 1) * 2 - 1
+        return z, z[:, 0]
+
+    def weigh(z: Tensor, one: Rows) -> Tensor:
+        return ((1 + z) / 2 if int(one.tokens[0, 0]) else (1 - z) / 2).log()
+
+    with seeded(0):
+        found, at = pool.share(draw, weigh, rows, each=4)
+        rare, left = pool.share(draw, lambda z, one: torch.where(z > 0.9, 0.0, -40.0), rows, least=0.1)
+    assert found.shape == (2000, 4, 1) and sorted(at.tolist()) == list(range(2000)), "who asks nothing needs no pool"
+    for wanted, asked in ((1 / 3, at < 1000), (-1 / 3, at >= 1000)):
+        assert found[asked].mean() == pytest.approx(wanted, abs=0.03)
+        assert found[asked].std(1).mean() > 0.3, "the latents of a row differ"
+    assert rare.shape == (0, 1, 1) and not len(left), "a probability of a twentieth is less than a tenth"
+
+
+def test_candidates_are_shared_by_rows_of_a_kind_and_none_is_used_twice() -> None:
+    """An eighth without replacement, weights 1 and 2: of these 1 - exp(-t) and 1 - exp(-2 t), together 1/4."""
+    kind = torch.arange(8000) % 2
+    heavy = torch.rand(8000, 8, generator=torch.Generator().manual_seed(5)) < 0.5
+    score = torch.where(heavy, math.log(2), 0.0)
+    score[:2, 0] = 50.0  # one of each kind that must be taken
+    with seeded(0):
+        picked = pool.pick(score, kind)
+    assert torch.equal(kind[picked // 8], kind) and len(picked.unique()) == 8000
+    assert torch.isin(torch.tensor([0, 8]), picked).all()
+    t = -math.log((-1 + math.sqrt(1 + 4 * 1.75)) / 2)  # x + x ** 2 = 7 / 4, x = exp(-t)
+    assert heavy.flatten()[picked].float().mean() == pytest.approx((1 - math.exp(-2 * t)) * 4, abs=0.02)
+
+
+def test_rows_of_a_common_value_are_like_free_rows_that_have_it() -> None:
+    layout = Layout((Field(0, "code", 3), Field(1, "code", 3)))
+    data = layout.empty(600)
+    with seeded(2):
+        data.cat[:] = torch.randint(3, (600, 2))
+        data.cat_known[:] = True
+        model = built(layout, data, candidates=1)
+        model.heads.free[0].data.normal_(0, 8)  # both columns hang on the noise
+        free = model.complete(layout.empty(40_000)).cat
+        asked = layout.empty(20_000)
+        asked.cat[:, 0], asked.cat_known[:, 0] = 1, True
+        got = model.complete(asked).cat
+    like = free[free[:, 0] == 1][:, 1:]
+    alike = (torch.bincount(like[:, 0].long(), minlength=3) / len(like) - _second(got)).abs().max()
+    assert got[:, 0].eq(1).all() and alike < 0.03
+    assert (_second(free) - _second(got)).abs().max() > 0.1, "the columns depend on one another"
+
+
+def _second(cat: Tensor) -> Tensor:
+    return torch.bincount(cat[:, 1].long(), minlength=3) / len(cat)
 
 
 # ---------------------------------------------------------------- whole tables

@@ -43,8 +43,7 @@ _FLAGS = 0.2  # of hidden nullable cells: said to be null or not in training
 _LEAST = 256  # rows of a step
 _PENALISED = 4  # one row in so many bears the gradient penalty
 _CHUNK = 8192  # candidates at once
-_POOL = 2048, 8192  # rows of it drawn at once
-_TIMES = 20  # the rows wanted: so many free draws at most
+_COMMON = 0.05  # of free draws: enough of them have it
 _DRAWN = (5_000, 25_000)  # rows that a round of settling draws: twice the training rows, within these bounds
 
 
@@ -224,79 +223,64 @@ class ConditionalGANModel(Model):
             done.num[:, slot[i]] = torch.where(fresh, inside, done.num[:, slot[i]])
 
     def _draw(self, partial: Encoded) -> Encoded:
-        """Rows completed, without rules: conditions that free draws often meet are met by those.
+        """Rows completed, without rules: by noise from a pool of free draws where that serves.
 
         The law given nothing is learnt from every step's free rows, that given one set of cells from few of them. So
-        rows that ask the same share a pool of free draws, of which they take what agrees with them; the rest, and
-        conditions too rare or too many for that, are drawn by the generator given the condition.
+        rows that ask the same few things share a pool of noises, weighted by what the generator, given nothing, says
+        of what they ask. Other rows are drawn by the generator given the condition, and so are rows that ask for what
+        is rare where there are few fields.
         """
-        given = self.cells.read(partial)
-        if not bool((given.known | given.present).any()):
+        rows = self.cells.read(partial)
+        if not bool((rows.known | rows.present).any()):
             return self._propose(partial)
-        sorts = pool.kinds(given)
-        if sorts is None:
-            return self._propose(partial)
-        one, kind, count = sorts
-        # Rows of a kind that still ask; who asks nothing needs no pool.
-        left = torch.where((given.known | given.present)[one].any(1), count, 0)
-        first = torch.zeros_like(count)  # the next of them
-        order = [torch.nonzero(kind == k).squeeze(1) for k in range(len(count))]
-        at, found, drawn = [], [], 0
-        size, most = int(min(max(len(partial), _POOL[0]), _POOL[1])), max(_TIMES * len(partial), _POOL[0])
-        while bool(left.any()) and drawn < most:
-            pool_rows = self._propose(self.layout.empty(size, partial.cat.device))
-            drawn += size
-            unused = torch.ones(size, dtype=torch.bool, device=kind.device)
-            for k in left.nonzero().squeeze(1).tolist():
-                hits = self._agree(pool_rows, given.take(order[k][:1]))
-                hits = (hits & unused).nonzero().squeeze(1)
-                take = min(len(hits), int(left[k]))
-                unused[hits[:take]] = False  # no row is handed out twice
-                at.append(order[k][first[k] : first[k] + take])
-                found.append(pool_rows.take(hits[:take]))
-                first[k] += take
-                enough = len(hits) * most >= int(left[k]) * size  # at this rate, the pool will do
-                left[k] = left[k] - take if enough else 0
-        return self._together(partial, at, found)
+        least = _COMMON if len(self.cells) < pool.FEW_FIELDS else 0.0
+        noise, at = pool.share(self._free, self.heads.explain, rows, self.many, least)
+        left = torch.ones(len(partial), dtype=torch.bool, device=at.device)
+        left[at] = False
+        rest = left.nonzero().squeeze(1)
+        done = Encoded.concat([self._propose(partial.take(at), noise), self._propose(partial.take(rest))])
+        return partial.fill(done.take(torch.cat([at, rest]).argsort()))
 
-    def _propose(self, partial: Encoded) -> Encoded:
-        """Rows completed: of several candidates of each, one by the critic's weights."""
+    def _free(self, count: int) -> tuple[Tensor, Answers]:
+        """Noise, and what the generator makes of it given nothing."""
+        noise = self.noise(count)
+        return noise, self.answers(noise, self.cells.read(self.layout.empty(count, noise.device)))
+
+    @property
+    def many(self) -> int:
+        """Candidates for each row."""
+        return self.spec.candidates if bool(self.refereed) else 1
+
+    def _propose(self, partial: Encoded, noise: Tensor | None = None) -> Encoded:
+        """Rows completed: of several candidates of each, one by the critic's weights.
+
+        Args:
+            noise: ``(B, many, Z)`` for what is drawn freely and meets what is known by its noise, of which rows that
+                know the same share the candidates; None: the generator and the critic are given what is known.
+        """
         if not len(self.cells) or not len(partial):
             return partial
-        rows, many = self.cells.read(partial), self.spec.candidates if bool(self.refereed) else 1
+        rows, many = self.cells.read(partial), self.many
         step = max(_CHUNK // many, 1)
+        sorts = None if noise is None else pool.kinds(rows)
         tokens, offsets = [], []
         for start in range(0, len(partial), step):
-            given = rows.take(slice(start, start + step))
-            size = len(given.tokens)
-            each = given.take(torch.arange(size, device=given.tokens.device).repeat_interleave(many))
-            answers = self.answers(self.noise(size * many), each)
+            some = rows.take(slice(start, start + step))
+            size = len(some.tokens)
+            each = some.take(torch.arange(size, device=some.tokens.device).repeat_interleave(many))
+            given = each if noise is None else self.cells.hide(each, torch.ones_like(each.known))
+            z = self.noise(size * many) if noise is None else noise[start : start + step].flatten(0, 1)
+            answers = self.heads.forbid(self.answers(z, given), each)
             drawn, _ = straight_through(self.vectors, answers.logits, 1.0)
             drawn = torch.where(each.known, each.tokens, drawn)
             pick = torch.arange(size, device=drawn.device) * many
             if many > 1:
-                score = self.score(self.vectors(drawn, self.vectors.applies(drawn)), each).view(size, many)
-                pick = pick + draw_codes(score)
+                score = self.score(self.vectors(drawn, self.vectors.applies(drawn)), given).view(size, many)
+                pick = pool.pick(score, sorts[1][start : start + step]) if sorts else pick + draw_codes(score)
             tokens.append(drawn[pick])
             picked = Answers([], answers.fine[:, pick])
             offsets.append(self.heads.draw_offsets(picked, drawn[pick]))
         return self.cells.write(partial, torch.cat(tokens), torch.cat(offsets))
-
-    def _agree(self, rows: Encoded, asked: Rows) -> Tensor:
-        """bool ``(B,)``: which of complete rows agree with one that asks."""
-        have = self.cells.read(rows)
-        same = ((have.tokens == asked.tokens) & have.known) | ~asked.known
-        valued = (have.known & (have.tokens < self.cells.sizes)) | ~asked.present
-        return (same & valued).all(1)
-
-    def _together(self, partial: Encoded, at: list[Tensor], found: list[Encoded]) -> Encoded:
-        """``partial`` filled by the rows ``found`` for those ``at``, and by the generator elsewhere."""
-        where = torch.cat(at) if at else torch.zeros(0, dtype=torch.long, device=partial.cat.device)
-        open_ = torch.ones(len(partial), dtype=torch.bool, device=where.device)
-        open_[where] = False
-        rest = open_.nonzero().squeeze(1)
-        rows = Encoded.concat([*found, self._propose(partial.take(rest))])
-        return partial.fill(rows.take(torch.cat([where, rest]).argsort()))
 
     # ---------------------------------------------------------------- between and after the stages
     def begin(self, stage: Stage, data: Encoded, weight: Tensor | None = None) -> None:

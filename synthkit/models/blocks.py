@@ -316,6 +316,17 @@ class Heads(nn.Module):
             out = out + own
         return torch.where(rows.known, out, 0.0)
 
+    def explain(self, answers: Answers, one: Rows) -> Tensor:
+        """``(B,)`` log-probability of what ``one`` row knows, offsets aside, by each row of ``answers``."""
+        b = answers.fine.shape[1]
+        coarse = Rows(one.tokens, one.known, one.present, torch.full_like(one.offsets, -1.0)).repeat(b)
+        out = -self.losses(answers, coarse).sum(1)
+        for i in (one.present & ~one.known)[0].nonzero().squeeze(1).tolist():  # not null
+            k, r = self.place[i]
+            null = answers.logits[k][r].log_softmax(1)[:, self.cells.nodes[i].size]
+            out = out + torch.log1p(-null.exp().clamp(max=1 - 1e-6))
+        return out
+
     def parts(self, answers: Answers, tokens: Tensor) -> Tensor:
         """``(fine nodes, B, S)`` logits of the parts of the cells of ``tokens`` ``(B, N)``."""
         which = (tokens + self.cells.base)[:, self.cells.fine].T

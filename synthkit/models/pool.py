@@ -20,10 +20,12 @@ from synthkit.layout import Allowed, Encoded
 from synthkit.models.base import draw_codes
 from synthkit.models.blocks import Cells, Rows
 from synthkit.models.resampling import Joint, alike, draw_jointly, systematic
+from synthkit.models.straight import gumbel
 
-__all__ = ["kinds", "pin", "share"]
+__all__ = ["FEW_FIELDS", "kinds", "pick", "pin", "share"]
 
 _T = TypeVar("_T")
+FEW_FIELDS = 8  # of fewer, each is often all that is given in training, and the law given it is well learnt
 _EACH = 32  # candidates of each row, where rows know different things
 _KINDS = 64  # conditions that a pool serves
 _KNOWN = 4  # nodes that a row may know; free draws hardly ever agree on more
@@ -50,7 +52,11 @@ def kinds(rows: Rows) -> tuple[Tensor, Tensor, Tensor] | None:
 
 @torch.no_grad()
 def share(
-    draw: Callable[[int], tuple[Tensor, _T]], weigh: Callable[[_T, Rows], Tensor], rows: Rows
+    draw: Callable[[int], tuple[Tensor, _T]],
+    weigh: Callable[[_T, Rows], Tensor],
+    rows: Rows,
+    each: int = 1,
+    least: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Latents of rows that know few different things, picked from free draws by the probability of what is known.
 
@@ -60,13 +66,15 @@ def share(
     Args:
         draw: so many latents ``(n, L)`` given nothing, and what ``weigh`` wants to know of them.
         weigh: ``(n,)`` log-probabilities of what one row knows.
+        each: latents for each row.
+        least: rows whose condition has a smaller probability are left out.
 
     Returns:
-        ``(found, L)`` latents and the ``(found,)`` rows that they are for.
+        ``(found, each, L)`` latents and the ``(found,)`` rows that they are for.
     """
     sorts = kinds(rows)
     if sorts is None or not bool((rows.known | rows.present).any()):
-        return draw(0)[0], torch.zeros(0, dtype=torch.long, device=rows.tokens.device)
+        return draw(0)[0][:, None].expand(-1, each, -1), torch.zeros(0, dtype=torch.long, device=rows.tokens.device)
     first, kind, count = sorts
     known = (rows.known | rows.present)[first].sum(1)
     asks = (known > 0) & (known <= _KNOWN)
@@ -80,18 +88,43 @@ def share(
             weights[k].append(weigh(told, rows.take(first[k : k + 1])).double())
             w, wanted = torch.cat(weights[k]), int(count[k])
             worth = float((2 * w.logsumexp(0) - (2 * w).logsumexp(0)).exp())
-            if worth >= min(2 * wanted, max(_WORTH[1], wanted // 5)):
+            rare = float(w.logsumexp(0).exp()) < least * len(w)
+            if worth >= min(2 * wanted, max(_WORTH[1], wanted // 5)) and not rare:
                 open_.discard(k)
-            elif worth * most < min(wanted, max(_WORTH[0], wanted // 10)) * len(w):  # at this rate, never
+            elif rare or worth * most < min(wanted, max(_WORTH[0], wanted // 10)) * len(w):  # at this rate, never
                 open_.discard(k)
                 del weights[k]
     latents = torch.cat(pools) if pools else draw(0)[0]
-    found, at = [latents[:0]], [kind[:0]]
+    found, at = [latents[:0, None].expand(-1, each, -1)], [kind[:0]]
     for k, parts in weights.items():
         w = torch.cat(parts)
-        found.append(latents[systematic((w - w.max()).exp(), int(count[k]))])
+        found.append(latents[systematic((w - w.max()).exp(), int(count[k]) * each)].view(-1, each, latents.shape[1]))
         at.append((kind == k).nonzero().squeeze(1))
     return torch.cat(found), torch.cat(at)
+
+
+def pick(score: Tensor, kind: Tensor) -> Tensor:
+    """Candidates for the rows of a block, by exp(score): rows of a kind share theirs, and none is used twice.
+
+    A draw without replacement by the largest of score plus Gumbel noise (Kool, van Hoof and Welling, "Stochastic Beams
+    and Where to Find Them", ICML 2019). Of 8 candidates all may be poor; of those of a thousand rows an eighth hardly.
+
+    Args:
+        score: ``(B, candidates)``; kind: ``(B,)`` integers, alike for rows that ask the same.
+
+    Returns:
+        ``(B,)`` indices into the flattened scores.
+    """
+    rows, many = score.shape
+    best = (score + gumbel(score)).flatten().argsort(descending=True)
+    best = best[kind[best // many].argsort(stable=True)]  # by kind, and the best first
+    mixed = torch.randperm(rows, device=score.device)
+    mixed = mixed[kind[mixed].argsort(stable=True)]
+    count = torch.bincount(kind)
+    first = (count.cumsum(0) - count)[kind[mixed]]
+    out = torch.empty_like(mixed)
+    out[mixed] = best[first * many + torch.arange(rows, device=score.device) - first]
+    return out
 
 
 @torch.no_grad()

@@ -33,14 +33,13 @@ from synthkit.models.base import Model, ModelSpec, ModelTags, Phase, Recipe, Sta
 from synthkit.models.blocks import Answers, Cells, Rows
 from synthkit.models.coders import Decoder, Encoder
 from synthkit.models.nets import nodes_of
-from synthkit.models.pool import pin, share
+from synthkit.models.pool import FEW_FIELDS, pin, share
 from synthkit.models.priors import CellPrior, MixturePrior, Prior
 from synthkit.params import Interval, OneOf, Optional, param
 from synthkit.runtime import seeded
 
 __all__ = ["VAE", "VAEModel"]
 
-_FEW_FIELDS = 8
 _BLOCK = 4096  # rows decoded at once
 _SETTLE = (5_000, 50_000)  # rows that a round of settling draws: twenty times the training rows, within these bounds
 _CANDIDATES = 4  # latents drawn for a row of which something is known
@@ -105,7 +104,7 @@ class VAE(ModelSpec):
         """
         if self.beta is not None:
             return self.beta
-        return 1.0 if self.prior == "standard" else 0.1 if len(nodes_of(layout)) < _FEW_FIELDS else 0.3
+        return 1.0 if self.prior == "standard" else 0.1 if len(nodes_of(layout)) < FEW_FIELDS else 0.3
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> VAEModel:
         model = VAEModel(self, layout)
@@ -296,9 +295,9 @@ class VAEModel(Model):
         """
         z = torch.empty(len(rows.tokens), self.latents, device=rows.tokens.device)
         left = torch.ones(len(z), dtype=torch.bool, device=z.device)
-        if len(self.grid) >= _FEW_FIELDS:
-            found, at = share(self._pool, self._fit, rows)
-            z[at], left[at] = found, False
+        if len(self.grid) >= FEW_FIELDS:
+            found, at = share(self._pool, self.decoder.heads.explain, rows)
+            z[at], left[at] = found[:, 0], False
         for some in torch.split(left.nonzero().squeeze(1), _BLOCK):
             z[some] = self._given_known(rows.take(some))
         return z
@@ -306,17 +305,6 @@ class VAEModel(Model):
     def _pool(self, count: int) -> tuple[Tensor, Answers]:
         z = self.prior.draw(self.grid.read(self.layout.empty(count, self.probes.device)))
         return z, self.decoder(z)
-
-    def _fit(self, answers: Answers, one: Rows) -> Tensor:
-        """``(n,)`` log-probability of what ``one`` row knows, given each of the latents behind ``answers``."""
-        n = answers.fine.shape[1]
-        coarse = Rows(one.tokens, one.known, one.present, torch.full_like(one.offsets, -1.0)).repeat(n)
-        out = -self.decoder.heads.losses(answers, coarse).sum(1)
-        for i in (one.present & ~one.known)[0].nonzero().squeeze(1).tolist():  # not null
-            k, r = self.decoder.heads.place[i]
-            null = answers.logits[k][r].log_softmax(1)[:, self.grid.nodes[i].size]
-            out = out + torch.log1p(-null.exp().clamp(max=1 - 1e-6))
-        return out
 
     def _given_known(self, rows: Rows) -> Tensor:
         """``(B, L)`` from the prior given what is known: of a few draws, one that does not contradict it.
