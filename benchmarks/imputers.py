@@ -236,7 +236,7 @@ def _of_copies(holes: pd.DataFrame, copies: list[pd.DataFrame]) -> Filled:
 
 
 METHODS: dict[str, Method] = {
-    **{name: _ours(name) for name in ("auto", "autoregressive", "chained_trees", "neighbours", "median")},
+    **{name: _ours(name) for name in ("auto", "autoregressive", "blend", "neighbours", "median")},
     "missforest": _miss_forest,
     "iterative": _iterative,
     "knn": _knn,

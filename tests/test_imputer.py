@@ -16,11 +16,11 @@ from sklearn.preprocessing import OneHotEncoder
 
 from synthkit import Imputer, TabularSynthesizer, errors
 from synthkit.imputation import ENGINES, Engine
-from synthkit.imputation.auto import Auto
 from synthkit.imputation.base import Marginal
+from synthkit.imputation.blend import Blend
 from synthkit.models import Autoregressive
 
-METHODS = ["autoregressive", *(name for name in ENGINES if name not in ("autoregressive", "auto"))]
+METHODS = ["autoregressive", *(name for name in ENGINES if name not in ("autoregressive", "blend"))]
 methods = pytest.mark.parametrize("method", METHODS)
 QUICK = Autoregressive(epochs=2.0, width=32)
 
@@ -222,7 +222,7 @@ def test_unseen_categories_count_as_unknown_and_stay():
         assert (filled["g"] == "new").all() and filled["y"].notna().all()
 
 
-def test_auto_takes_of_the_other_engine_what_pays():
+def test_a_blend_takes_of_the_other_engine_what_pays():
     """Beside an engine that knows the law of y, the forests give way; beside the median they do not."""
     _, holes = linear(1200)
 
@@ -233,7 +233,7 @@ def test_auto_takes_of_the_other_engine_what_pays():
     noisy = holes.assign(**{f"z{i}": np.random.default_rng(i).normal(size=len(holes)) for i in range(8)})
     shares = {}
     for other in (Law, Marginal):
-        imputer = Imputer(Auto(other), random_state=0).fit(noisy)
+        imputer = Imputer(Blend(other), random_state=0).fit(noisy)
         shares[other] = imputer.engine_.shares
         assert imputer.transform(noisy.head(50)).notna().to_numpy().all()
     assert shares[Law]["y"] > 0 and shares[Marginal]["y"] == 0 and shares[Marginal]["g"] == 0

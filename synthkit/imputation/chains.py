@@ -20,7 +20,8 @@ from synthkit.runtime import entropy
 __all__ = ["Chain", "Found", "states"]
 
 _HIDDEN = 0.3  # of cells, hidden at random where a column's first forest would see no gaps
-_BURN = 4  # trees of a forest that only the chain's own filling needs
+_BURN = 4  # trees of a forest of which no law is asked, only draws
+_ROWS = 20_000  # of a chain's bootstrap, at most
 
 
 def states(x: Floats, seed: int, *, by_row: bool) -> NDArray[np.uint64]:
@@ -53,7 +54,7 @@ class Chain:
     def __init__(self, x: Floats, columns: list[Column], shape: Shape, sweeps: int, seed: int) -> None:
         self.columns, self.shape, self.seed = columns, shape, seed
         rng = np.random.default_rng(entropy(seed, 0))
-        self.x = x[rng.integers(0, len(x), len(x))]
+        self.x = x[rng.integers(0, len(x), min(len(x), _ROWS))]
         for k in np.flatnonzero(np.isnan(self.x).all(0)):  # a bootstrap may miss the few rows that a column has
             self.x[0, k] = rng.choice(x[~np.isnan(x[:, k]), k])
         self._gaps = np.isnan(self.x)
@@ -68,8 +69,7 @@ class Chain:
         for sweep in range(sweeps + 1):
             for j in self._order:
                 gap = self._gaps[:, j]
-                last = sweep == sweeps
-                forest = self._grow(j, self.x[~gap], sweep, self.shape.trees if last or not sweep else _BURN)
+                forest = self._grow(j, self.x[~gap], sweep, self.shape.trees if sweep == sweeps else _BURN)
                 (self._forests if sweep else self._starts)[j] = forest
                 step = 2 * (sweep * len(self.columns) + j) + 1
                 some = state[gap]
@@ -85,7 +85,7 @@ class Chain:
             rng = np.random.default_rng(entropy(self.seed, 3, j))
             hidden = np.where(self._gaps | (rng.random(self.x.shape) < _HIDDEN), np.nan, self.x)
             hidden[:, j] = self.x[:, j]
-            self._starts[j] = self._grow(j, hidden[~self._gaps[:, j]], 0, self.shape.trees)
+            self._starts[j] = self._grow(j, hidden[~self._gaps[:, j]], 0, _BURN)
         return self._starts[j]
 
     def _refined(self, j: int) -> Forest:
@@ -109,13 +109,13 @@ class Chain:
             for j in order:
                 gap = gaps[:, j]
                 forest = self._refined(j) if sweep else self._start(j)
-                leaves = forest.find(x[gap])
+                place = forest.find(x[gap])
                 numbers = self._numbers(state[gap], sweep, j)
-                x[gap, j] = forest.draw(leaves, next(numbers), next(numbers))
+                x[gap, j] = forest.draw(place, next(numbers), next(numbers))
                 if sweep > sweeps - kept:
-                    found[j].laws.append(forest.law(leaves))
+                    found[j].laws.append(forest.law(place))
                     for _ in range(draws):
-                        found[j].draws.append(forest.draw(leaves, next(numbers), next(numbers)))
+                        found[j].draws.append(forest.draw(place, next(numbers), next(numbers)))
         return x, found
 
     def _numbers(self, state: NDArray[np.uint64], sweep: int, j: int) -> Iterator[Floats]:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from synthkit.imputation.auto import Auto
 from synthkit.imputation.base import Engine, Marginal
+from synthkit.imputation.blend import Blend
 from synthkit.imputation.neighbours import Neighbours
 from synthkit.imputation.trees import ChainedTrees
 from synthkit.models import ModelSpec
@@ -18,7 +18,7 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
 from synthkit.synthesizers.filling import Point
 
-__all__ = ["ENGINES", "Auto", "ChainedTrees", "Engine", "Generator", "Marginal", "Neighbours"]
+__all__ = ["ENGINES", "Blend", "ChainedTrees", "Engine", "Generator", "Marginal", "Neighbours"]
 
 
 class Generator(Engine):
@@ -62,12 +62,12 @@ class Generator(Engine):
         return self.synthesizer.impute(table, mode="draw", seed=seed)
 
 
-def _auto(**options: Any) -> Engine:
+def _blend(**options: Any) -> Engine:
     """Rules that are found are left to the forests' donors: enforcing them could fail the trial."""
-    return Auto(lambda: Generator(keep_rules=False, **options))
+    return Blend(lambda: Generator(keep_rules=False, **options))
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {
-    "auto": _auto,
-    **{engine.name: engine for engine in (Generator, ChainedTrees, Neighbours, Marginal)},
+    **{engine.name: engine for engine in (ChainedTrees, Generator, Neighbours, Marginal)},
+    "blend": _blend,
 }

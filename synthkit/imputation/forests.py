@@ -6,17 +6,22 @@ partitioning for missing data imputation in the presence of interaction effects"
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from synthkit.imputation.cells import Column, Floats
 from synthkit.imputation.lines import Line
 
-__all__ = ["Forest", "Shape", "uniform"]
+__all__ = ["Forest", "Place", "Shape", "uniform"]
 
 _CLASSES = 64  # of a category; rarer levels are one class for the trees, and drawn as themselves
 _SHRINK = 5.0  # rows that a level's place is worth beforehand
+_MANY = 1000  # rows, above which threads pay
+_STRAIGHT = 0.7  # share of a quantity's variance, above which trees learn what a line leaves, not the quantity
 
 
 def uniform(state: NDArray[np.uint64], step: int) -> Floats:
@@ -37,8 +42,20 @@ class Shape:
         self.trees, self.leaf, self.share, self.rows = trees, leaf, share, rows
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where rows fall: their ``leaves``, ``(trees, rows)``, and what the line says, ``(rows,)``, if it counts."""
+
+    leaves: NDArray[np.intp]
+    line: Floats | None
+
+
 class Forest:
     """Learns column ``j`` of ``x`` from the other columns; ``x`` may have gaps (NaN), but not in that column.
+
+    A quantity that is nearly a line of the others is learnt as the line and what it leaves, for leaves cut a line into
+    steps; a draw is then the observed value that is nearest to the line plus a donor's rest (as in predictive mean
+    matching: Little, "Missing-data adjustments in large surveys", JBES 1988).
 
     Args:
         x: ``(rows, columns)`` floats of :class:`Cells`; columns: what they are.
@@ -54,6 +71,11 @@ class Forest:
         plain = self._plain(x)
         self._line = Line(plain, goals)
         inputs = np.concatenate([plain, self._line.fitted], axis=1).astype(np.float32)
+        self._observed: Floats | None = None
+        if not self.classes and self._line.skill > _STRAIGHT:
+            self._observed = np.sort(y)
+            y = y - self._straight(self._line.fitted)
+            goal = y / columns[j].std
         kind = RandomForestClassifier if self.classes else RandomForestRegressor
         some = shape.rows < len(y)
         forest = kind(
@@ -62,6 +84,7 @@ class Forest:
             max_features=shape.share,
             bootstrap=some,
             max_samples=shape.rows if some else None,
+            n_jobs=torch.get_num_threads() if len(y) > _MANY else None,
             random_state=seed % 2**32,
         ).fit(inputs, goal)
         self._trees = [tree.tree_ for tree in forest.estimators_]
@@ -70,14 +93,18 @@ class Forest:
 
     def _keep(self, leaves: NDArray[np.intp], y: Floats) -> None:
         """Donors in the order of their leaves, and where each leaf begins."""
-        order = np.argsort(leaves, axis=1, kind="stable")
-        self._donors = y[order]
+        self._order, self._y = np.argsort(leaves, axis=1, kind="stable").astype(np.int32), y
         nodes = max(tree.node_count for tree in self._trees)
         counts = np.stack([np.bincount(leaf, minlength=nodes) for leaf in leaves])
         self._count, self._first = counts, np.cumsum(counts, axis=1) - counts
         if not self.classes:
             sums = np.stack([np.bincount(leaf, weights=y, minlength=nodes) for leaf in leaves])
             self._means = sums / np.maximum(counts, 1)
+
+    def _straight(self, line: Floats) -> Floats:
+        """What a line says, up to a constant, in the column's units."""
+        out: Floats = line[:, 0] * self.columns[self.j].std
+        return out
 
     # ---------------------------------------------------------------- inputs
     def _ordered(self, x: Floats, goals: Floats) -> dict[int, Floats]:
@@ -124,25 +151,33 @@ class Forest:
         """``(trees, rows)``"""
         return np.stack([tree.apply(inputs) for tree in self._trees])
 
-    def find(self, x: Floats) -> NDArray[np.intp]:
-        """The leaves of rows of floats, ``(trees, rows)``."""
+    def find(self, x: Floats) -> Place:
+        """Where rows of floats fall."""
         plain = self._plain(x)
-        inputs = np.concatenate([plain, self._line.predict(plain)], axis=1)
-        return self.leaves(inputs.astype(np.float32))
+        line = self._line.predict(plain)
+        leaves = self.leaves(np.concatenate([plain, line], axis=1).astype(np.float32))
+        return Place(leaves, None if self._observed is None else self._straight(line))
 
-    def draw(self, leaves: NDArray[np.intp], which: Floats, place: Floats) -> Floats:
+    def draw(self, place: Place, which: Floats, where: Floats) -> Floats:
         """``(rows,)``: a donor each, from the tree and the place in its leaf that two numbers in [0, 1) say."""
+        leaves = place.leaves
         tree = (which * len(leaves)).astype(np.intp)
         leaf = leaves[tree, np.arange(leaves.shape[1])]
-        at = self._first[tree, leaf] + (place * self._count[tree, leaf]).astype(np.intp)
-        out: Floats = self._donors[tree, at]
-        return out
+        at = self._first[tree, leaf] + (where * self._count[tree, leaf]).astype(np.intp)
+        out: Floats = self._y[self._order[tree, at]]
+        if self._observed is None or place.line is None:
+            return out
+        wanted, seen = out + place.line, self._observed
+        above = np.clip(np.searchsorted(seen, wanted), min(1, len(seen) - 1), len(seen) - 1)
+        below = np.maximum(above - 1, 0)
+        return np.where(wanted - seen[below] < seen[above] - wanted, seen[below], seen[above])
 
-    def law(self, leaves: NDArray[np.intp]) -> Floats:
+    def law(self, place: Place) -> Floats:
         """Means, ``(rows, 1)``, or shares of the classes, ``(rows, classes)``; each the mean over the trees."""
+        leaves = place.leaves
         if self._seen is None:
             means: Floats = np.mean([self._means[t][leaf] for t, leaf in enumerate(leaves)], axis=0)[:, None]
-            return means
+            return means if place.line is None else means + place.line[:, None]
         out = np.zeros((leaves.shape[1], self.classes))
         for tree, leaf in zip(self._trees, leaves, strict=True):
             out[:, self._seen] += tree.value[leaf, 0, :]

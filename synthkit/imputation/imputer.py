@@ -41,10 +41,10 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     for nothing is known of it. Arrays come back as arrays.
 
     Args:
-        method: "auto" (chained forests, mixed with the autoregressive generator where that pays; of the rules that the
-            table shows they keep sums and what determines what; where ``schema`` has rules, the generator alone, which
-            keeps all), a name of ``synthkit.imputation.ENGINES`` or of a model
-            (``synthkit.models.MODELS``), a ``ModelSpec``, or a fitted ``TabularSynthesizer``.
+        method: "auto" (``chained_trees``, which keeps sums and what determines what; where ``schema`` has rules, the
+            autoregressive generator, which keeps all), a name of ``synthkit.imputation.ENGINES`` ("blend" mixes both
+            by their errors on held-out cells) or of a model (``synthkit.models.MODELS``), a ``ModelSpec``, or a fitted
+            ``TabularSynthesizer``.
         mode: "point": each gap at its centre, which is best for predictions of single cells, and understates spread;
             "draw": each row's gaps drawn jointly, so that the completed table is distributed like a complete one.
         point: of numbers, "mean" (least squared error) or "median" (least absolute error); categories: the likeliest.
@@ -200,7 +200,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         kinds = (str, ModelSpec, TabularSynthesizer, Engine)
         check(name, "method", self.method, InstanceOf(*kinds))
         if isinstance(self.method, str):
-            check(name, "method", self.method, OneOf(*dict.fromkeys([*ENGINES, *MODELS])))
+            check(name, "method", self.method, OneOf(*dict.fromkeys(["auto", *ENGINES, *MODELS])))
         check(name, "mode", self.mode, OneOf("point", "draw"))
         check(name, "point", self.point, OneOf("mean", "median"))
         check(name, "purpose", self.purpose, Optional(OneOf("prediction", "inference")))
@@ -235,7 +235,9 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.method == "auto":
             if self.schema is not None and self.schema.rules:
                 return Generator(**options)
-            return ENGINES["auto"](**options)
+            return ENGINES["chained_trees"]()
+        if self.method == "blend":
+            return ENGINES["blend"](**options)
         if self.method in ENGINES and self.method not in MODELS:
             return ENGINES[self.method]()
         return Generator(self.method, **options)

@@ -22,12 +22,14 @@ class Line:
     Attributes:
         fitted: ``(rows, axes)`` what is predicted of each row by the others, so that trees trust it no more than it is
             worth for a new row.
+        skill: share of the goals' variance that ``fitted`` explains.
     """
 
     def __init__(self, x: Floats, y: Floats) -> None:
         z = np.nan_to_num(x)
         self._mean, self._std = z.mean(0), np.maximum(z.std(0), 1e-9)
         z, y = (z - self._mean) / self._std, y - y.mean(0)
+        total = max(float((y**2).sum()), 1e-12)
         values, vectors = np.linalg.eigh(z.T @ z)
         values, turned = np.maximum(values, 0), z @ vectors
         shared = turned.T @ y
@@ -40,6 +42,7 @@ class Line:
             if loss < best:
                 best, self.fitted = loss, y - error
                 self._weights = vectors @ (shrunk[:, None] * shared)
+        self.skill = 1 - best / total
         if y.shape[1] > 2:
             _, _, axes = np.linalg.svd(self.fitted, full_matrices=False)
             self.fitted, self._weights = self.fitted @ axes[:2].T, self._weights @ axes[:2].T
