@@ -207,6 +207,19 @@ def test_copies_of_forests_vary_in_their_parameters(forests):
     assert np.std(means) > 2 * np.std(same) and abs(np.mean(means)) < 0.15
 
 
+def test_copies_of_a_generator_vary_in_their_parameters():
+    """Of few rows, refits on weighted rows draw laws that differ more than the draws of one."""
+    _, holes = linear(120)
+    imputer = Imputer("trees", mode="draw", random_state=0).fit(holes)
+    at = pd.DataFrame({"x": np.zeros(2000), "y": np.nan, "g": None})
+    means = [table["y"].mean() for table in imputer.multiple(at, 5)]
+    same = [imputer._fill(at, "draw", seed, imputer.engine_.variant(0))["y"].mean() for seed in range(5)]
+    assert np.std(means) > 2 * np.std(same) and abs(np.mean(means)) < 0.3
+    again = imputer.multiple(at.head(9), 6)
+    assert again[0].columns.tolist() == ["x", "y", "g"]
+    assert len(imputer.engine_._refits) == 5
+
+
 def clone_of(imputer: Imputer, **changes) -> Imputer:
     """The same fitted imputer with other arguments."""
     other = clone(imputer).set_params(**changes)
