@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,9 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from synthkit import Imputer, errors
+from synthkit import Imputer, Schema, errors
 from synthkit.imputation import Engine
 from synthkit.models import Autoregressive
+from synthkit.rules import Ordered
 
 QUICK = Autoregressive(epochs=1.0, width=16)
 METHODS = ["median", "neighbours", "chained_trees", QUICK]
@@ -243,3 +246,25 @@ def test_a_purpose_decides_whether_the_outcome_is_read(purpose):
     assert tied > 0.9 if purpose == "inference" else tied < 0.3
     other = imputer.transform(hidden.assign(y=-y))["a"][gap]
     assert other.equals(found) is (purpose == "prediction")
+
+
+# ---------------------------------------------------------------- orders
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("mode", ["point", "draw"])
+def test_orders_of_two_columns_hold(strict, mode):
+    """Of stays whose length tells nothing of the rest: filled days keep the order, given ones stay."""
+    rng = np.random.default_rng(0)
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 9, 400), "D")
+    table = pd.DataFrame({"in": day, "out": day + pd.to_timedelta(rng.integers(int(strict), 3, 400), "D")})
+    table["low"] = rng.integers(0, 50, 400).astype(float)
+    table["high"] = table["low"] + rng.integers(int(strict), 9, 400)
+    holes = table.mask(rng.random(table.shape) < 0.3)
+    schema = Schema.infer(holes)
+    rules = (Ordered("in", "out", strict), Ordered("low", "high", strict))
+    schema = dataclasses.replace(schema, rules=rules)
+    loose = Imputer("neighbours", mode=mode, schema=dataclasses.replace(schema, rules=()), random_state=0)
+    filled = Imputer("neighbours", mode=mode, schema=schema, random_state=0).fit_transform(holes)
+    for rule in rules:
+        assert rule.holds(filled).all() and not rule.holds(loose.fit_transform(holes)).all()
+    assert (filled == holes).to_numpy()[holes.notna().to_numpy()].all()
+    assert filled.dtypes.equals(holes.dtypes)

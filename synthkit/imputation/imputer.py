@@ -13,17 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from synthkit.enforce import repaired
 from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
 from synthkit.imputation.engines import ENGINES, Engine, Generator
 from synthkit.imputation.frames import as_before, framed, in_order, kinds_of, names_out, same_kinds, with_nulls
+from synthkit.imputation.ruled import Rules
 from synthkit.imputation.sets import ImputationSet
 from synthkit.models import MODELS, ModelSpec
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
-from synthkit.rules import Determines, Rule, Sum
-from synthkit.rules.checks import in_order as rules_in_order
-from synthkit.rules.infer import infer_rules
 from synthkit.runtime import entropy
 from synthkit.schema import Schema
 from synthkit.synthesizers import TabularSynthesizer
@@ -41,10 +38,10 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     for nothing is known of it. Arrays come back as arrays.
 
     Args:
-        method: "auto" (``chained_trees``, which keeps sums and what determines what; where ``schema`` has rules, the
-            autoregressive generator, which keeps all), a name of ``synthkit.imputation.ENGINES`` ("blend" mixes both
-            by their errors on held-out cells) or of a model (``synthkit.models.MODELS``), a ``ModelSpec``, or a fitted
-            ``TabularSynthesizer``.
+        method: "auto" (``chained_trees``, which keeps sums, orders and what determines what; where ``schema`` has
+            rules, the autoregressive generator, which keeps all), a name of ``synthkit.imputation.ENGINES`` ("blend"
+            mixes both by their errors on held-out cells) or of a model (``synthkit.models.MODELS``), a ``ModelSpec``,
+            or a fitted ``TabularSynthesizer``.
         mode: "point": each gap at its centre, which is best for predictions of single cells, and understates spread;
             "draw": each row's gaps drawn jointly, so that the completed table is distributed like a complete one.
         point: of numbers, "mean" (least squared error) or "median" (least absolute error); categories: the likeliest.
@@ -145,7 +142,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         else:
             self.schema_ = Schema.infer(table) if names else Schema({})
         self.engine_ = self._engine()
-        self._rules = self._learnt(table)
+        own = isinstance(self.engine_, Generator)  # which keeps all rules by itself
+        self._rules = None if own else Rules(self.schema_, table, self.schema is None)
         self._waiting: pd.DataFrame | None = table.copy()
         if table.isna().to_numpy().any():
             self._train()
@@ -172,21 +170,6 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ParamError(
                 f"Imputer: argument 'add_indicator': there is a column 'missing_{taken[0]}' already; rename it."
             )
-
-    def _learnt(self, table: pd.DataFrame) -> list[Rule]:
-        """Rules that say what a cell must be; the generator keeps all of them by itself."""
-        if isinstance(self.engine_, Generator):
-            return []
-        rules, complete = self.schema_.rules, table.dropna()
-        if self.schema is None and len(complete) < len(table):  # a gap in a sum hides it
-            more = infer_rules(complete, self.schema_)
-            rules = (*rules, *(rule for rule in more if rule not in rules and rule.holds(table).all()))
-        try:
-            ordered = rules_in_order(rules)
-        except SchemaError:  # sums in a circle
-            ordered = rules_in_order(self.schema_.rules)
-        kept = [rule for rule in ordered if isinstance(rule, (Determines, Sum))]
-        return [rule.learn(table, self.schema_.columns, 1) for rule in kept]
 
     def _score(self, table: pd.DataFrame) -> None:
         from synthkit.imputation.checked import gate, scored  # which score imputers, and so import this file
@@ -316,7 +299,8 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._train()
         some = table[names].iloc[rows]
         some = engine.draw(some, seed=seed) if mode == "draw" else engine.point(some, self.point, seed=seed)
-        some = repaired(self._rules, some, dict(zip(names, ~gaps[rows].T, strict=True)), None)
+        if self._rules is not None:
+            some = self._rules.keep(some, dict(zip(names, ~gaps[rows].T, strict=True)))
         out = table.copy()
         for k, name in enumerate(names):
             at = rows[gaps[rows, k]]
