@@ -74,5 +74,5 @@ def _least(rule: Ordered, table: pd.DataFrame) -> Any:
     """The least difference of both columns in training, 0 where they may be equal."""
     (a, no_a), (b, no_b) = sortable(table[rule.low]), sortable(table[rule.high])
     apart = (b - a)[~(no_a | no_b)]
-    zero = apart.dtype.type(0)
-    return apart.min() if rule.strict and len(apart) else zero
+    least = apart.min() if rule.strict and len(apart) else apart.dtype.type(0)
+    return pd.Timedelta(least) if apart.dtype.kind == "m" else least  # which adds to dates of any kind
