@@ -62,6 +62,20 @@ def read_table(path: str | Path, schema: Schema | None = None) -> pd.DataFrame:
 
 def _read_csv(path: str | Path, schema: Schema | None) -> pd.DataFrame:
     texts = [] if schema is None else [str(name) for name, kind in schema.columns.items() if _holds_text(kind)]
+    table = _csv(path, dtype=dict.fromkeys(texts, str))
+    gappy = [name for name in table.columns if table[name].dtype == float and table[name].isna().any()]
+    if whole := [name for name in gappy if (table[name].dropna() % 1 == 0).all() and table[name].abs().max() < 2**53]:
+        written = _csv(path, dtype=str, usecols=whole)
+        for name in whole:  # gaps made floats of integers, which would be written with a ".0"
+            if written[name].dropna().str.fullmatch(r"\s*[+-]?[0-9]+\s*").all():
+                table[name] = table[name].astype("Int64")
+    for name in table.columns:
+        if name not in texts and pd.api.types.infer_dtype(table[name]) == "string":
+            table[name] = _typed(table[name])
+    return table
+
+
+def _csv(path: str | Path, **options: Any) -> pd.DataFrame:
     with open(path, "rb") as file:  # ours, so that Ctrl-C while reading leaves it closed
         table: pd.DataFrame = pd.read_csv(
             file,
@@ -70,11 +84,8 @@ def _read_csv(path: str | Path, schema: Schema | None) -> pd.DataFrame:
             na_values=_EMPTY,
             low_memory=False,
             **_EXACT,
-            dtype=dict.fromkeys(texts, str),
+            **options,
         )
-    for name in table.columns:
-        if name not in texts and pd.api.types.infer_dtype(table[name]) == "string":
-            table[name] = _typed(table[name])
     return table
 
 
