@@ -174,7 +174,8 @@ def _detected(
     """Completed rows of one half before true rows of the other, and the other way round."""
     rng = np.random.default_rng(seed)
     half = rng.permutation(len(truth)) % 2 == 0
-    gaps = holes.isna().any(axis=1).to_numpy()
+    gaps = (holes.isna() & truth.notna()).any(axis=1).to_numpy()
+    completed = completed.mask(truth.isna())  # what is empty in truth says nothing
     aucs = []
     for side in (half, ~half):
         real, made = truth[~side & gaps], completed[side & gaps]
