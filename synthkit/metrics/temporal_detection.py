@@ -38,7 +38,8 @@ def entity_detection(real: Panel, synthetic: Panel, *, seed: int = 0) -> Measure
     a, b = summaries(real), summaries(synthetic)
     found = boosting(a, b, seed, rounds=_ROUNDS)
     parts: dict[Hashable, float] = {}
-    for j, (column, _) in enumerate(a.num):  # type: ignore[misc]
+    for j, name in enumerate(a.num):
+        column = name[0]  # type: ignore[index]
         parts[column] = max(parts.get(column, 0.5), _apart(a.numbers[:, j], b.numbers[:, j]))
     return Measurement(found.auc, found.interval, parts=parts)
 
@@ -55,8 +56,7 @@ def memorisation(real: Panel, synthetic: Panel, holdout: Panel, *, seed: int = 0
 
     Ratio of the mean distances of synthetic entities to the nearest training and to the nearest holdout entity, of
     equally many. Distances are between summaries (:func:`~synthkit.metrics.temporal_summary.summaries`), as normal
-    scores by the real law, in the space of :mod:`synthkit.metrics.neighbours`. Summaries are the same for an entity whose
-    times are shifted as a whole, but for its first time. With a 95 % interval (delta method).
+    scores by the real law, in the space of :mod:`synthkit.metrics.neighbours`. With a 95 % interval (delta method).
 
     Parts: ``nearer``, the share of synthetic entities nearer to training (ties count half; .5 is best); ``copied``, the
     share with a distance of 0 to training, beyond that to holdout; ``same records``, the share whose records in order

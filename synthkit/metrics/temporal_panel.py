@@ -142,6 +142,24 @@ class Panel:
         cut = len(order) // 2
         return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
 
+    def dealt_anew(self, other: Panel, seed: int) -> tuple[Panel, Panel]:
+        """The entities of both panels, dealt at random into two of the same sizes."""
+        both = Panel(
+            self.entity,
+            self.time,
+            self.context,
+            self.kinds,
+            Coded.concat([self.coded, other.coded]),
+            np.concatenate([self.lengths, other.lengths]),
+            None if self.clock is None or other.clock is None else np.concatenate([self.clock, other.clock]),
+            {part: np.concatenate([x, other.calendar[part]]) for part, x in self.calendar.items()},
+            self.wavering,
+            np.concatenate([self.digest, other.digest]),
+            self._coding,
+        )
+        order = np.random.default_rng(seed).permutation(len(both))
+        return both.take(np.sort(order[: len(self)])), both.take(np.sort(order[len(self) :]))
+
 
 def check_pair(caller: str, *tables: Panel) -> None:
     """Check that panels were made together.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from synthkit.errors import ParamError
@@ -17,6 +18,7 @@ from synthkit.metrics.tables import Kinds
 from synthkit.metrics.temporal_detection import entity_detection, memorisation
 from synthkit.metrics.temporal_panel import Panel, panels
 from synthkit.metrics.temporal_utility import label, next_step
+from synthkit.params import Interval, check
 
 __all__ = ["PANEL_METRICS", "PanelReport", "score_panel"]
 
@@ -71,7 +73,9 @@ class PanelReport:
     Attributes:
         table: a line per metric. ``value``: of all synthetic entities (``low``, ``high``: its 95 % interval where there
             is one); ``matched``: on as many entities as ``floor``, which is the same figure of real holdout entities in
-            the synthetic ones' place: hold these two against each other, as errors grow as entities become fewer;
+            the synthetic ones' place: hold these two against each other, as errors grow as entities become fewer.
+            One holdout is one draw, so that a floor is uncertain: ``chance`` and ``chance_sd`` are mean and standard
+            deviation of floors of real and holdout entities that are dealt anew, of errors without a model only.
             ``best``, ``goal``; ``note``, or why there is no value.
         details: a line per metric and part of it (a column as a rule), with ``value``, and the ``floor`` of the part.
         found: per metric the measurement behind ``value``.
@@ -105,6 +109,7 @@ def score_panel(
     kinds: Kinds | None = None,
     target: Hashable | None = None,
     metrics: Sequence[str] | None = None,
+    deals: int = 10,
     seed: int = 0,
 ) -> PanelReport:
     """Judge synthetic records over time (experimental: names and figures may still change).
@@ -117,15 +122,16 @@ def score_panel(
     Args:
         real: the records that the generator learnt from, a row each.
         synthetic: the records to be judged, with the same columns.
-        entity, time, context, kinds: see :func:`synthkit.metrics.temporal_panel.panels`. With ``time=None`` rows have no
-            order, and figures of order are left out, with a note.
+        entity, time, context, kinds: see :func:`synthkit.metrics.temporal_panel.panels`. With ``time=None`` rows have
+            no order, and figures of order are left out, with a note.
         holdout: real records of entities that the generator did not see; no entity may be in both.
         target: a column to be predicted per entity (the last known value, if it varies within entities).
         metrics: names in ``PANEL_METRICS``; by default all.
-        seed: of folds, subsamples and halves.
+        deals: how often real and holdout entities are dealt anew, for ``chance``; 0: not.
+        seed: of folds, subsamples, halves and deals.
 
     Raises:
-        ParamError: an unknown metric; the target is no judged column.
+        ParamError: an unknown metric; the target is no judged column; ``deals`` is negative.
         SchemaError: see :func:`synthkit.metrics.temporal_panel.panels`.
 
     >>> day = list(range(6)) * 40
@@ -138,16 +144,18 @@ def score_panel(
     for name in chosen:
         if name not in PANEL_METRICS:
             raise ParamError(f"score_panel: there is no metric {name!r}; there are {', '.join(PANEL_METRICS)}.")
+    check("score_panel", "deals", deals, Interval(int, 0, None))
     tables = [real, synthetic, *([] if holdout is None else [holdout])]
     made = panels(*tables, entity=entity, time=time, context=context, kinds=kinds)
     if target is not None and target not in made[0].kinds:
         raise ParamError(f"score_panel: argument 'target': {target!r} is no judged column; name one of them.")
     run = _Run(made[0], made[1], made[2] if holdout is not None else None, target, seed)
+    chance = run.chance(chosen, deals)
     lines, parts, found = [], [], {}
     for name in chosen:
         value, matched, floor = run.all(PANEL_METRICS[name])
         found[name] = value
-        lines.append(_line(name, PANEL_METRICS[name], value, matched, floor))
+        lines.append(_line(name, PANEL_METRICS[name], (value, matched, floor), chance.get(name, [])))
         parts += [(name, part, x, floor.parts.get(part, float("nan"))) for part, x in value.parts.items()]
     sizes = dict(zip(("real", "synthetic", "holdout"), map(len, made), strict=False))
     details = pd.DataFrame(parts, columns=["metric", "part", "value", "floor"])
@@ -183,6 +191,19 @@ class _Run:
         value = call(self.real, self.synthetic, self.holdout)
         return value, call(train, few, judge), call(train, fresh, judge)
 
+    def chance(self, names: Sequence[str], deals: int) -> dict[str, list[float]]:
+        """Floors of ``deals`` other deals of real and holdout entities, of errors that train no model."""
+        cheap = [n for n in names if PANEL_METRICS[n].judge == "real" and not PANEL_METRICS[n].seeded]
+        cheap = [n for n in cheap if n != "context_kept"]  # a defect, and not a matter of chance
+        out: dict[str, list[float]] = {name: [] for name in cheap}
+        if self.holdout is None or not cheap:
+            return out
+        for deal in range(deals):
+            one, other = self.real.dealt_anew(self.holdout, self.seed * deals + deal)
+            for name in cheap:
+                out[name].append(PANEL_METRICS[name].measure(one, other).value)
+        return out
+
     def _lacks(self, metric: PanelMetric, word: str) -> bool:
         if word == "holdout":
             return metric.judge == "holdout" and self.holdout is None
@@ -190,9 +211,11 @@ class _Run:
 
 
 def _line(
-    name: str, metric: PanelMetric, value: Measurement, matched: Measurement, floor: Measurement
+    name: str, metric: PanelMetric, found: tuple[Measurement, Measurement, Measurement], chance: Sequence[float]
 ) -> dict[str, object]:
+    value, matched, floor = found
     low, high = value.interval or (float("nan"), float("nan"))
+    several = len(chance) > 1
     return {
         "metric": name,
         "value": value.value,
@@ -200,6 +223,8 @@ def _line(
         "high": high,
         "matched": matched.value,
         "floor": floor.value,
+        "chance": float(np.mean(chance)) if several else float("nan"),
+        "chance_sd": float(np.std(chance, ddof=1)) if several else float("nan"),
         "best": metric.best,
         "goal": metric.goal,
         "note": value.note,
