@@ -76,15 +76,17 @@ def shuffled(table: pd.DataFrame, columns: list[str], *, within: bool) -> pd.Dat
 
 # -------------------------------------------------------------------- known laws
 def test_the_intraclass_correlation_is_that_of_the_law():
-    table = draw(800, 3, spread=1.0, phi=0.0)  # variance 1 between, 1 within
-    between = pd.factorize(table["who"])[0]
-    found = icc(table["x"].to_numpy(), between)
-    assert found == pytest.approx((0.5, 1.0, 1.0), abs=0.12)
+    found = []
+    for seed in range(3, 9):  # variance 1 between, 1 within
+        table = draw(300, seed, phi=0.0)
+        found.append(icc(table["x"].to_numpy(), pd.factorize(table["who"])[0]))
+    assert np.mean(found, axis=0) == pytest.approx((0.5, 1.0, 1.0), abs=0.1)
+    assert np.mean(found, axis=0)[0] == pytest.approx(0.5, abs=0.03)
     (panel, same) = panels(table, table, **KEYS)
     lines = variance(panel, same).details["table"].set_index("column")
-    assert lines.loc["x", "real_icc"] == pytest.approx(0.5, abs=0.05)
+    assert lines.loc["x", "real_icc"] == pytest.approx(found[-1][0], abs=0.03)  # of normal scores
     # independent rows have none, unequal lengths or not
-    assert icc(np.random.default_rng(0).normal(size=len(between)), between)[0] == pytest.approx(0.0, abs=0.03)
+    assert icc(np.random.default_rng(0).normal(size=panel.rows), panel.owner)[0] == pytest.approx(0.0, abs=0.03)
 
 
 def test_the_intraclass_correlation_of_unequal_lengths_by_hand():
@@ -121,7 +123,7 @@ def test_distances_by_hand():
     x = np.random.default_rng(0).normal(size=2000)
     middle = np.abs(x) < 2
     assert normal_scores(x, x)[middle] == pytest.approx(x[middle], abs=0.15)
-    assert normal_scores(x, 3 * x + 1000)[0] == normal_scores(x, x).max() + pytest.approx(0, abs=0.5)
+    assert normal_scores(x, x + 1000).min() >= normal_scores(x, x).max()
     assert np.isnan(normal_scores(x, np.array([np.nan]))).all()
     y = np.stack([x, -x, np.full(2000, 3.0)], axis=1)
     y[5] = np.nan
@@ -156,10 +158,9 @@ def test_fresh_entities_are_near_the_floor():
     table = figures(tables()[1], *PANEL_METRICS)
     assert table["value"].notna().all() and table["floor"].notna().all()
     errors = table[table["best"] == 0].drop(["label", "context_kept"])
-    by_chance = errors.drop("next_step")
-    assert (
-        by_chance[["matched", "floor"]].sub(by_chance["chance"], axis=0).max(axis=1) < 4 * errors["chance_sd"]
-    ).all()
+    free = errors.drop("next_step")  # of a model
+    above = free[["matched", "floor"]].max(axis=1) - free["chance"]
+    assert (above < 4 * free["chance_sd"]).all(), table.to_string()
     assert abs(table.loc["next_step", "value"]) < 0.05
     assert table.loc["context_kept", "value"] == 0
     assert table.loc["entity_detection", ["value", "floor"]].between(0.35, 0.62).all()
@@ -234,7 +235,7 @@ DEFECTS = {
 def test_a_planted_defect_moves_its_own_figure(name):
     plant, moved = DEFECTS[name]
     table = figures(plant(tables()[1]), *moved)
-    beyond = table["chance"].fillna(0) + 6 * table["chance_sd"].fillna(0)
+    beyond = table["chance"].fillna(0) + 4 * table["chance_sd"].fillna(0)
     assert (table["matched"] > np.maximum(beyond, 2 * table["floor"] + 0.01)).all(), table.to_string()
 
 
@@ -263,6 +264,20 @@ def test_copied_entities_are_seen(share):
     assert found.parts["nearer"] == pytest.approx(0.5 + share / 2, abs=0.08)
     assert found.value == pytest.approx(1 - share, abs=0.1)
     assert found.interval is not None and found.interval[1] < 0.9
+
+
+def test_near_copies_are_seen():
+    real, _, holdout = tables()
+    rng = np.random.default_rng(3)
+    noisy = real.assign(who="c" + real["who"], x=real["x"] + rng.normal(0, 0.1, len(real)))
+    found = memorisation(*panels(real, noisy, holdout, **KEYS))
+    assert found.parts["copied"] == 0 and found.parts["nearer"] > 0.95 and found.value < 0.6
+
+
+def test_the_holdout_itself_is_no_generator():
+    real, _, holdout = tables()
+    found = memorisation(*panels(real, holdout, holdout, **KEYS))
+    assert np.isnan(found.value) and "of the holdout" in found.note
 
 
 def test_the_floor_of_copies_is_no_excuse():

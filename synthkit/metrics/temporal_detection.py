@@ -72,7 +72,8 @@ def memorisation(real: Panel, synthetic: Panel, holdout: Panel, *, seed: int = 0
     points = place(_scored(law, law), [_scored(law, summaries(t)) for t in (judged, train, other)])
     near, far = (nearest(points[0], base)[0].distance[:, 0].astype(np.float64) for base in points[1:])
     if not far.mean():
-        return Measurement.nothing("all entities are alike")
+        alike = "all entities are alike" if not near.mean() else "every synthetic entity is one of the holdout"
+        return Measurement.nothing(alike)
     ratio = float(near.mean() / far.mean())
     error = float(np.std(near - ratio * far) / far.mean() / np.sqrt(len(near)))
     parts = {
