@@ -274,6 +274,16 @@ def test_near_copies_are_seen():
     assert found.parts["copied"] == 0 and found.parts["nearer"] > 0.95 and found.value < 0.6
 
 
+def test_the_interval_of_memorisation_covers_fresh_entities():
+    covered = []
+    for seed in range(20):
+        train, fresh, holdout = panels(*(draw(60, 500 + 3 * seed + i, rows=4) for i in range(3)), **KEYS)
+        found = memorisation(train, fresh, holdout, seed=seed)
+        assert found.interval is not None
+        covered.append(found.interval[0] <= 1 <= found.interval[1])
+    assert np.mean(covered) >= 0.85
+
+
 def test_the_holdout_itself_is_no_generator():
     real, _, holdout = tables()
     found = memorisation(*panels(real, holdout, holdout, **KEYS))
