@@ -6,6 +6,7 @@ from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
 from synthkit.imputation import ImputationSet, Imputer, score_imputation
+from synthkit.metrics.temporal_report import PanelReport, score_panel
 from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
 from synthkit.protect import Protection
@@ -17,6 +18,7 @@ __all__ = [
     "Comparison",
     "ImputationSet",
     "Imputer",
+    "PanelReport",
     "Pooled",
     "Progress",
     "Protection",
@@ -40,5 +42,6 @@ __all__ = [
     "pool",
     "rules",
     "score_imputation",
+    "score_panel",
 ]
 __version__ = "0.1.0"

@@ -46,17 +46,22 @@ from synthkit.metrics.registry import METRICS
 from synthkit.metrics.replicate import combine, interval_overlap, replicate
 from synthkit.metrics.survival import concordance, cox, curve_gap, kaplan_meier
 from synthkit.metrics.tables import Breakdown, Kind, Kinds, kinds_of
+from synthkit.metrics.temporal_panel import Panel, panels
+from synthkit.metrics.temporal_report import PANEL_METRICS, PanelReport, score_panel
 from synthkit.metrics.utility import trtr, tstr
 from synthkit.metrics.whatif import normalised, what_if
 
 __all__ = [
     "METRICS",
+    "PANEL_METRICS",
     "Breakdown",
     "Case",
     "Kind",
     "Kinds",
     "Measurement",
     "Metric",
+    "Panel",
+    "PanelReport",
     "Score",
     "Table",
     "alpha_precision",
@@ -100,11 +105,13 @@ __all__ = [
     "normalised",
     "null_rates",
     "pair_error",
+    "panels",
     "pmse_ratio",
     "population_stability",
     "reference_range_error",
     "replicate",
     "rules_broken",
+    "score_panel",
     "shape_error",
     "singling_out",
     "sliced_wasserstein",
