@@ -18,8 +18,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from synthkit import Imputer, Schema, errors
 from synthkit.imputation import Engine
+from synthkit.imputation.ruled import Rules
 from synthkit.models import Autoregressive
 from synthkit.rules import Ordered
+from synthkit.schema import Categorical
 
 QUICK = Autoregressive(epochs=1.0, width=16)
 METHODS = ["median", "neighbours", "chained_trees", QUICK]
@@ -268,3 +270,63 @@ def test_orders_of_two_columns_hold(strict, mode):
         assert rule.holds(filled).all() and not rule.holds(loose.fit_transform(holes)).all()
     assert (filled == holes).to_numpy()[holes.notna().to_numpy()].all()
     assert filled.dtypes.equals(holes.dtypes)
+
+
+def test_chains_of_orders_hold_whatever_is_given():
+    table = pd.DataFrame({"a": [1, 1, 2.0] * 10, "b": [2, 1, 3.0] * 10, "c": [4, 2, 3.0] * 10})
+    rules = (Ordered("a", "b"), Ordered("b", "c"))
+    kept = Rules(dataclasses.replace(Schema.infer(table), rules=rules), table, False)
+    filled = pd.DataFrame({"a": [5.0, 3, 3], "b": [3.0, 2, 2], "c": [4.0, 1, 1]})
+    given = {"a": np.array([True, False, False]), "b": np.zeros(3, bool), "c": np.array([False, False, True])}
+    assert kept.keep(filled, given).to_numpy().tolist() == [[5, 5, 5], [1, 2, 3], [1, 1, 1]]
+
+
+def test_orders_keep_to_the_columns_grids():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"low": pd.array(rng.integers(0, 9, 200), dtype="UInt8")})
+    table["high"] = table["low"].astype(float) + rng.choice([0.5, 1.5], 200)
+    holes = table.mask(rng.random(table.shape) < 0.4)
+    for strict in (False, True):
+        schema = dataclasses.replace(Schema.infer(holes), rules=(Ordered("low", "high", strict),))
+        filled = Imputer("neighbours", schema=schema, random_state=0).fit_transform(holes)
+        assert (filled["low"] < filled["high"]).all() and filled["low"].dtype == "UInt8"
+
+
+# ---------------------------------------------------------------- odd tables
+def test_columns_without_a_value_may_come_in_any_dtype():
+    day = pd.date_range("2020-01-01", periods=30)
+    table = pd.DataFrame({"a": np.arange(30.0), "c": ["x", "y"] * 15, "d": day, "b": [True, False] * 15})
+    imputer = Imputer("neighbours", random_state=0).fit(table)
+    filled = imputer.transform(pd.DataFrame({"a": [1.0], "c": [np.nan], "d": [np.nan], "b": [np.nan]}))
+    assert filled.notna().to_numpy().all() and filled["d"][0] in set(day) and filled["b"].dtype == "boolean"
+    with pytest.raises(errors.SchemaError, match="time zone"):
+        imputer.transform(table.assign(d=day.tz_localize("UTC")))
+
+
+def test_large_integers_beside_a_missing_value_stay():
+    table = pd.DataFrame({"id": [2**60 + 1 + 2 * i for i in range(59)] + [-9], "v": np.arange(60.0)})
+    filled = Imputer("median", missing_values=-9, random_state=0).fit_transform(table)
+    assert (filled["id"][:59] == table["id"][:59]).all() and filled["id"].dtype == "int64"
+
+
+def test_copies_of_complete_and_of_weighted_tables():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=60), "w": rng.uniform(1, 2, 60)})
+    imputer = Imputer("trees", random_state=0).fit(table)
+    assert [copy.equals(table) for copy in imputer.multiple(table, 2)] == [True, True]
+    holes = table.assign(x=table["x"].mask(rng.random(60) < 0.3))
+    schema = dataclasses.replace(Schema.infer(holes), weight="w")
+    copies = Imputer("trees", schema=schema, random_state=0).fit(holes).multiple(holes, 2)
+    assert all(copy["x"].notna().all() and copy["w"].equals(table["w"]) for copy in copies)
+
+
+def test_the_check_scores_what_is_used():
+    """A schema that says that codes are categories holds for the score, too."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"code": rng.integers(0, 3, 150).astype(float), "x": rng.normal(size=150)})
+    holes = table.mask(rng.random(table.shape) < 0.3)
+    schema = Schema.infer(holes, code=Categorical())
+    with pytest.warns(errors.SynthkitWarning, match="should not be filled"):
+        report = Imputer("chained_trees", schema=schema, check="imputation", random_state=0).fit(holes).report_
+    code = report.table[(report.table["column"] == "code") & (report.table["method"] == "imputer")].iloc[0]
+    assert code["cells"] > 20 and code["z_rmse"] > 1.1  # a likely code, no mean

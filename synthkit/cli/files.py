@@ -64,11 +64,13 @@ def _read_csv(path: str | Path, schema: Schema | None) -> pd.DataFrame:
     texts = [] if schema is None else [str(name) for name, kind in schema.columns.items() if _holds_text(kind)]
     table = _csv(path, dtype=dict.fromkeys(texts, str))
     gappy = [name for name in table.columns if table[name].dtype == float and table[name].isna().any()]
-    if whole := [name for name in gappy if (table[name].dropna() % 1 == 0).all() and table[name].abs().max() < 2**53]:
+    if whole := [name for name in gappy if (table[name].dropna() % 1 == 0).all()]:
         written = _csv(path, dtype=str, usecols=whole)
-        for name in whole:  # gaps made floats of integers, which would be written with a ".0"
+        for name in whole:  # gaps made floats of integers, which would be written with a ".0", and large ones changed
             if written[name].dropna().str.fullmatch(r"\s*[+-]?[0-9]+\s*").all():
-                table[name] = table[name].astype("Int64")
+                integers = [None if pd.isna(text) else int(text) for text in written[name]]
+                if all(i is None or -(2**63) <= i < 2**63 for i in integers):
+                    table[name] = pd.array(integers, dtype="Int64")
     for name in table.columns:
         if name not in texts and pd.api.types.infer_dtype(table[name]) == "string":
             table[name] = _typed(table[name])

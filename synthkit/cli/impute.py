@@ -51,7 +51,8 @@ def _impute(options: argparse.Namespace) -> None:
     synthesizer = TabularSynthesizer.load(model[0]) if model else None
     table = read_table(data, schema if synthesizer is None else synthesizer.schema_)
     if options.score:
-        print(score_imputation(table, [options.method], seed=options.seed or 0))
+        scored = Imputer(options.method, schema=schema, max_seconds=options.max_seconds)
+        print(score_imputation(table, {options.method: scored}, seed=options.seed or 0))
     if options.audit and options.seed is None:
         options.seed = entropy(None) % 2**31  # so that the record can say it
     filled = None
@@ -107,8 +108,8 @@ def _check(options: argparse.Namespace) -> None:
 def _numbered(path: str, k: int) -> str:
     """full.csv.gz, 2 -> full.2.csv.gz"""
     file = Path(path)
-    stem, dot, ending = file.name.partition(".csv" if ".csv" in file.name.lower() else ".parquet")
-    return str(file.with_name(f"{stem}.{k}{dot}{ending}"))
+    ending = next(end for end in (".csv.gz", ".csv", ".parquet") if file.name.lower().endswith(end))
+    return str(file.with_name(f"{file.name[: -len(ending)]}.{k}{file.name[-len(ending) :]}"))
 
 
 def _write(filled: pd.DataFrame, table: pd.DataFrame, path: str, options: argparse.Namespace) -> None:

@@ -29,8 +29,10 @@ def scored(imputer: Imputer, table: pd.DataFrame, seed: int) -> ImputationReport
     A fitted synthesizer is fitted anew: it has seen what it would be scored on.
     """
     again = clone(imputer).set_params(
-        method=unfitted(imputer.method), check=None, add_indicator=False, schema=None, keep_empty_features=True
+        method=unfitted(imputer.method), check=None, add_indicator=False, keep_empty_features=True
     )
+    if imputer.schema is not None:
+        again.set_params(schema=imputer.schema.project(list(table.columns)))
     if again.target is not None and again.purpose == "prediction":
         again.set_params(target=None)
     return score_imputation(

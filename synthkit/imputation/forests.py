@@ -75,7 +75,7 @@ class Forest:
         if not self.classes and self._line.skill > _STRAIGHT:
             self._observed = np.sort(y)
             y = y - self._straight(self._line.fitted)
-            goal = y / columns[j].std
+            goal = (y - y.mean()) / columns[j].std
         kind = RandomForestClassifier if self.classes else RandomForestRegressor
         some = shape.rows < len(y)
         forest = kind(

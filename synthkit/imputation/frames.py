@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 from synthkit.errors import SchemaError, SynthkitWarning
 from synthkit.synthesizers.centre import is_quantity, quantities
 
-__all__ = ["as_before", "framed", "in_order", "kinds_of", "names_out", "same_kinds", "with_nulls"]
+__all__ = ["as_before", "framed", "in_order", "kinds_of", "names_out", "same_kinds", "with_nulls", "without_values"]
 
 
 def framed(X: Any, where: str) -> pd.DataFrame:
@@ -50,7 +50,28 @@ def with_nulls(table: pd.DataFrame, value: Any) -> pd.DataFrame:
     for name in out.columns:
         gap = (out[name] == value).fillna(False).to_numpy(dtype=bool)
         if gap.any():
-            out[name] = out[name].mask(gap)
+            out[name] = nullable(out[name]).mask(gap)
+    return out
+
+
+def nullable(series: pd.Series) -> pd.Series:
+    """Integers and booleans as their kinds that can be null: as floats, large integers would change."""
+    if not isinstance(series.dtype, np.dtype) or series.dtype.kind not in "iub":
+        return series
+    kinds: dict[str, Any] = {"i": "Int64", "u": "UInt64", "b": "boolean"}
+    out: pd.Series = series.astype(kinds[series.dtype.kind])
+    return out
+
+
+def without_values(table: pd.DataFrame, dtypes: Mapping[Hashable, Any]) -> pd.DataFrame:
+    """The table with columns that hold nothing at all in the dtype of training, that has room for null."""
+    empty = [n for n in dtypes if table[n].dtype != dtypes[n] and len(table) and table[n].isna().all()]
+    if not empty:
+        return table
+    out = table.copy()
+    for name in empty:
+        like = nullable(pd.Series([], dtype=dtypes[name]))
+        out[name] = like.reindex(range(len(table))).astype(like.dtype).set_axis(table.index)
     return out
 
 
@@ -81,9 +102,13 @@ def in_order(X: Any, table: pd.DataFrame, names: Sequence[Hashable], named: bool
     return table if list(table.columns) == list(names) else table.loc[:, list(names)]
 
 
-def kinds_of(table: pd.DataFrame) -> dict[Hashable, str]:
-    """Of the columns that are quantities: "M" (dates), "m" (durations) or "n" (numbers)."""
-    return {name: _kind(table[name]) for name in table.columns if is_quantity(table[name])}
+def kinds_of(table: pd.DataFrame) -> dict[Hashable, tuple[str, bool]]:
+    """Of the columns that are quantities: "M" (dates), "m" (durations) or "n" (numbers); have they a time zone?"""
+    return {
+        name: (_kind(table[name]), getattr(table[name].dtype, "tz", None) is not None)
+        for name in table.columns
+        if is_quantity(table[name])
+    }
 
 
 def _kind(series: pd.Series) -> str:
@@ -91,14 +116,14 @@ def _kind(series: pd.Series) -> str:
     return letter if letter in "mM" else "n"
 
 
-def same_kinds(table: pd.DataFrame, kinds: Mapping[Hashable, str]) -> None:
+def same_kinds(table: pd.DataFrame, kinds: Mapping[Hashable, tuple[str, bool]]) -> None:
     """Are numbers, dates and durations of training still that? Columns without any value may be anything.
 
     Raises:
-        SchemaError: a column of another kind, or of infinite numbers.
+        SchemaError: a column of another kind, with or without a time zone unlike then, or of infinite numbers.
     """
     words = {"n": "numbers", "M": "dates", "m": "durations"}
-    for name, kind in kinds.items():
+    for name, (kind, zoned) in kinds.items():
         there = table[name].dropna()
         if not len(there):
             continue
@@ -107,6 +132,10 @@ def same_kinds(table: pd.DataFrame, kinds: Mapping[Hashable, str]) -> None:
             raise SchemaError(
                 f"Imputer.transform: column {name!r} held {words[kind]} in training, and holds other values now; "
                 "convert it."
+            )
+        if kind == "M" and (getattr(there.dtype, "tz", None) is not None) != zoned:
+            raise SchemaError(
+                f"Imputer.transform: column {name!r} has a time zone in training or now, but not both; convert it."
             )
         if kind == "n" and np.isinf(quantities(there)).any():
             raise SchemaError(f"Imputer.transform: column {name!r} holds infinite numbers; replace them by NaN.")

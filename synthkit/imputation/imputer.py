@@ -15,7 +15,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
 from synthkit.imputation.engines import ENGINES, Engine, Generator
-from synthkit.imputation.frames import as_before, framed, in_order, kinds_of, names_out, same_kinds, with_nulls
+from synthkit.imputation.frames import (
+    as_before,
+    framed,
+    in_order,
+    kinds_of,
+    names_out,
+    same_kinds,
+    with_nulls,
+    without_values,
+)
 from synthkit.imputation.ruled import Rules
 from synthkit.imputation.sets import ImputationSet
 from synthkit.models import MODELS, ModelSpec
@@ -128,7 +137,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = self._read(table)
         if self.check is not None:
             self._score(table[names])
-        self._kinds = kinds_of(table[names])
+        self._kinds, self._dtypes = kinds_of(table[names]), dict(table[names].dtypes)
         self._names = list(table.columns)
         self._learn(table[names])
         self._named(X, table)
@@ -149,8 +158,9 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self._train()
 
     def _train(self) -> None:
-        if self._waiting is not None:
-            self.engine_.fit(self._waiting, self.schema_, seed=entropy(self._seed, 0))
+        waiting = self._waiting
+        if waiting is not None:
+            self.engine_.fit(waiting, self.schema_, seed=entropy(self._seed, 0))
             self._waiting = None
 
     def _named(self, X: Any, table: pd.DataFrame) -> None:
@@ -258,14 +268,17 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         gaps: dict[Hashable, NDArray[np.bool_]] = {
             name: gap for name in self._read(table) if (gap := table[name].isna().to_numpy()).any()
         }
-        if gaps:
-            self._train()
+        if not gaps:  # nothing is drawn, and nothing trained
+            return ImputationSet(table, gaps, [{}] * m, self._about())
+        self._train()
         draws: list[Mapping[Hashable, pd.Series]] = []
         for k in range(m):
             filled = self._fill(table, "draw", entropy(self._seed, 2, k), self.engine_.variant(k))
             draws.append({name: filled[name][gap] for name, gap in gaps.items()})
-        about = {"engine": self.engine_.name, "seed": self._seed, "synthkit": version("synthkit")}
-        return ImputationSet(table, gaps, draws, about)
+        return ImputationSet(table, gaps, draws, self._about())
+
+    def _about(self) -> dict[str, Any]:
+        return {"engine": self.engine_.name, "seed": self._seed, "synthkit": version("synthkit")}
 
     def audit(self, X: pd.DataFrame, m: int = 20) -> pd.DataFrame:
         """Which cells :meth:`transform` fills, with what, by what, and how uncertain.
@@ -287,7 +300,7 @@ class Imputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X, "Imputer.transform")
         table = in_order(X, table, self._names, "feature_names_in_" in self.__dict__)
         same_kinds(table, self._kinds)
-        return table
+        return without_values(table, self._dtypes)
 
     def _fill(self, table: pd.DataFrame, mode: str, seed: int, engine: Engine | None = None) -> pd.DataFrame:
         engine = self.engine_ if engine is None else engine
