@@ -199,7 +199,7 @@ def gaps_pooled(t: pd.DataFrame) -> pd.DataFrame:
 
 
 def weekends_only(t: pd.DataFrame) -> pd.DataFrame:
-    day = t["when"].dt.weekday.to_numpy()
+    day = t["when"].dt.day_of_week.to_numpy()
     return t.assign(when=t["when"] + pd.to_timedelta(np.maximum(0, 5 - day), "D"))
 
 

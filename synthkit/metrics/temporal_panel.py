@@ -264,7 +264,7 @@ def _clock(column: pd.Series[Any]) -> _Clock:
         since = (column.dt.tz_convert("UTC").dt.tz_localize(None) if column.dt.tz is not None else column) - (
             pd.Timestamp(0)
         )
-        parts = {"hour": wall.dt.hour, "weekday": wall.dt.weekday, "day": wall.dt.day, "month": wall.dt.month}
+        parts = {"hour": wall.dt.hour, "weekday": wall.dt.day_of_week, "day": wall.dt.day, "month": wall.dt.month}
         calendar = {part: values.to_numpy(np.int64) for part, values in parts.items()}
         return _Clock(since.dt.total_seconds().to_numpy(np.float64) / _DAY, True, str(column.dt.tz or ""), calendar)
     if types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype):
