@@ -72,20 +72,17 @@ class Generator(Engine):
         if self.given:
             return self
         other, k = copy.copy(self), k % _REFITS
-        own = self._of[1].weight
-        other.weight = (
-            None
-            if own is not None
-            else next(name for n in range(len(self._of[0].columns) + 1) if (name := f"weight {n}") not in self._of[0])
-        )
+        (table, schema, seed), own = self._of, self._of[1].weight
+        if own is None:
+            other.weight = next(name for n in range(table.shape[1] + 1) if (name := f"weight {n}") not in table)
         if k not in self._refits:
-            table, schema, seed = self._of
             weights = np.random.default_rng(entropy(seed, 1, k)).exponential(size=len(table))
+            table = table.copy(deep=False)
             if own is None:
                 schema = replace(schema, columns={**schema.columns, other.weight: Numeric()})
-                table = table.assign(**{str(other.weight): weights})
+                table[other.weight] = weights
             else:
-                table = table.assign(**{str(own): table[own].astype(float) * weights})
+                table[own] = table[own].astype(float) * weights
             self._refits[k] = other._fitted(table, schema, entropy(seed, 2, k))
         other.synthesizer = self._refits[k]
         return other

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from synthkit.errors import SchemaError, SynthkitWarning
+from synthkit.imputation.masks import nullable
 from synthkit.synthesizers.centre import is_quantity, quantities
 
 __all__ = ["as_before", "framed", "in_order", "kinds_of", "names_out", "same_kinds", "with_nulls", "without_values"]
@@ -51,15 +52,6 @@ def with_nulls(table: pd.DataFrame, value: Any) -> pd.DataFrame:
         gap = (out[name] == value).fillna(False).to_numpy(dtype=bool)
         if gap.any():
             out[name] = nullable(out[name]).mask(gap)
-    return out
-
-
-def nullable(series: pd.Series) -> pd.Series:
-    """Integers and booleans as their kinds that can be null: as floats, large integers would change."""
-    if not isinstance(series.dtype, np.dtype) or series.dtype.kind not in "iub":
-        return series
-    kinds: dict[str, Any] = {"i": "Int64", "u": "UInt64", "b": "boolean"}
-    out: pd.Series = series.astype(kinds[series.dtype.kind])
     return out
 
 

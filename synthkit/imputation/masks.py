@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from synthkit.params import Interval, OneOf, check
 from synthkit.runtime import entropy
 from synthkit.synthesizers.centre import is_quantity, quantities
 
-__all__ = ["Mechanism", "emptied", "hide"]
+__all__ = ["Mechanism", "emptied", "hide", "nullable"]
 
 Mechanism = Literal["observed", "mcar", "mar", "mnar"]
 _DRIVERS = 0.3  # share of the columns that decide which other cells are hidden
@@ -105,17 +105,21 @@ def _intercept(push: NDArray[np.float64], rate: float) -> float:
     return (low + high) / 2
 
 
+def nullable(series: pd.Series) -> pd.Series:
+    """Integers and booleans as their kinds that can be null: as floats, large integers would change."""
+    if not isinstance(series.dtype, np.dtype) or series.dtype.kind not in "iub":
+        return series
+    kinds: dict[str, Any] = {"i": "Int64", "u": "UInt64", "b": "boolean"}
+    out: pd.Series = series.astype(kinds[series.dtype.kind])
+    return out
+
+
 def emptied(table: pd.DataFrame, mask: pd.DataFrame) -> pd.DataFrame:
     """The table with the cells under the mask empty; integers and booleans become their nullable kinds."""
     out = {}
     for name in table.columns:
         column, gap = table[name], mask[name].to_numpy()
         if gap.any():
-            kind = column.dtype
-            if pd.api.types.is_bool_dtype(kind) and isinstance(kind, np.dtype):
-                column = column.astype("boolean")
-            elif pd.api.types.is_integer_dtype(kind) and isinstance(kind, np.dtype):
-                column = column.astype("UInt64" if kind.kind == "u" else "Int64")
-            column = column.mask(gap)
+            column = nullable(column).mask(gap)
         out[name] = column
     return pd.DataFrame(out, index=table.index)
