@@ -51,6 +51,8 @@ class Layout:
         laws: the numbers behind a coded field and its offset, by field, where the column is one number.
         links: ``(target, source, rate)``: in this share of the rows the number of the coded field ``target`` is that of
             ``source``, to the last digit. Both have laws.
+        inputs: columns that are never drawn: whoever completes rows has to know them. Their real-valued fields (of
+            size 0, applying always) are read as they are.
 
     >>> layout = Layout((Field(0, "null", 2), Field(0, "code", 9, (0, (0,))), Field(1, "code", 4)))
     >>> layout.n_num, layout.n_cat, layout.groups
@@ -60,6 +62,7 @@ class Layout:
     fields: tuple[Field, ...]
     laws: Mapping[int, QuantileLaw] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     links: tuple[tuple[int, int, float], ...] = ()
+    inputs: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for i, field in enumerate(self.fields):

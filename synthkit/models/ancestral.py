@@ -46,26 +46,26 @@ class Ancestral:
         self.heads = [model.head_weights(k) for k in range(len(model.buckets))]
         there = model.codes.present(partial, model.read(partial)[1]).any(0).tolist()
         free = [model.nodes[i].field not in rules and not there[i] for i in range(model.n_nodes)]
-        self.order = sorted(range(model.n_nodes), key=lambda i: (free[i], i))
+        self.order = sorted(model.drawn, key=lambda i: (free[i], i))
         self.conditioned = [i for i in self.order if not free[i]]
         self.joint: list[Joint] = []
         self._plan(len(partial))
 
     def _plan(self, rows: int) -> None:
-        """Which nodes are looked up, and the table: ``(N, tokens + 1, H)``, whose last row is zero."""
+        """Which nodes are looked up, and the table: ``(nets, tokens + 1, H)``, whose last row is zero."""
         model = self.model
-        n, h = model.n_nodes, model.first_width
+        n, h = len(model.drawn), model.first_width
         self.block = _BLOCK
-        self.fine_code = [model.codes_of(i) @ model.fine_code[q] for q, i in enumerate(model.fine)]
+        self.fine_code = {i: model.codes_of(i) @ model.fine_code[q] for q, i in enumerate(model.fine_drawn)}
         if model.wide:
             self.sources = model.sources.tolist()
-            self.block = min(max(_FEATURES // (n * model.spec.features), 256), _BLOCK)
+            self.block = min(max(_FEATURES // (model.n_nodes * model.spec.features), 256), _BLOCK)
             return
         exact = set(model.exact)
-        looked = [i for i in range(n) if i not in exact and model.tokens[i] <= rows // 4]
+        looked = [i for i in range(model.n_nodes) if i not in exact and model.tokens[i] <= rows // 4]
         if n * sum(model.tokens[i] for i in looked) * h > _TABLE:
             looked = []
-        self.looked, self.direct = looked, [i for i in range(n) if i not in looked]
+        self.looked, self.direct = looked, [i for i in range(model.n_nodes) if i not in looked]
         starts = np.concatenate([[0], np.cumsum([model.tokens[i] for i in looked])]).astype(int)
         self.start, self.zero = {i: int(a) for i, a in zip(looked, starts, strict=False)}, int(starts[-1])
         device = model.first.device
@@ -79,7 +79,7 @@ class Ancestral:
         for q, i in enumerate(self.direct):
             a, b = int(model.slices[i]), int(model.slices[i + 1])
             weight[q, : b - a] = model.first[a:b]
-        self.weight = weight.permute(2, 0, 1, 3).contiguous()  # (N, direct, F, H)
+        self.weight = weight.permute(2, 0, 1, 3).contiguous()  # (nets, direct, F, H)
 
     def draw(self) -> Encoded:
         """Every applicable entry known, the given ones unchanged bit for bit."""
@@ -93,7 +93,7 @@ class Ancestral:
         """The same rows with the conditioned nodes drawn from their joint law."""
         # In the table's order, which the nets know best; but not half of a wide table for a candidate.
         last = max(self.conditioned)
-        nodes = range(last + 1) if last < _LEAD else self.conditioned
+        nodes = [i for i in self.model.drawn if i <= last] if last < _LEAD else self.conditioned
 
         def draw(rows: Encoded) -> tuple[Encoded, Tensor]:
             block = _Block(self, rows)
@@ -174,7 +174,8 @@ class _Block:
         rows = _rows(need)
         if not isinstance(rows, slice) and not len(rows):
             return
-        top = model.upper(self._first(i, rows)[None], slice(i, i + 1))[0]
+        net = model.net[i]
+        top = model.upper(self._first(i, rows)[None], slice(net, net + 1))[0]
         pick, own = (rows, top) if need is todo else (_rows(todo), top[todo[rows]])
         if len(own):
             if i in model.pointers.sources:
@@ -189,26 +190,30 @@ class _Block:
     def _first(self, i: int, rows: Tensor | slice) -> Tensor:
         """Sums of node i's first layer, ``(rows, H)``, over all nodes known so far."""
         plan, model = self.plan, self.model
-        n = len(self.tokens[rows, 0])
-        h = model.first_bias[i].expand(n, -1)
+        n, net = len(self.tokens[rows, 0]), model.net[i]
+        h = model.first_bias[net].expand(n, -1)
+        if model.dense:
+            own = slice(net * model.first_width, (net + 1) * model.first_width)
+            h = torch.addmm(h, self.num[rows][:, model.dense].float(), model.dense_first[:, own])
         if model.wide:
             return self._some(i, rows, h)
         looked = _prefix([k for k in self.read_looked if plan.looked[k] != i])
         if looked is not None and plan.table is not None:
-            h = h + F.embedding_bag(self.index[rows][:, looked].contiguous(), plan.table[i], mode="sum")
+            h = h + F.embedding_bag(self.index[rows][:, looked].contiguous(), plan.table[net], mode="sum")
         direct = _prefix([k for k in self.read_direct if plan.direct[k] != i])
         if direct is not None:
-            h = torch.addmm(h, self.x[rows][:, direct].flatten(1), plan.weight[i, direct].flatten(0, 1))
+            h = torch.addmm(h, self.x[rows][:, direct].flatten(1), plan.weight[net, direct].flatten(0, 1))
         return h
 
     def _some(self, i: int, rows: Tensor | slice, h: Tensor) -> Tensor:
         """``h`` and the sums over those of node i's sources that are known so far, where a net reads some only."""
-        spec, sources = self.model.spec, self.plan.sources[i]
+        net = self.model.net[i]
+        spec, sources = self.model.spec, self.plan.sources[net]
         open_ = [k for k, s in enumerate(sources) if s != i and self.read[s]]
         if not open_:
             return h
         x = self.x[[sources[k] for k in open_]].flatten(0, 1)[:, rows]
-        weight = self.model.first[i].view(-1, spec.features, self.model.first_width)[open_]
+        weight = self.model.first[net].view(-1, spec.features, self.model.first_width)[open_]
         return torch.addmm(h, x.T, weight.flatten(0, 1))
 
     def _publish(self, i: int) -> None:
@@ -343,18 +348,19 @@ class _Block:
         if not len(chosen):
             return
         at = chosen if isinstance(rows, slice) else rows[chosen]
-        low, high, logits = self._sub_cells(q, code[chosen], top[chosen], rule)
+        low, high, logits = self._sub_cells(i, code[chosen], top[chosen], rule)
         sub = draw_codes(logits, uniform[0, chosen])[:, None]
         a, b = low.gather(1, sub).squeeze(1), high.gather(1, sub).squeeze(1)
         value = (a + uniform[1, chosen] * (b - a)).clamp(0, 1)
         self.num[at, slot], self.num_known[at, slot] = value.to(self.num.dtype), True
         self.offsets[at, q] = value
 
-    def _sub_cells(self, q: int, code: Tensor, top: Tensor, rule: Allowed | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _sub_cells(self, i: int, code: Tensor, top: Tensor, rule: Allowed | None) -> tuple[Tensor, Tensor, Tensor]:
         """Both ends of every sub-cell and its log-weight, each ``(rows, subcells)``."""
         model, s = self.model, self.model.spec.subcells
-        g = F.relu(top[:, : model.spec.width] + self.plan.fine_code[q][code])
-        logits = torch.addmm(model.fine_bias[q], g, model.fine_head[q])
+        g = F.relu(top[:, : model.spec.width] + self.plan.fine_code[i][code])
+        own = model.fine_net[i]
+        logits = torch.addmm(model.fine_bias[own], g, model.fine_head[own])
         left = torch.arange(s, device=self.device) / s
         low, high = left.expand(len(code), s), (left + 1 / s).expand(len(code), s)
         if rule is not None:

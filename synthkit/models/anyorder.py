@@ -52,6 +52,12 @@ class AutoregressiveModel(Model):
         super().__init__()
         self.nodes = nodes = nodes_of(layout)
         self.n_nodes = n = len(nodes)
+        # Inputs are read and never drawn: they have no nets.
+        self.drawn = [i for i, node in enumerate(nodes) if layout.fields[node.field].column not in layout.inputs]
+        self.net = {i: k for k, i in enumerate(self.drawn)}
+        self.prior = self.drawn[0] if self.drawn else n  # inputs that come before all that is drawn
+        whole = [i for i, field in enumerate(layout.fields) if not field.size and field.given is None]
+        self.dense = [layout.slot[i] for i in whole if layout.fields[i].column in layout.inputs]
         self.wide = n > spec.reads  # each net reads some nodes only
         spec = spec.slim() if self.wide else spec
         self.spec, self.layout = spec, layout
@@ -80,11 +86,13 @@ class AutoregressiveModel(Model):
         self.exact = [i for i in self.fine if nodes[i].ordered and self.tokens[i] > spec.features]
         self.exact_set = frozenset(self.exact)
         self.fine_row = {i: q for q, i in enumerate(self.fine)}
-        self.bands = Bands(nodes, h, spec.bands, spec.harmonics)
+        self.fine_drawn = [i for i in self.fine if i in self.net]
+        self.fine_net = {i: q for q, i in enumerate(self.fine_drawn)}
+        self.bands = Bands(nodes, h, spec.bands, spec.harmonics, self.drawn)
         # One more unit of each first layer, linear and never dropped, goes straight to the answer "null".
-        self.straight = int(any(node.null is not None for node in nodes))
+        self.straight = int(any(nodes[i].null is not None for i in self.drawn))
         self._index()
-        self._parameters_of_nets(total, n, h)
+        self._parameters_of_nets(total, len(self.drawn), h)
         if self.wide:
             self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_post_hook(_shape_heads)  # type: ignore[no-untyped-call]
@@ -106,7 +114,10 @@ class AutoregressiveModel(Model):
             nn.Parameter(torch.randn(n, h, h) * 0.7 / math.sqrt(h)) for _ in range(spec.depth - 1)
         )
         self.middle_bias = nn.ParameterList(nn.Parameter(torch.zeros(n, 1, h)) for _ in range(spec.depth - 1))
-        self.buckets = buckets(self.outputs)
+        if self.dense:
+            shape = len(self.dense), n * self.first_width
+            self.dense_first = nn.Parameter(self._start(*shape[:1], n, self.first_width).flatten(1) / shape[0] ** 0.5)
+        self.buckets = [[self.drawn[k] for k in b] for b in buckets([self.outputs[i] for i in self.drawn])]
         self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
         self.head, self.head_smooth, self.head_bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for k, bucket in enumerate(self.buckets):
@@ -124,8 +135,8 @@ class AutoregressiveModel(Model):
             for r, i in enumerate(bucket):
                 null[r, :, self.nodes[i].size :][:, : self.tokens[i] - self.nodes[i].size] = 1.0
             self.register_buffer(f"null{k}", null, persistent=False)
-        if self.fine:
-            m = len(self.fine)
+        if self.fine_drawn:
+            m = len(self.fine_drawn)
             self.fine_code = nn.Parameter(torch.randn(m, spec.features, h) * 0.02)
             self.fine_head = nn.Parameter(torch.zeros(m, h, spec.subcells))
             self.fine_bias = nn.Parameter(torch.zeros(m, 1, spec.subcells))
@@ -143,9 +154,10 @@ class AutoregressiveModel(Model):
 
     def _room(self, sources: int) -> None:
         """First layers that read so many nodes each. Which they are, and how many, is known once the rows are."""
-        n, wide = self.n_nodes, sources * self.spec.features
+        n, wide = len(self.drawn), sources * self.spec.features
         device = self.table.device
-        self.register_buffer("sources", torch.arange(n, device=device)[:, None].repeat(1, sources))  # itself: none
+        itself = torch.tensor(self.drawn, device=device).long()[:, None]  # itself: none
+        self.register_buffer("sources", itself.repeat(1, sources))
         self.first = nn.Parameter(self._start(n, wide, self.first_width) / math.sqrt(wide) * 2)
 
     def plan(self, recipe: Recipe) -> Recipe:
@@ -160,12 +172,7 @@ class AutoregressiveModel(Model):
         for i, node in enumerate(self.nodes):
             seen = known[:, i].cpu() & (tokens[:, i].cpu() < self.tokens[i])
             count = torch.bincount(tokens[:, i].cpu()[seen], weights=w[seen], minlength=self.tokens[i]).double()
-            k, r = self.place[i]
-            law = (count + 0.5) / (count.sum() + 0.5 * len(count))
-            self.head_bias[k][r, 0, : self.tokens[i]] = law.log().float()
-            if i in self.pointers.sources:
-                rates = torch.tensor(self.pointers.rates[i])
-                self.head_bias[k][r, 0, self.tokens[i] : self.outputs[i]] = rates.log()
+            self._start_bias(i, count)
             mass = count[: node.size] / count[: node.size].sum().clamp(min=1e-12)
             edge = torch.cat([torch.zeros(1), mass.cumsum(0).float()])
             start = int(self.base[i]) + i
@@ -181,8 +188,19 @@ class AutoregressiveModel(Model):
             every = slice(None, None, max(-(-len(data) // reads.ROWS), 1))
             at = self.places(tokens[every], self.spread(offsets[every]))
             chosen = reads.choose(self.nodes, tokens[every], known[every], at, self.spec.reads, w[every].to(at))
+            chosen = chosen[self.drawn]
             self._room(chosen.shape[1])
             self.sources.copy_(chosen)
+
+    def _start_bias(self, i: int, count: Tensor) -> None:
+        if i not in self.place:
+            return
+        k, r = self.place[i]
+        law = (count + 0.5) / (count.sum() + 0.5 * len(count))
+        self.head_bias[k][r, 0, : self.tokens[i]] = law.log().float()
+        if i in self.pointers.sources:
+            rates = torch.tensor(self.pointers.rates[i])
+            self.head_bias[k][r, 0, self.tokens[i] : self.outputs[i]] = rates.log()
 
     def _cells(self, i: int) -> tuple[Tensor, Tensor]:
         """Middles in the law of node i's codes, and how far each may leave its neighbours, ``(size,)`` each."""
@@ -195,7 +213,8 @@ class AutoregressiveModel(Model):
     @torch.no_grad()
     def _shape_heads(self) -> None:
         """The smooth directions of the ordered heads, from where their cells lie."""
-        for i, node in enumerate(self.nodes):
+        for i in self.drawn:
+            node = self.nodes[i]
             if not node.ordered:
                 continue
             (middle, own), (k, r) = self._cells(i), self.place[i]
@@ -249,7 +268,7 @@ class AutoregressiveModel(Model):
         """From the first layer's sums to the last hidden layer, ``(n, B, H)`` and what goes straight on.
 
         Args:
-            pick: which nodes.
+            pick: which nets.
         """
         width = self.spec.width
         straight, h = h[..., width:], F.relu(h[..., :width])
@@ -267,15 +286,17 @@ class AutoregressiveModel(Model):
         return torch.cat([free, self.get_buffer(f"null{k}")], 1) if self.straight else free
 
     def _order(self) -> Tensor:
-        """``(N, N)`` bool: may net j (row) read node i (column)? The table's order, or some columns first."""
+        """``(nets, N)`` bool: may net j (row) read node i (column)? The table's order, or some columns first."""
         n = self.n_nodes
         position = torch.arange(n)
         if self.training and self.wide:
-            return reads.orders(n, self.spec.natural, self.first.device)
+            order = reads.orders(n, self.spec.natural, self.first.device)
+            order[:, : self.prior] = True
+            return order[self.drawn]
         if self.training and n > 1 and float(torch.rand(())) >= self.spec.natural:
             first = torch.randperm(n)[: int(torch.randint(1, n, ()))]
             late = torch.ones(n, dtype=torch.long)
-            late[first] = 0
+            late[first] = late[: self.prior] = 0
             position = torch.argsort(torch.argsort(late * n + torch.arange(n)))
         return self._reads(position)
 
@@ -294,7 +315,7 @@ class AutoregressiveModel(Model):
         """
         nothing = self.layout.empty(len(target), target.cat.device)
         natural = self._losses(nothing, target).mean(1)
-        if self.n_nodes < 2 or self.spec.natural == 1:
+        if len(self.drawn) < 2 or self.spec.natural == 1:
             return natural
         others = [self._losses(nothing, target, self._some_first(k)).mean(1) for k in (0, 1)]
         return natural / 2 + (others[0] + others[1]) / 4
@@ -302,26 +323,30 @@ class AutoregressiveModel(Model):
     def _some_first(self, k: int) -> Tensor:
         """A fixed order: every other node first (k = 0: the even ones, k = 1: the odd ones)."""
         nodes = torch.arange(self.n_nodes)
-        return self._reads((nodes + k) % 2 * self.n_nodes + nodes)
+        late = (nodes + k) % 2
+        late[: self.prior] = 0
+        return self._reads(late * self.n_nodes + nodes)
 
     def _reads(self, position: Tensor) -> Tensor:
-        """``(N, N)`` bool: net j (row) reads node i (column) if i's position is lower."""
-        return (position[None, :] < position[:, None]).to(self.first.device)
+        """``(nets, N)`` bool: net j (row) reads node i (column) if i's position is lower."""
+        return (position[None, :] < position[self.drawn][:, None]).to(self.first.device)
 
     def unit_axis(self, name: str) -> tuple[int, Tensor | None] | None:
         stem, _, number = name.partition(".")
         if stem.startswith("head"):
-            return 0, torch.tensor(self.buckets[int(number)])
+            return 0, torch.tensor([self.net[i] for i in self.buckets[int(number)]])
         if stem.startswith("fine"):
-            return 0, torch.tensor(self.fine)
+            return 0, torch.tensor([self.net[i] for i in self.fine_drawn])
         if stem == "table":
             return None
+        if stem == "dense_first":
+            return 1, torch.arange(len(self.drawn)).repeat_interleave(self.first_width)
         if stem == "bands":
-            return 0, torch.tensor(self.bands.targets, dtype=torch.long)
+            return 0, torch.tensor([self.net[i] for i in self.bands.targets], dtype=torch.long)
         return (1, None) if stem == "first" and not self.wide else (0, None)
 
     def _losses(self, partial: Encoded, target: Encoded, open_: Tensor | None = None) -> Tensor:
-        """``(N, B)`` loss of each node."""
+        """``(nets, B)`` loss of each node that is drawn."""
         open_ = self._order() if open_ is None else open_
         if self.training or not self.wide or len(target) <= self.rows:
             return Forced(self, partial, target, open_).losses()
@@ -336,7 +361,8 @@ class AutoregressiveModel(Model):
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """Calibrate the heads in the table's order, on the training rows and then on rows that are drawn."""
         calibrate(self, data, weight, self._reads(torch.arange(self.n_nodes)))
-        if not self.wide:  # too few rows could be drawn in the time
+        # Of a wide table too few rows could be drawn in the time, and none at all without inputs.
+        if not self.wide and not self.layout.inputs:
             settle(self, data, weight)
 
     @torch.no_grad()
@@ -353,7 +379,7 @@ class AutoregressiveModel(Model):
         A copy counts as the code that the source's number has on the node's own scale.
         """
         out: list[Tensor] = [torch.empty(0)] * self.n_nodes
-        nothing = torch.zeros(self.n_nodes, self.n_nodes, dtype=torch.bool, device=self.table.device)
+        nothing = torch.zeros(len(self.drawn), self.n_nodes, dtype=torch.bool, device=self.table.device)
         forced = Forced(self, partial, partial, nothing)
         numbers = self._numbers(forced) if self.pointers else None
         for _, bucket, logits, _ in forced.answers():
@@ -376,7 +402,7 @@ class AutoregressiveModel(Model):
 
 def _make_room(model: AutoregressiveModel, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
     if prefix + "sources" in state:  # else the load itself says what is missing
-        model._room(reads.of_file(state[prefix + "sources"], model.n_nodes, model.spec.reads))
+        model._room(reads.of_file(state[prefix + "sources"], len(model.drawn), model.n_nodes, model.spec.reads))
 
 
 def _shape_heads(model: AutoregressiveModel, _: object) -> None:

@@ -10,6 +10,7 @@ is a product of the source's and the cell's features, so that a band costs two s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -37,12 +38,15 @@ class Bands(nn.Module):
     wave: Tensor
     waves: Tensor
 
-    def __init__(self, nodes: tuple[Node, ...], hidden: int, sources: int, harmonics: int) -> None:
+    def __init__(
+        self, nodes: tuple[Node, ...], hidden: int, sources: int, harmonics: int, drawn: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
-        self.targets = [i for i, node in enumerate(nodes) if node.ordered and node.size >= _MANY]
-        self.sources = min(sources, len(self.targets) - 1) if len(self.targets) > 1 else 0
-        if not self.sources:
-            self.targets = []
+        self.numbers = [i for i, node in enumerate(nodes) if node.ordered and node.size >= _MANY]
+        self.targets = self.numbers if drawn is None else [i for i in self.numbers if i in set(drawn)]
+        self.sources = min(sources, len(self.numbers) - 1) if len(self.numbers) > 1 else 0
+        if not self.sources or not self.targets:
+            self.targets, self.numbers, self.sources = [], [], 0
         self.row = {i: t for t, i in enumerate(self.targets)}
         t, s = len(self.targets), self.sources
         self.register_buffer("source", torch.zeros(t, s, dtype=torch.long))
@@ -72,13 +76,14 @@ class Bands(nn.Module):
         """
         if not self.targets:
             return
-        there = known[:, self.targets].double()
-        centred = (places[:, self.targets].double() - 0.5) * there
+        there = known[:, self.numbers].double()
+        centred = (places[:, self.numbers].double() - 0.5) * there
         norm = torch.sqrt((centred**2).T @ there).clamp(min=1e-9)  # over rows where both are known
         correlation = (centred.T @ centred) / (norm * norm.T)
         correlation.fill_diagonal_(0)
+        correlation = correlation[[self.numbers.index(i) for i in self.targets]]
         best = correlation.abs().topk(self.sources, dim=1).indices
-        self.source.copy_(torch.tensor(self.targets, device=best.device)[best])
+        self.source.copy_(torch.tensor(self.numbers, device=best.device)[best])
         self.sign.copy_(torch.where(correlation.gather(1, best) < 0, -1.0, 1.0))
 
     def basis(self, middle: Tensor) -> Tensor:

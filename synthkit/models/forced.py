@@ -23,7 +23,8 @@ class Forced:
 
     Args:
         partial, target: the entries of ``target`` that ``partial`` does not know are to be explained.
-        reads: ``(N, N)`` bool, what net j (row) may read of the target; what ``partial`` knows, every net reads.
+        reads: ``(nets, N)`` bool, what net j (row) may read of the target; what ``partial`` knows, every net reads.
+            Results have a row per net.
     """
 
     def __init__(self, model: AutoregressiveModel, partial: Encoded, target: Encoded, reads: Tensor) -> None:
@@ -31,7 +32,8 @@ class Forced:
         self.tokens, self.known, self.offsets = model.read(target)
         self.done = model.read(partial)[1]
         self.there = model.codes.present(partial, self.done)
-        self.counts, self.goals = (self.known & ~self.done).T, self.tokens.T
+        self.counts, self.goals = (self.known & ~self.done).T, self.tokens.T  # of all nodes
+        self.dense = target.num[:, model.dense]
         self.wide = (self.offsets >= 0) & ~partial.num_known[:, model.offset_slot]
         self.closed: dict[int, Tensor] = {}
         if model.pointers:
@@ -49,11 +51,13 @@ class Forced:
         first = (model.first * self.reads[:, model.owner].T[..., None]).flatten(1)
         if bool(given.any()):
             wide = given[:, model.owner]
-            others = ~torch.eye(model.n_nodes, dtype=torch.bool, device=x.device)[:, model.owner].T
+            others = ~torch.eye(model.n_nodes, dtype=torch.bool, device=x.device)[model.drawn][:, model.owner].T
             h = (x * ~wide) @ first + (x * wide) @ (model.first * others[..., None]).flatten(1)
         else:
             h = x @ first
-        h = h.view(len(x), model.n_nodes, model.first_width).transpose(0, 1) + model.first_bias[:, None]
+        if model.dense:
+            h = torch.addmm(h, self.dense, model.dense_first)
+        h = h.view(len(x), len(model.drawn), model.first_width).transpose(0, 1) + model.first_bias[:, None]
         return model.upper(h, slice(None))
 
     def _some(self, x: Tensor) -> Tensor:
@@ -65,17 +69,20 @@ class Forced:
         open_ = self.reads.gather(1, source)
         weight: Tensor = model.first
         if bool(self.done.any()):
-            others = (source != torch.arange(n, device=x.device)[:, None])[..., None]
+            others = (source != torch.tensor(model.drawn, device=x.device)[:, None])[..., None]
             read = read * ((open_[..., None] | self.done.T[source]) & others)[:, :, None]
         else:
             weight = weight * open_.repeat_interleave(f, 1)[..., None]
-        return torch.baddbmm(model.first_bias[:, None], read.view(n, s * f, -1).transpose(1, 2), weight)
+        h = torch.baddbmm(model.first_bias[:, None], read.view(n, s * f, -1).transpose(1, 2), weight)
+        if model.dense:
+            h = h + (self.dense @ model.dense_first).view(-1, n, model.first_width).transpose(0, 1)
+        return h
 
     def _copy(self) -> None:
         """Goals of the rows that a copy explains, and the sources that cannot be copied."""
         model, pointers = self.model, self.model.pointers
         numbers = pointers.numbers(self.tokens, model.spread(self.offsets), self.known, model.sizes)
-        label, open_ = pointers.explain(numbers, self.tokens, self.reads, self.done)
+        label, open_ = pointers.explain(numbers, self.tokens, self.reads[self._nets(pointers.targets)], self.done)
         copied, self.goals = torch.zeros_like(self.known), self.goals.clone()
         for t, j in enumerate(pointers.targets):
             copied[:, j] = label[t] >= 0
@@ -87,9 +94,13 @@ class Forced:
         """What the bands of all targets multiply their bases with, ``(T, B, 2K)``."""
         model, bands = self.model, self.model.bands
         places = model.places(self.tokens, model.spread(self.offsets)).T[bands.source]
-        open_ = self.reads[bands.targets].gather(1, bands.source)[:, :, None] | self.done.T[bands.source]
+        mine = self._nets(bands.targets)
+        open_ = self.reads[mine].gather(1, bands.source)[:, :, None] | self.done.T[bands.source]
         numeric = (self.known & (self.tokens < model.sizes)).T[bands.source]
-        return bands.weights(_pick(self.h, bands.targets), places, open_ & numeric)
+        return bands.weights(_pick(self.h, mine), places, open_ & numeric)
+
+    def _nets(self, nodes: list[int]) -> list[int]:
+        return [self.model.net[i] for i in nodes]
 
     def answers(self) -> Iterator[tuple[int, list[int], Tensor, Tensor]]:
         """Per bucket of nodes: its number, the nodes, their logits ``(n, B, size)`` and goals ``(n, B)``."""
@@ -97,7 +108,7 @@ class Forced:
         bands = self._bands() if model.bands else None
         some_there = bool(self.there.any())
         for k, bucket in enumerate(model.buckets):
-            logits = torch.baddbmm(model.head_bias[k], _pick(h, bucket), model.head_weights(k))
+            logits = torch.baddbmm(model.head_bias[k], _pick(h, self._nets(bucket)), model.head_weights(k))
             inside = [r for r, i in enumerate(bucket) if i in model.bands.row]
             if bands is not None and inside:
                 rows = [model.bands.row[bucket[r]] for r in inside]
@@ -120,26 +131,28 @@ class Forced:
         return mask
 
     def losses(self) -> Tensor:
-        """``(N, B)`` -log p of each node's entries, in nats; offsets relative to the uniform law of their cell."""
+        """``(nets, B)`` -log p of each node's entries, in nats; offsets relative to the uniform law of their cell."""
         model, h = self.model, self.h
         out = torch.zeros(h.shape[:2], device=h.device)
         for _, bucket, logits, goal in self.answers():
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
             loss = torch.where(self.counts[bucket], loss, 0.0)
-            out = out.index_add(0, torch.tensor(bucket, device=h.device), loss)
-        if model.fine:
+            out = out.index_add(0, torch.tensor(self._nets(bucket), device=h.device), loss)
+        if model.fine_drawn:
+            fine = [model.fine_row[i] for i in model.fine_drawn]
             logits, parts = self._fine_logits(), model.spec.subcells
-            goal = (self.offsets.T.clamp(0, 1) * parts).long().clamp(max=parts - 1)
+            goal = (_pick(self.offsets.T, fine).clamp(0, 1) * parts).long().clamp(max=parts - 1)
             loss = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none").view(goal.shape)
-            loss = torch.where(self.wide.T, loss - math.log(parts), 0.0)
-            out = out.index_add(0, torch.tensor(model.fine, device=h.device), loss)
+            loss = torch.where(_pick(self.wide.T, fine), loss - math.log(parts), 0.0)
+            out = out.index_add(0, torch.tensor(self._nets(model.fine_drawn), device=h.device), loss)
         return out
 
     def _fine_logits(self) -> Tensor:
         """Logits of the offset's sub-cell ``(n_fine, B, subcells)``, given the code."""
         model = self.model
-        code = F.embedding(self.tokens[:, model.fine].T + model.base[model.fine][:, None], model.table)
-        hidden = F.relu(_pick(self.h, model.fine) + torch.bmm(code, model.fine_code))
+        fine = model.fine_drawn
+        code = F.embedding(self.tokens[:, fine].T + model.base[fine][:, None], model.table)
+        hidden = F.relu(_pick(self.h, self._nets(fine)) + torch.bmm(code, model.fine_code))
         return torch.baddbmm(model.fine_bias, hidden, model.fine_head)
 
 

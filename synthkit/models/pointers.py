@@ -76,8 +76,8 @@ class Pointers(nn.Module):
         """Which source explains each number of the linked nodes, and which are open.
 
         Args:
-            numbers: ``(U, B)``; codes: ``(B, N)``; reads: ``(N, N)``, what net j (row) may read; given: ``(B, N)``,
-                what every net may read.
+            numbers: ``(U, B)``; codes: ``(B, N)``; reads: ``(T, N)``, what the net of each linked node may
+                read; given: ``(B, N)``, what every net may read.
 
         Returns:
             ``(T, B)``, the number of a source or -1; and ``(T, B, K)`` bool.
@@ -85,7 +85,7 @@ class Pointers(nn.Module):
         rows = torch.tensor([self.row[j] for j in self.targets], device=codes.device)
         place = torch.tensor([self.row.get(i, 0) for i in range(codes.shape[1])], device=codes.device)
         from_ = numbers[place[self.source]]  # (T, K, B)
-        open_ = reads[torch.tensor(self.targets, device=codes.device)].gather(1, self.source)[:, :, None]
+        open_ = reads.gather(1, self.source)[:, :, None]
         open_ = (open_ | given.T[self.source]) & self.real[:, :, None] & ~from_.isnan()
         mine = numbers[rows][:, None]
         step = self.scales.step[rows][:, :, None]

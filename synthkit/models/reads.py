@@ -105,13 +105,13 @@ def _enough(evidence: Tensor) -> float:
     return float(pairs[good[-1]]) if len(good) else math.inf
 
 
-def of_file(sources: Tensor, nodes: int, reads: int) -> int:
+def of_file(sources: Tensor, nets: int, nodes: int, reads: int) -> int:
     """How many sources a node has in a file.
 
     Raises:
         ValueError: they do not fit so many nodes and reads.
     """
-    sound = sources.dim() == 2 and len(sources) == nodes and 1 <= sources.shape[1] <= reads
+    sound = sources.dim() == 2 and len(sources) == nets and 1 <= sources.shape[1] <= reads
     if not sound or not bool(((sources >= 0) & (sources < nodes)).all()):
         raise ValueError("AutoregressiveModel: the sources do not fit the layout.")
     return int(sources.shape[1])
