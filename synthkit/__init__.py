@@ -12,7 +12,7 @@ from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
 from synthkit.schema import Schema
-from synthkit.synthesizers import TabularSynthesizer
+from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = [
     "Comparison",
@@ -24,6 +24,7 @@ __all__ = [
     "Protection",
     "Report",
     "Schema",
+    "SequenceSynthesizer",
     "SynthkitError",
     "SynthkitWarning",
     "TableEncoder",

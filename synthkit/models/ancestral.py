@@ -22,7 +22,7 @@ from synthkit.models.resampling import Joint, alike, draw_jointly
 if TYPE_CHECKING:
     from synthkit.models.anyorder import AutoregressiveModel
 
-__all__ = ["Ancestral"]
+__all__ = ["Ancestral", "Block"]
 
 _BLOCK = 8192  # rows drawn at once: their activations stay in cache
 _LEAD = 64  # nodes drawn for a candidate at most, where conditions are met jointly
@@ -87,7 +87,7 @@ class Ancestral:
         parts = [self.partial.take(slice(a, a + size)) for a in range(0, max(len(self.partial), 1), size)]
         if len(self.conditioned) > 1 and len(self.partial) and alike(self.partial):
             parts = [self._condition(part) for part in parts]
-        return Encoded.concat([_Block(self, part).draw() for part in parts])
+        return Encoded.concat([Block(self, part).draw() for part in parts])
 
     def _condition(self, partial: Encoded) -> Encoded:
         """The same rows with the conditioned nodes drawn from their joint law."""
@@ -96,7 +96,7 @@ class Ancestral:
         nodes = [i for i in self.model.drawn if i <= last] if last < _LEAD else self.conditioned
 
         def draw(rows: Encoded) -> tuple[Encoded, Tensor]:
-            block = _Block(self, rows)
+            block = Block(self, rows)
             block.log_weight = torch.zeros(len(rows), device=rows.cat.device)
             return block.draw(nodes), block.log_weight
 
@@ -105,7 +105,7 @@ class Ancestral:
         return drawn
 
 
-class _Block:
+class Block:
     """Some rows being completed."""
 
     def __init__(self, plan: Ancestral, partial: Encoded) -> None:
@@ -150,7 +150,17 @@ class _Block:
             q = self.model.fine_row.get(i)
             self._draw_node(i, q, ~self.known[:, i] & applies)
             self._publish(i)
+        return self.done()
+
+    def done(self) -> Encoded:
+        """The rows as far as they are drawn."""
         return Encoded(self.num, self.cat, self.num_known, self.cat_known)
+
+    def enter(self, i: int, tokens: Tensor) -> None:
+        """Let ``tokens`` ``(rows,)`` be known of node i, which is not drawn."""
+        self.tokens[:, i], self.known[:, i] = tokens, True
+        self.model.codes.write(i, slice(None), tokens, self.cat, self.cat_known)
+        self._publish(i)
 
     # ---------------------------------------------------------------- one node
     def _applies(self, i: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Estimators over a model, a trainer and an encoder."""
 
+from synthkit.synthesizers.sequence import SequenceSynthesizer
 from synthkit.synthesizers.tabular import TabularSynthesizer
 
-__all__ = ["TabularSynthesizer"]
+__all__ = ["SequenceSynthesizer", "TabularSynthesizer"]

@@ -16,7 +16,7 @@ from synthkit import io
 from synthkit.conditions import Compiled, compile_where
 from synthkit.encoder import TableEncoder
 from synthkit.enforce import Enforcer, given_cells, learn_rules, repaired
-from synthkit.errors import ConditionError, LoadError, NotFittedError, ParamError, SchemaError
+from synthkit.errors import ConditionError, NotFittedError, ParamError, SchemaError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, SequenceOf, check
@@ -28,6 +28,7 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import latent
 from synthkit.synthesizers.choice import choose, compare, owners
 from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
+from synthkit.synthesizers.restoring import loaded, restored
 from synthkit.synthesizers.training import Training
 
 __all__ = ["TabularSynthesizer"]
@@ -365,15 +366,15 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted synthesizer: a zip of JSON and safetensors, no pickle, and no row of the training table."""
         self._fitted("save")
+        io.save(path, "synthesizer", *self.to_state())
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays, from which :meth:`from_state` rebuilds the fitted synthesizer."""
+        self._fitted("to_state")
         json, arrays = self.encoder_.to_state()
         weights = {f"model/{k}": v.detach().cpu().numpy() for k, v in self.model_.state_dict().items()}
-        value = {
-            "encoder": json,
-            "spec": self.spec_.to_json(),
-            "choice": self.choice_,
-            "n_steps": self.n_steps_,
-        }
-        io.save(path, "synthesizer", value, {**arrays, **weights})
+        value = {"encoder": json, "spec": self.spec_.to_json(), "choice": self.choice_, "n_steps": self.n_steps_}
+        return value, {**arrays, **weights}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Self:
@@ -384,26 +385,20 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         target = resolve_device(device)
         value, arrays = io.load(path, "synthesizer")
-        try:
-            spec_json = value["spec"]
-            if spec_json["name"] not in MODELS:
-                raise LoadError(
-                    f"load({os.fspath(path)!r}): the file's model is unknown here; it comes from a newer synthkit."
-                )
-            spec = MODELS[spec_json["name"]](**spec_json["params"])
-            spec.check_params()
-            encoder = TableEncoder.from_state(value["encoder"], arrays)
-            state = {k.removeprefix("model/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("model/")}
-            with seeded(0, torch.device("cpu")):  # the caller's random state stays as it is
-                model: Model = spec.restore(encoder.layout_)
-                model.load_state_dict(state)
-        except LoadError:
-            raise
-        except Exception as error:
-            raise LoadError(
-                f"load({os.fspath(path)!r}): the file's parts do not fit together; it was altered."
-            ) from error
-        out = cls(model=spec, device=device)
+        out = loaded(path, lambda: cls.from_state(value, arrays, target))
+        out.device = device
+        return out
+
+    @classmethod
+    def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], target: torch.device) -> Self:
+        """What :meth:`to_state` described, on the device ``target``.
+
+        Raises:
+            LoadError: its model is unknown here.
+        """
+        encoder = TableEncoder.from_state(value["encoder"], arrays)
+        spec, model = restored(value["spec"], encoder.layout_, arrays)
+        out = cls(model=spec, device=target)
         out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
         steps = value["n_steps"]
         out.n_steps_ = steps if isinstance(steps, int) else tuple(steps)

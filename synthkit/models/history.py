@@ -1,0 +1,323 @@
+"""What a row of a sequence knows of the rows before it, in closed form: the same numbers in training and in drawing.
+
+The row model (:mod:`synthkit.models.anyorder`) reads, beside the columns of its own row: the entity's context; the last
+known value of every column, on the column's own scale; and a *summary* of the history: running means of every column's
+features at several rates of forgetting, and where the row stands (how many rows and how much time have passed, and are
+to come). Running means are states of a linear recurrence whose transition is fixed (as in state-space layers; Gu et
+al., "HiPPO", NeurIPS 2020); only what is read from them is learnt. So training sees independent rows, of which every
+one has its whole history however long that is, and drawing costs the same for every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from synthkit.layout import Encoded, Field, Layout
+from synthkit.models.nets import Codes, nodes_of, places
+
+__all__ = ["History", "State", "Steps"]
+
+_DECAYS = (0.5, 0.85, 1.0)  # of the running means; 1: the plain mean of all rows so far
+_FEW = 12  # tokens of a node that are counted one by one
+_DIRECTIONS = 8  # random ones, of a node with more
+_DOUBT = 0.5  # rows of no evidence that a running mean starts from
+_LIMIT = 5.0  # standard deviations of a summary at most
+
+
+class Steps:
+    """The fields of a row with all that it may read. Shapes: B rows.
+
+    In order: context | summary | last known values | the gap | the calendar of the row's time | the columns that move.
+    Only the gap and the columns that move are drawn.
+
+    Args:
+        context, gap, rows: layouts of their own; calendar: parts of the date, name -> codes.
+        summary: how many numbers; links: pairs ``(field of rows, rate)`` that repeat their last known value.
+
+    Attributes:
+        layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
+    """
+
+    def __init__(
+        self,
+        context: Layout,
+        gap: Layout | None,
+        calendar: Mapping[str, int],
+        rows: Layout,
+        summary: int,
+        links: tuple[tuple[int, float], ...] = (),
+    ) -> None:
+        dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
+        parts = [gap or Layout(()), dates, rows]
+        self.step, _ = _join(parts)
+        lag, origin = _without_nulls(self.step)
+        dense = Layout(tuple(Field(0, f"summary{k}") for k in range(summary)))
+        self.layout, shifts = _join([context, dense, lag, *parts])
+        columns = [{f.column for f in part.fields} for part in (context, dense, lag, *parts)]
+        offsets = _column_offsets([context, dense, lag, *parts])
+        given = {c + offsets[k] for k in (0, 1, 2, 4) for c in columns[k]}
+        back = {field: i for i, field in enumerate(origin)}  # of the step -> of the lag
+        first = len(parts[0].fields) + len(dates.fields)
+        copies = tuple(
+            (shifts[5] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
+        )
+        laws, own = dict(self.layout.laws), self.layout.links
+        self.layout = Layout(self.layout.fields, laws, own + copies, frozenset(given))
+        self.gap = range(shifts[3], shifts[4])
+        self.dates = range(shifts[4], shifts[5])
+        self.rows = range(shifts[5], len(self.layout.fields))
+        self.summary = summary
+        self._slots(lag, origin)
+
+    def _slots(self, lag: Layout, origin: list[int]) -> None:
+        """Which slots of a step are kept as last known values, and where a step lies in the whole."""
+        step = self.step
+        self.lag_num = [step.slot[i] for i in origin if not step.fields[i].size]
+        self.lag_cat = [step.slot[i] for i in origin if step.fields[i].size]
+        column = [step.fields[i].column for i in origin]
+        self.num_column = [c for c, i in zip(column, origin, strict=True) if not step.fields[i].size]
+        self.cat_column = [c for c, i in zip(column, origin, strict=True) if step.fields[i].size]
+        self.columns = 1 + max((f.column for f in step.fields), default=-1)
+        nulls = {f.column: step.slot[i] for i, f in enumerate(step.fields) if f.part == "null"}
+        firsts: dict[int, int] = {}
+        for i, f in enumerate(step.fields):
+            if f.size and f.part != "null":
+                firsts.setdefault(f.column, step.slot[i])
+        self.null_slot = [nulls.get(c, -1) for c in range(self.columns)]
+        self.code_slot = [firsts.get(c, nulls.get(c, -1)) for c in range(self.columns)]
+
+    def whole(self, context: Encoded, summary: Tensor, lag: Encoded, step: Encoded | None = None) -> Encoded:
+        """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown."""
+        step = self.step.empty(len(context), context.cat.device) if step is None else step
+        dtype = self.layout.code_dtype
+        sure = torch.ones_like(summary, dtype=torch.bool)
+        return Encoded(
+            torch.cat([context.num, summary, lag.num, step.num], 1),
+            torch.cat([context.cat.to(dtype), lag.cat.to(dtype), step.cat.to(dtype)], 1),
+            torch.cat([context.num_known, sure, lag.num_known, step.num_known], 1),
+            torch.cat([context.cat_known, lag.cat_known, step.cat_known], 1),
+        )
+
+    def step_of(self, whole: Encoded) -> Encoded:
+        """Gap, calendar and columns of rows of the whole layout."""
+        n, c = self.step.n_num, self.step.n_cat
+        cut = [t[:, t.shape[1] - k :] for t, k in zip(_parts(whole), (n, c, n, c), strict=True)]
+        return Encoded(cut[0], cut[1].to(self.step.code_dtype), cut[2], cut[3])
+
+    def build(self, gap: Encoded | None, dates: Tensor, rows: Encoded) -> Encoded:
+        """Steps from their parts; ``dates``: ``(B, parts)`` codes."""
+        gap = Layout(()).empty(len(rows), rows.cat.device) if gap is None else gap
+        dtype = self.step.code_dtype
+        sure = torch.ones_like(dates, dtype=torch.bool)
+        return Encoded(
+            torch.cat([gap.num, rows.num], 1),
+            torch.cat([gap.cat.to(dtype), dates.to(dtype), rows.cat.to(dtype)], 1),
+            torch.cat([gap.num_known, rows.num_known], 1),
+            torch.cat([gap.cat_known, sure, rows.cat_known], 1),
+        )
+
+    def split(self, step: Encoded, gap: Layout | None, rows: Layout) -> tuple[Encoded, Encoded]:
+        """The gap and the columns of steps, each in its own layout."""
+        out = []
+        for layout, last in ((gap or Layout(()), False), (rows, True)):
+            n, c = layout.n_num, layout.n_cat
+            tensors = [
+                t[:, t.shape[1] - k :] if last else t[:, :k] for t, k in zip(_parts(step), (n, c, n, c), strict=True)
+            ]
+            out.append(Encoded(tensors[0], tensors[1].to(layout.code_dtype), tensors[2], tensors[3]))
+        return out[0], out[1]
+
+    def filled(self, step: Encoded) -> Tensor:
+        """``(B, columns)``: which columns of steps hold a value."""
+        out = torch.zeros(len(step), self.columns, dtype=torch.bool, device=step.cat.device)
+        for c, (null, code) in enumerate(zip(self.null_slot, self.code_slot, strict=True)):
+            if null >= 0:
+                out[:, c] = step.cat_known[:, null] & (step.cat[:, null] == 0)
+            if code >= 0 and code != null:
+                out[:, c] = step.cat_known[:, code]
+        return out
+
+
+def _parts(data: Encoded) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return data.num, data.cat, data.num_known, data.cat_known
+
+
+def _column_offsets(parts: list[Layout]) -> list[int]:
+    out = [0]
+    for part in parts:
+        out.append(out[-1] + 1 + max((f.column for f in part.fields), default=-1))
+    return out
+
+
+def _join(parts: list[Layout]) -> tuple[Layout, list[int]]:
+    """Layouts one after the other, and where the fields of each begin."""
+    fields: list[Field] = []
+    laws, links, shifts = {}, [], []
+    for part, column in zip(parts, _column_offsets(parts), strict=False):
+        shift = len(fields)
+        shifts.append(shift)
+        for f in part.fields:
+            given = None if f.given is None else (f.given[0] + shift, f.given[1])
+            fields.append(Field(f.column + column, f.part, f.size, given, f.ordered))
+        laws.update({field + shift: law for field, law in part.laws.items()})
+        links += [(j + shift, i + shift, rate) for j, i, rate in part.links]
+    return Layout(tuple(fields), laws, tuple(links)), shifts
+
+
+def _without_nulls(layout: Layout) -> tuple[Layout, list[int]]:
+    """The fields of values alone (a flag of a column that has nothing else stays), and which they are."""
+    alone = {f.column for f in layout.fields if f.part != "null"}
+    kept = [i for i, f in enumerate(layout.fields) if f.part != "null" or f.column not in alone]
+    at = {i: k for k, i in enumerate(kept)}
+    fields = []
+    for i in kept:
+        f = layout.fields[i]
+        given = None if f.given is None or f.given[0] not in at else (at[f.given[0]], f.given[1])
+        fields.append(Field(f.column, f.part, f.size, given, f.ordered))
+    return Layout(tuple(fields), {at[i]: law for i, law in layout.laws.items() if i in at}), kept
+
+
+@dataclass
+class State:
+    """What E entities hand on to their next row. K rates, P features.
+
+    Attributes:
+        lag: last known values, in the fields of ``Steps``; sums, mass: ``(E, K, P)``; rows: ``(E,)`` so far;
+        elapsed: ``(E,)`` time since the first row, in units of the median gap.
+    """
+
+    lag: Encoded
+    sums: Tensor
+    mass: Tensor
+    rows: Tensor
+    elapsed: Tensor
+
+    def take(self, index: Tensor | slice) -> State:
+        """The entities at ``index``; a slice shares memory."""
+        return State(self.lag.take(index), self.sums[index], self.mass[index], self.rows[index], self.elapsed[index])
+
+
+class History(nn.Module):
+    """Summaries of rows gone by. Shapes: E entities, N nodes of a step, F features, P of them in use, K rates.
+
+    Args:
+        step: the layout of a step; timed: time is no fixed grid.
+    """
+
+    table: Tensor
+    counted: Tensor
+    keep: Tensor
+    base: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, step: Layout, timed: bool) -> None:
+        super().__init__()
+        self.layout, self.timed = step, timed
+        self.nodes = nodes_of(step)
+        self.codes = Codes(self.nodes, step)
+        sizes = [node.tokens for node in self.nodes]
+        widths = [self._width(i) for i in range(len(self.nodes))]
+        self.features = max(widths, default=1)
+        base = torch.tensor([0, *sizes]).cumsum(0)[:-1]
+        self.register_buffer("base", base, persistent=False)
+        keep = [i * self.features + k for i, w in enumerate(widths) for k in range(w)]
+        self.register_buffer("keep", torch.tensor(keep, dtype=torch.long), persistent=False)
+        self.register_buffer("table", torch.zeros(sum(sizes), self.features))
+        self.register_buffer("counted", torch.zeros(sum(sizes), self.features))
+        self.size = len(_DECAYS) * len(keep) + 7 + 3 * timed
+        self.register_buffer("mean", torch.zeros(self.size))
+        self.register_buffer("scale", torch.ones(self.size))
+
+    def _width(self, i: int) -> int:
+        node = self.nodes[i]
+        if node.tokens <= _FEW:
+            return node.tokens
+        return (2 if node.ordered else _DIRECTIONS) + (node.null is not None)
+
+    @torch.no_grad()
+    def learn(self, steps: Encoded) -> None:
+        """Take the features of the codes from R rows."""
+        tokens, known = self.codes.read(steps)
+        generator = torch.Generator().manual_seed(0)
+        for i, node in enumerate(self.nodes):
+            count = torch.bincount(tokens[known[:, i], i], minlength=node.tokens).float()
+            law = (count + 0.5) / (count + 0.5).sum()
+            at = slice(int(self.base[i]), int(self.base[i]) + node.tokens)
+            width = self._width(i)
+            if node.tokens <= _FEW:
+                vectors, counted = torch.eye(node.tokens) - law.cpu(), torch.ones(node.tokens, width)
+            else:
+                inner = width - (node.null is not None)
+                mass = law[: node.size] / law[: node.size].sum()
+                middle = (mass.cumsum(0) - mass / 2).cpu()
+                free = torch.randn(node.size, inner, generator=generator)
+                vectors, counted = torch.zeros(node.tokens, width), torch.ones(node.tokens, width)
+                vectors[: node.size, :inner] = places(middle, inner) if node.ordered else free
+                if node.null is not None:
+                    vectors[node.size, inner], counted[node.size, :inner] = 1.0, 0.0
+            self.table[at, :width], self.counted[at, :width] = vectors.to(self.table), counted.to(self.table)
+
+    def start(self, entities: int, steps: Steps) -> State:
+        """Nothing has happened yet."""
+        device, p = self.table.device, len(self.keep)
+        zeros = torch.zeros(entities, len(_DECAYS), p, device=device)
+        num, cat = len(steps.lag_num), len(steps.lag_cat)
+        lag = Encoded(
+            torch.zeros(entities, num, device=device),
+            torch.zeros(entities, cat, dtype=steps.step.code_dtype, device=device),
+            torch.zeros(entities, num, dtype=torch.bool, device=device),
+            torch.zeros(entities, cat, dtype=torch.bool, device=device),
+        )
+        return State(
+            lag, zeros, zeros.clone(), torch.zeros(entities, device=device), torch.zeros(entities, device=device)
+        )
+
+    def raw(self, state: State, lengths: Tensor, span: Tensor) -> Tensor:
+        """``(E, size)`` summaries before the next row, not yet standardised.
+
+        Args:
+            lengths: ``(E,)`` rows in all; span: ``(E,)`` time from the first row to the last, in units of the median gap.
+        """
+        means = (state.sums / (state.mass + _DOUBT)).flatten(1)
+        t, left = state.rows, (lengths - 1 - state.rows).clamp(min=0)
+        place = [t.log1p(), 1 / (1 + t), (t == 0).float(), left.log1p(), 1 / (1 + left), (left == 0).float()]
+        place.append(t / (lengths - 1).clamp(min=1))
+        if self.timed:
+            rest = (span - state.elapsed).clamp(min=0)
+            place += [state.elapsed.log1p(), rest.log1p(), ((rest + 0.02) / (left + 1)).log() * (t > 0)]
+        return torch.cat([means, torch.stack(place, 1)], 1)
+
+    def summary(self, state: State, lengths: Tensor, span: Tensor) -> Tensor:
+        """The same, standardised over the training rows."""
+        return ((self.raw(state, lengths, span) - self.mean) / self.scale).clamp(-_LIMIT, _LIMIT)
+
+    def advance(self, state: State, steps: Steps, step: Encoded, gap: Tensor) -> None:
+        """Hand on a row, in place.
+
+        Args:
+            step: the rows, one per entity; gap: ``(E,)`` time since the row before, in units of the median gap.
+        """
+        tokens, known = self.codes.read(step)
+        at = torch.minimum(tokens, torch.tensor([n.tokens - 1 for n in self.nodes], device=tokens.device)) + self.base
+        x = (F.embedding(at, self.table) * known[..., None]).flatten(1)[:, self.keep]
+        w = (F.embedding(at, self.counted) * known[..., None]).flatten(1)[:, self.keep]
+        decay = torch.tensor(_DECAYS, device=x.device)[:, None]
+        forget = torch.where(w[:, None] > 0, decay, 1.0)  # a cell that is not there says nothing of the past either
+        state.sums.mul_(forget).add_((x * w)[:, None])
+        state.mass.mul_(forget).add_(w[:, None])
+        filled = steps.filled(step)
+        for mine, theirs, known_, theirs_known, column, slot in (
+            (state.lag.num, step.num, state.lag.num_known, step.num_known, steps.num_column, steps.lag_num),
+            (state.lag.cat, step.cat, state.lag.cat_known, step.cat_known, steps.cat_column, steps.lag_cat),
+        ):
+            new = filled[:, column]
+            mine.copy_(torch.where(new, theirs[:, slot].to(mine.dtype), mine))
+            known_.copy_(torch.where(new, theirs_known[:, slot], known_))
+        state.elapsed.add_(gap)
+        state.rows.add_(1)

@@ -1,0 +1,412 @@
+"""Records over time <-> tensors: who, when and what, taken apart and put together again.
+
+A panel is one long table: a row per record, a column that names the entity, as a rule a time. It falls into a table of
+entities (their context, when their records start, how long they go on, how many they are), which any model of tables
+can learn, and into rows: the gap since the row before, and the columns that move.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from synthkit.encoder import TableEncoder
+from synthkit.errors import SchemaError, SynthkitWarning
+from synthkit.inference import canonical, from_canonical
+from synthkit.layout import Encoded
+from synthkit.protect import Protection
+from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+
+__all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
+
+START, SPAN, ROWS, GAP = "(start)", "(span)", "(rows)", "(gap)"
+_CALENDAR = {"hour": 24, "weekday": 7, "day": 31, "month": 12}
+_DAY = 86_400_000_000_000
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """A panel: the rows of an entity together and in the order of time. Shapes: E entities, R rows.
+
+    Attributes:
+        entities: a row per entity: its key, its context, and :data:`START`, :data:`SPAN` (if there is a time that is
+            not on a fixed grid), :data:`ROWS`.
+        rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
+            rows; None where there is none to learn.
+        lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` canonical times, or None.
+        order: ``(R,)`` where each row stood in the table.
+    """
+
+    entities: pd.DataFrame
+    rows: Encoded
+    gaps: Encoded | None
+    lengths: Ints
+    clock: NDArray[Any] | None
+    order: Ints
+
+    @property
+    def starts(self) -> Ints:
+        """``(E,)`` where the rows of each entity begin."""
+        return np.cumsum(self.lengths) - self.lengths
+
+
+class SequenceEncoder:
+    """The codec of panels. Rarer values than ``protect`` allows are counted by entities, not by rows.
+
+    Args:
+        schema: types of all columns; None: inferred.
+        entity: the column (or index level) that names the entity; time: that of the time; None: rows have no order.
+        context: the columns that are constant within entities; None: those that are so in the table.
+
+    Attributes:
+        schema_: the types of all columns, in table order; context_, moving_: names.
+        rows_: the codec of the moving columns; gaps_: that of the gap between rows, or None.
+        step_: the gap where it is always the same, or None. calendar_: parts of dates that rows go by, name -> codes.
+    """
+
+    schema_: Schema
+    context_: tuple[Hashable, ...]
+    moving_: tuple[Hashable, ...]
+    rows_: TableEncoder
+    gaps_: TableEncoder | None
+    step_: int | float | None
+
+    def __init__(
+        self,
+        schema: Schema | None = None,
+        *,
+        entity: Hashable | None = None,
+        time: Hashable | None = None,
+        context: Sequence[Hashable] | None = None,
+        protect: Protection | None = None,
+    ) -> None:
+        self.schema, self.entity, self.time, self.context = schema, entity, time, context
+        self.protect = protect
+
+    # ---------------------------------------------------------------- fitting
+    def fit(self, table: pd.DataFrame) -> Self:
+        """Learn the codec of ``table``.
+
+        Raises:
+            SchemaError: a column is missing; entity or time have empty cells; the time is no time; a declared context
+                column varies within an entity; there is one entity only.
+        """
+        if self.entity is None and self.schema is not None:
+            self.entity = self.schema.entity
+        self.levels_ = [name for name in table.index.names if name is not None and name in (self.entity, self.time)]
+        flat = self._flat(table)
+        self._infer(flat)
+        order, lengths, clock = self._sort(flat)
+        if len(lengths) < 2:
+            raise SchemaError(
+                f"SequenceSynthesizer.fit: entity column {self.entity!r} names one entity; two at least are needed."
+            )
+        flat = flat.iloc[order].reset_index(drop=True)
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        self.context_ = self._context(flat, owner, lengths)
+        roles = (self.entity, self.time)
+        self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
+        names = [self.entity, *self.moving_]
+        self.rows_ = TableEncoder(self.schema_.project(names), protect=self.protect).fit(flat[names])
+        self.gaps_, self.step_, self.unit_, self.strict_ = None, None, 1.0, False
+        self.calendar_: dict[str, int] = {}
+        self.zone_: str | None = None
+        if clock is not None:
+            self._fit_time(flat, owner, clock)
+        return self
+
+    def _flat(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table with entity and time as columns, checked."""
+        where = "SequenceSynthesizer"
+        if not isinstance(table, pd.DataFrame):
+            raise SchemaError(f"{where}: argument 'table' must be a pandas DataFrame, got a {type(table).__name__}.")
+        wanted = [("entity", self.entity), *([] if self.time is None else [("time", self.time)])]
+        levels = [n for _, n in wanted if n not in table.columns and n in table.index.names]
+        if levels:
+            table = table.reset_index(level=levels)
+        for role, name in wanted:
+            if name not in table.columns:
+                raise SchemaError(f"{where}: argument {role!r}: there is no column {name!r}; name a column.")
+        check_table(table, where)
+        for role, name in wanted:
+            if bool(table[name].isna().any()):
+                raise SchemaError(f"{where}: {role} column {name!r} has empty cells; drop or complete those rows.")
+        taken = [n for n in (START, SPAN, ROWS, GAP) if n in table.columns]
+        if taken:
+            raise SchemaError(f"{where}: the column name {taken[0]!r} is reserved; rename the column.")
+        return table.reset_index(drop=True)
+
+    def _infer(self, flat: pd.DataFrame) -> None:
+        declared: Mapping[Hashable, ColumnType] = {} if self.schema is None else self.schema.columns
+        if self.time is not None:
+            _check_time(flat[self.time])
+        overrides = dict(declared)
+        inferred = Schema.infer(flat, entity=self.entity, overrides=overrides, rules=False)
+        columns = dict(inferred.columns)
+        if self.time is not None and not isinstance(columns[self.time], (Datetime, Duration, Numeric)):
+            columns[self.time] = _time_type(flat[self.time])
+        assert self.entity is not None
+        kind = columns[self.entity]
+        columns[self.entity] = Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
+        self.schema_ = Schema(columns, self.entity)
+
+    def _sort(self, flat: pd.DataFrame) -> tuple[Ints, Ints, NDArray[Any] | None]:
+        """Rows by entity (in the order in which they appear) and time; lengths; the sorted clock."""
+        owner = pd.factorize(flat[self.entity])[0].astype(np.int64)
+        clock = None
+        keys: tuple[Any, ...] = (owner,)
+        if self.time is not None:
+            clock = canonical(flat[self.time], self.schema_.columns[self.time])[0]
+            keys = (clock, owner)
+        order = np.lexsort(keys).astype(np.int64)  # stable: ties keep the table's order
+        return order, np.bincount(owner).astype(np.int64), None if clock is None else clock[order]
+
+    def _context(self, flat: pd.DataFrame, owner: Ints, lengths: Ints) -> tuple[Hashable, ...]:
+        later = np.flatnonzero(owner[1:] == owner[:-1])
+        roles = (self.entity, self.time)
+
+        def varies(name: Hashable) -> bool:
+            values, null = canonical(flat[name], self.schema_.columns[name])
+            differ = values[later] != values[later + 1]
+            both = null[later] & null[later + 1]
+            return bool(((differ | (null[later] != null[later + 1])) & ~both).any())
+
+        names = [n for n in self.schema_.columns if n not in roles]
+        if self.context is None:
+            return tuple(n for n in names if len(later) and not varies(n))
+        for name in self.context:
+            if name not in names:
+                raise SchemaError(f"SequenceSynthesizer: argument 'context': {name!r} is no column beside the roles.")
+            if varies(name):
+                raise SchemaError(
+                    f"SequenceSynthesizer: context column {name!r} varies within an entity; "
+                    "leave it out of 'context', or make it constant."
+                )
+        return tuple(n for n in names if n in set(self.context))
+
+    def _fit_time(self, flat: pd.DataFrame, owner: Ints, clock: NDArray[Any]) -> None:
+        later = np.flatnonzero(owner[1:] == owner[:-1])
+        gaps = clock[later + 1] - clock[later]
+        kind = self.schema_.columns[self.time]
+        self.strict_ = bool(len(gaps)) and bool((gaps > 0).all())
+        if isinstance(kind, Datetime):
+            self.zone_ = _zone(flat[self.time])
+            parts = self._parts(clock)
+            keep = [p for p in _CALENDAR if len(np.unique(parts[p])) > 1]
+            self.calendar_ = {p: _CALENDAR[p] for p in keep}
+        if not len(gaps):
+            return
+        if gaps.min() == gaps.max():
+            self.step_ = gaps[0].item()
+            return
+        self.unit_ = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
+        frame = pd.DataFrame({self.entity: flat[self.entity].to_numpy()[later], GAP: self._gap_series(gaps)})
+        who = Identifier(dtype=self.schema_.columns[self.entity].dtype, nullable=False)
+        schema = Schema({self.entity: who, GAP: self._gap_type()}, self.entity)
+        self.gaps_ = TableEncoder(schema, protect=self.protect).fit(frame)
+
+    def _gap_type(self) -> ColumnType:
+        kind = self.schema_.columns[self.time]
+        if isinstance(kind, Numeric):
+            return Numeric(integer=kind.integer, decimals=kind.decimals, nullable=False)
+        return Duration(nullable=False)
+
+    def _gap_series(self, gaps: NDArray[Any]) -> Any:
+        return gaps if isinstance(self._gap_type(), Numeric) else gaps.astype("timedelta64[ns]")
+
+    # ---------------------------------------------------------------- use
+    def encode(self, table: pd.DataFrame, missing: str = "state") -> Records:
+        """A panel, sorted and coded.
+
+        Args:
+            missing: what an empty cell of a moving column means, as in ``TableEncoder.encode``.
+
+        Raises:
+            SchemaError: it does not fit the table that was learnt.
+        """
+        flat = self._flat(table)
+        self.schema_.validate(flat)
+        order, lengths, clock = self._sort(flat)
+        flat = flat.iloc[order].reset_index(drop=True)
+        starts = np.cumsum(lengths) - lengths
+        rows = self.rows_.encode(flat[[self.entity, *self.moving_]], missing)
+        entities = flat.iloc[starts][[self.entity, *self.context_]].reset_index(drop=True)
+        gaps = None
+        if clock is not None:
+            entities[START] = flat[self.time].iloc[starts].reset_index(drop=True)
+            if self.gaps_ is not None:
+                span = clock[starts + lengths - 1] - clock[starts]
+                entities[SPAN] = self._gap_series(span)
+                gaps = self.encode_gaps(clock, starts)
+        entities[ROWS] = lengths
+        return Records(entities, rows, gaps, lengths, clock, order)
+
+    def encode_gaps(self, clock: NDArray[Any], starts: Ints) -> Encoded:
+        """The fields of the gaps before rows at ``clock``; nothing is known of them at ``starts``."""
+        assert self.gaps_ is not None
+        gap = np.diff(clock, prepend=clock[:1])
+        first = np.zeros(len(clock), bool)
+        first[starts] = True
+        gap[first] = self._some_gap()
+        data = self.gaps_.encode(pd.DataFrame({GAP: self._gap_series(gap)}), partial=True)
+        mask = torch.from_numpy(first)[:, None]
+        return data.hide(mask.expand_as(data.num_known), mask.expand_as(data.cat_known))
+
+    def _some_gap(self) -> int | float:
+        return self.unit_ if isinstance(self.schema_.columns[self.time], Numeric) else int(self.unit_)
+
+    def decode_gaps(self, data: Encoded) -> NDArray[Any]:
+        """``(rows,)`` canonical gaps."""
+        assert self.gaps_ is not None
+        return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
+
+    def parts(self, clock: NDArray[Any]) -> NDArray[np.int64]:
+        """``(rows, parts)`` codes of the calendar that rows go by, in the order of ``calendar_``."""
+        if not self.calendar_:
+            return np.zeros((len(clock), 0), np.int64)
+        found = self._parts(clock)
+        return np.stack([found[p] for p in self.calendar_], 1)
+
+    def _parts(self, clock: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
+        """The calendar by the clock on the wall; codes count from 0."""
+        moments = pd.Series(clock.astype("datetime64[ns]"))
+        if self.zone_ is not None:
+            moments = moments.dt.tz_localize("UTC").dt.tz_convert(self.zone_).dt.tz_localize(None)
+        wall = moments.dt
+        parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": wall.day - 1, "month": wall.month - 1}
+        return {name: part.to_numpy(np.int64) for name, part in parts.items()}
+
+    def canonical_times(self, times: pd.Series) -> NDArray[Any]:
+        """What :meth:`times` inverts."""
+        return canonical(times, self.schema_.columns[self.time])[0]
+
+    def times(self, clock: NDArray[Any], name: Hashable = None) -> pd.Series:
+        """Canonical times as the table has them."""
+        kind = self.schema_.columns[self.time]
+        if isinstance(kind, Numeric) and kind.decimals is not None and not kind.integer:
+            clock = np.round(clock, kind.decimals)
+        return from_canonical(clock, np.zeros(len(clock), bool), kind, name=name)
+
+    def table(self, entities: pd.DataFrame, rows: Encoded, clock: NDArray[Any] | None, lengths: Ints, seed: int) -> Any:
+        """The panel of what was drawn, with the columns, dtypes and index of the table that was learnt.
+
+        Args:
+            entities: E rows, key and context; rows: R rows, those of an entity together; lengths: ``(E,)``.
+        """
+        at = np.repeat(np.arange(len(lengths)), lengths)
+        moving = self.rows_.decode(rows, seed=seed)
+        columns = {}
+        for name in self.schema_.columns:
+            if name == self.time and clock is not None:
+                columns[name] = self.times(clock)
+            elif name in self.moving_:
+                columns[name] = moving[name]
+            else:
+                columns[name] = entities[name].iloc[at].reset_index(drop=True)
+        table = pd.concat(list(columns.values()), axis=1)
+        table.columns = pd.Index(list(columns), tupleize_cols=False)
+        return table.set_index(self.levels_) if self.levels_ else table
+
+    # ---------------------------------------------------------------- state
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays; no cell of the training table is in them."""
+        arrays: dict[str, NDArray[Any]] = {}
+        parts: dict[str, Any] = {}
+        for part, encoder in (("rows", self.rows_), ("gaps", self.gaps_)):
+            if encoder is None:
+                parts[part] = None
+                continue
+            parts[part], own = encoder.to_state()
+            arrays.update({f"{part}/{key}": value for key, value in own.items()})
+        roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
+        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "zone": self.zone_}
+        value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
+        return value, arrays
+
+    @classmethod
+    def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SequenceEncoder:
+        out = cls(entity=value["entity"], time=value["time"], context=value["context"])
+        out.schema_ = Schema.from_dict(value["schema"])
+        out.context_, out.levels_ = tuple(value["context"]), list(value["levels"])
+        roles = (out.entity, out.time)
+        out.moving_ = tuple(n for n in out.schema_.columns if n not in roles and n not in out.context_)
+
+        def part(name: str) -> Any:
+            own = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
+            return None if value[name] is None else TableEncoder.from_state(value[name], own)
+
+        out.rows_, out.gaps_ = part("rows"), part("gaps")
+        out.step_, out.unit_ = value["step"], float(value["unit"])
+        out.strict_, out.zone_ = bool(value["strict"]), value["zone"]
+        out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
+        return out
+
+
+def _zone(series: pd.Series) -> str | None:
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        return str(series.dt.tz)
+    if series.dtype == object and len(series):
+        zone = getattr(series.iloc[0], "tzinfo", None)
+        return None if zone is None else str(getattr(zone, "key", None) or zone)
+    return None
+
+
+def _check_time(series: pd.Series) -> None:
+    """Refuse what is no time, and mixed zones."""
+    name, types = series.name, pd.api.types
+    if series.dtype == object:
+        kind = pd.api.types.infer_dtype(series)
+        if kind not in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "integer", "floating"):
+            raise SchemaError(
+                f"SequenceSynthesizer: time column {name!r} is no time; convert it by pandas.to_datetime, or to numbers."
+            )
+        if len({str(getattr(value, "tzinfo", None)) for value in series}) > 1:
+            raise SchemaError(
+                f"SequenceSynthesizer: time column {name!r} mixes time zones; convert it by "
+                "pandas.to_datetime(..., utc=True)."
+            )
+        return
+    dtype = series.dtype
+    timed = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
+    arrow = isinstance(dtype, pd.ArrowDtype) and dtype.kind in "mM"
+    if not timed and not arrow and (not types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype)):
+        raise SchemaError(
+            f"SequenceSynthesizer: time column {name!r} is no time; convert it by pandas.to_datetime, or to numbers."
+        )
+
+
+def _time_type(series: pd.Series) -> ColumnType:
+    """The type of a time that looked like a key or a constant."""
+    dated = pd.api.types.is_datetime64_any_dtype(series.dtype)
+    name = "datetime" if dated else "duration" if pd.api.types.is_timedelta64_dtype(series.dtype) else "numeric"
+    return Schema.infer(series.to_frame(), overrides={series.name: name}, rules=False).columns[series.name]
+
+
+def warn_of_panel(table: pd.DataFrame) -> None:
+    """Tell whoever gives a panel to a model of single rows."""
+    for name in table.columns:
+        column = table[name]
+        if not isinstance(name, str) or not name.lower().rstrip("_").endswith(("id", "key", "no")):
+            continue
+        many = column.nunique()
+        if not 1 < many <= len(table) / 2 or many < 10:
+            continue
+        times = [n for n in table.columns if pd.api.types.is_datetime64_any_dtype(table[n].dtype)]
+        for time in times:
+            if table.groupby(name, observed=True)[time].nunique().mean() > 1.5:
+                warnings.warn(
+                    f"TabularSynthesizer.fit: rows look like records over time (key {name!r}, time {time!r}); rows are "
+                    f"learnt one by one. SequenceSynthesizer(entity={name!r}, time={time!r}) keeps what links them.",
+                    SynthkitWarning,
+                    stacklevel=3,
+                )
+                return

@@ -1,0 +1,254 @@
+"""The row model of sequences with its history: fitted from records, and rolled out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from synthkit.conditions import compile_where
+from synthkit.layout import Allowed, Encoded
+from synthkit.models.anyorder import AutoregressiveModel
+from synthkit.models.autoregressive import Autoregressive
+from synthkit.models.history import History, State, Steps
+from synthkit.models.nets import nodes_of
+from synthkit.models.sequential import Clock, Rollout, repeats, replay, unroll
+from synthkit.progress import Progress
+from synthkit.runtime import entropy, seeded
+from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.synthesizers.restoring import restored
+from synthkit.synthesizers.tabular import TabularSynthesizer
+from synthkit.synthesizers.training import Training
+
+__all__ = ["Conditions", "Rolling", "fit_rows"]
+
+_READS = 160  # nodes that a net of rows may read before it has to choose
+_NATURAL = 0.8  # share of training steps in the order in which rows are drawn
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What every row has to meet: sets by field of the whole layout, pinned cells of a step, and a last touch."""
+
+    rules: dict[int, Allowed]
+    pinned: Encoded | None
+    touch: Callable[[pd.DataFrame], pd.DataFrame]
+
+
+class Rolling:
+    """A fitted row model. Shapes: E entities, R rows."""
+
+    def __init__(
+        self,
+        spec: Autoregressive,
+        model: AutoregressiveModel,
+        history: History,
+        steps: Steps,
+        links: tuple[tuple[int, float], ...],
+        encoder: SequenceEncoder,
+    ) -> None:
+        self.spec, self.model, self.history, self.steps = spec, model, history, steps
+        self.links, self.encoder = links, encoder
+
+    # ---------------------------------------------------------------- entities
+    def units(self, span: pd.Series, encoder: SequenceEncoder) -> NDArray[np.float64]:
+        """``(E,)`` spans in units of the median gap."""
+        timed = pd.api.types.is_timedelta64_dtype(span.dtype)
+        numbers = span.to_numpy("timedelta64[ns]").astype(np.int64) if timed else span.to_numpy(np.float64)
+        return np.asarray(numbers / encoder.unit_, np.float64)
+
+    def spans(self, entities: pd.DataFrame, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``(E,)`` time from first to last row, in units of the median gap; stretched where more rows are asked for."""
+        if SPAN not in entities:
+            return np.zeros(len(entities))
+        drawn = np.maximum(entities[ROWS].to_numpy(np.float64) - 1, 1)
+        return self.units(entities[SPAN], self.encoder) * np.maximum(lengths - 1, 0) / drawn
+
+    def began(self, encoder: SequenceEncoder, entities: pd.DataFrame) -> NDArray[Any] | None:
+        """``(E,)`` canonical times of first rows."""
+        return None if START not in entities else encoder.canonical_times(entities[START])
+
+    def nearest_length(self, entities: TabularSynthesizer, length: int) -> int:
+        """The nearest number of rows that the table of entities knows of."""
+        law = getattr(entities.encoder_.transformers_[ROWS], "law", None)
+        return length if law is None else int(np.clip(length, round(law.lo[0]), round(law.hi[-1])))
+
+    def conditions(
+        self, encoder: SequenceEncoder, moving: Mapping[Hashable, Any], where: Mapping[Hashable, Any] | None
+    ) -> Conditions:
+        """Conditions on moving columns, for every row."""
+        if not moving:
+            return Conditions({}, None, lambda table: table)
+        compiled = compile_where(encoder.rows_, moving, 1)
+        first = self.steps.rows.start
+        rules = {field + first: rule for field, rule in compiled.allowed.items()}
+        none = torch.zeros(1, len(encoder.calendar_), dtype=torch.long)
+        gap = None if encoder.gaps_ is None else encoder.gaps_.layout_.empty(1)
+        pinned = self.steps.build(gap, none, compiled.partial)
+        dates = [self.steps.step.slot[f - self.steps.gap.start] for f in self.steps.dates]
+        pinned.cat_known[:, dates] = False
+        touch = compiled.touch
+
+        def last(table: pd.DataFrame) -> pd.DataFrame:
+            return touch(table, slice(0, len(table)))
+
+        return Conditions(rules, pinned, last)
+
+    # ---------------------------------------------------------------- drawing
+    def past(self, encoder: SequenceEncoder, records: Records) -> State:
+        """What given entities hand on to their next row."""
+        step, gap = _steps_of(encoder, self.steps, records)
+        device = self.device
+        return replay(self.history, self.steps, step.to(device), _tensor(records.lengths, device), gap.to(device))
+
+    def draw(
+        self,
+        encoder: SequenceEncoder,
+        context: Encoded,
+        past: State | None,
+        now: NDArray[Any] | None,
+        lengths: NDArray[np.int64],
+        span: NDArray[np.float64],
+        rows: NDArray[np.int64],
+        rules: Conditions,
+        seed: int,
+    ) -> tuple[Encoded, NDArray[Any] | None]:
+        """Rows, those of an entity together, and their times.
+
+        Args:
+            context: E rows; past: where they stand, or None: at the beginning; now: ``(E,)`` times of their last rows
+                (of their first ones at the beginning); rows: ``(E,)`` how many to draw.
+        """
+        device = self.device
+        order = np.argsort(-rows, kind="stable")
+        at = torch.from_numpy(order.copy()).to(device)
+        pinned = None if rules.pinned is None else rules.pinned.to(device)
+        rollout = Rollout(self.model, self.history, self.steps, rules.rules, pinned)
+        clock = Clock(
+            None if now is None else now[order],
+            encoder.unit_,
+            None if encoder.gaps_ is None else lambda step: encoder.decode_gaps(self._gap(step, encoder)),
+            encoder.parts,
+            encoder.step_,
+        )
+        with seeded(seed, device), torch.no_grad():
+            state = self.history.start(len(rows), self.steps) if past is None else past.take(at)
+            steps, times = rollout.draw(
+                context.to(device).take(at), state, clock, *(_tensor(x[order], device) for x in (lengths, span, rows))
+            )
+        if not steps:
+            return encoder.rows_.layout_.empty(0), None if now is None else now[:0]
+        count = np.array([len(s) for s in steps])
+        before, rank = np.cumsum(count) - count, np.argsort(order, kind="stable")
+        who = np.repeat(np.arange(len(rows)), rows)
+        t = np.arange(len(who)) - np.repeat(np.cumsum(rows) - rows, rows)
+        place = before[t] + rank[who]
+        moving = self.steps.split(Encoded.concat(steps).to("cpu"), self._gap_layout(encoder), encoder.rows_.layout_)[1]
+        return moving.take(torch.from_numpy(place)), None if now is None else np.concatenate(times)[place]
+
+    def _gap_layout(self, encoder: SequenceEncoder) -> Any:
+        return None if encoder.gaps_ is None else encoder.gaps_.layout_
+
+    def _gap(self, step: Encoded, encoder: SequenceEncoder) -> Encoded:
+        return self.steps.split(step, self._gap_layout(encoder), encoder.rows_.layout_)[0]
+
+    @staticmethod
+    def concat(parts: list[tuple[Encoded, NDArray[Any] | None]]) -> tuple[Encoded, NDArray[Any] | None]:
+        """Rows of all blocks of entities."""
+        times = [t for _, t in parts if t is not None]
+        return Encoded.concat([rows for rows, _ in parts]), np.concatenate(times) if times else None
+
+    @property
+    def device(self) -> torch.device:
+        return self.history.table.device
+
+    # ---------------------------------------------------------------- state
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays."""
+        arrays = {f"model/{k}": v.detach().cpu().numpy() for k, v in self.model.state_dict().items()}
+        arrays |= {f"history/{k}": v.detach().cpu().numpy() for k, v in self.history.state_dict().items()}
+        return {"spec": self.spec.to_json(), "links": [list(link) for link in self.links]}, arrays
+
+    @classmethod
+    def from_state(
+        cls,
+        value: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        encoder: SequenceEncoder,
+        entities: TabularSynthesizer,
+        target: torch.device,
+    ) -> Self:
+        links = tuple((int(field), float(rate)) for field, rate in value["links"])
+        history, steps = _laid_out(encoder, entities, links)
+        spec, model = restored(value["spec"], steps.layout, arrays)
+        own = {k.removeprefix("history/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("history/")}
+        history.load_state_dict(own)
+        return cls(spec, model.to(target).eval(), history.to(target), steps, links, encoder)  # type: ignore[arg-type]
+
+
+def fit_rows(
+    spec: Autoregressive,
+    encoder: SequenceEncoder,
+    entities: TabularSynthesizer,
+    records: Records,
+    device: torch.device,
+    seed: int,
+    max_steps: int | None,
+    max_seconds: float | None,
+    progress: bool | Callable[[Progress], bool | None] | None,
+) -> tuple[Rolling, Training]:
+    """The row model of ``records``, and how its training went."""
+    history, steps = _laid_out(encoder, entities, ())
+    step, gap = _steps_of(encoder, steps, records)
+    starts = torch.from_numpy(records.starts)
+    first = len(steps.gap) + len(steps.dates)
+    found = repeats(step, steps, starts, range(first, len(steps.step.fields)))
+    links = tuple((field - first, rate) for field, rate in found)
+    history, steps = _laid_out(encoder, entities, links)
+    history.learn(step)
+    context = entities.encoder_.encode(records.entities, "state")
+    span = np.zeros(len(records.lengths))
+    if SPAN in records.entities:
+        ends = records.starts + records.lengths - 1
+        assert records.clock is not None
+        span = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_
+    lengths = torch.from_numpy(records.lengths)
+    data = unroll(history, steps, context, step, lengths, gap, torch.from_numpy(span).float())
+    wide = len(nodes_of(steps.layout))
+    spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
+    spec = spec.adapted(steps.layout, len(data))
+    owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
+    training = Training(spec, steps.layout, device, entropy(seed, 0), max_steps, max_seconds, progress=progress)
+    model = training.fit(data.to(device), None, owner)
+    return Rolling(spec, model, history.to(device), steps, links, encoder), training  # type: ignore[arg-type]
+
+
+def _laid_out(
+    encoder: SequenceEncoder, entities: TabularSynthesizer, links: tuple[tuple[int, float], ...]
+) -> tuple[History, Steps]:
+    gap = None if encoder.gaps_ is None else encoder.gaps_.layout_
+    context, rows = entities.encoder_.layout_, encoder.rows_.layout_
+    history = History(Steps(context, gap, encoder.calendar_, rows, 0).step, gap is not None)
+    return history, Steps(context, gap, encoder.calendar_, rows, history.size, links)
+
+
+def _steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
+    """The steps of records, and ``(R,)`` gaps in units of the median gap (0 in first rows)."""
+    if records.clock is None:
+        return steps.build(None, torch.zeros(len(records.rows), 0, dtype=torch.long), records.rows), torch.zeros(
+            len(records.rows)
+        )
+    dates = torch.from_numpy(encoder.parts(records.clock))
+    gap = np.diff(records.clock, prepend=records.clock[:1]).astype(np.float64) / encoder.unit_
+    gap[records.starts] = 0.0
+    return steps.build(records.gaps, dates, records.rows), torch.from_numpy(gap).float()
+
+
+def _tensor(values: NDArray[Any], device: torch.device) -> torch.Tensor:
+    out = torch.from_numpy(np.ascontiguousarray(values))
+    return (out if out.dtype == torch.int64 else out.float()).to(device)

@@ -1,0 +1,387 @@
+"""SequenceSynthesizer: fit records of many entities over time, draw new entities, go on with given ones, save."""
+
+from __future__ import annotations
+
+import os
+import time as clock
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+
+from synthkit import io
+from synthkit.errors import ConditionError, NotFittedError, ParamError
+from synthkit.models import ModelSpec
+from synthkit.models.autoregressive import Autoregressive
+from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
+from synthkit.progress import Progress
+from synthkit.protect import Protection
+from synthkit.runtime import entropy, resolve_device
+from synthkit.schema import Schema
+from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.synthesizers.restoring import loaded
+from synthkit.synthesizers.rolling import Rolling, fit_rows
+from synthkit.synthesizers.tabular import TabularSynthesizer
+
+__all__ = ["SequenceSynthesizer"]
+
+_BLOCK = 4096  # entities drawn with one seed: memory is bounded
+_TRIES = 32  # lengths drawn per entity that goes on, to find those that are long enough
+_SHARE = 0.25  # of the time budget that the table of entities may take
+
+
+class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
+    """A generative model of records over time: visits of patients, transactions of accounts.
+
+    One long table in, the same columns and dtypes out. A model of tables learns the entities (context, start, length);
+    a row model draws the rows of all entities side by side, the gap to the row before first.
+
+    Args:
+        model: "auto", "autoregressive", or an ``Autoregressive`` with its hyper-parameters.
+        entity: the column (or index level) that says whose row it is; time: that of the time, or None where the rows
+            of an entity have no order; context: the columns that are constant within entities; None: found.
+        schema: column types; None: inferred. Its entity is used where none is given.
+        protect: how many entities must stand behind whatever is stored; None: 1.
+        max_seconds, max_steps: stop the training there; the steps taken are in ``n_steps_``.
+        device: "auto" (the first GPU, else the CPU), or as torch names it.
+        progress: True for a bar on stderr, or a callable given ``Progress``; returning True stops the training.
+        random_state: an integer for a repeatable fit; None draws one.
+
+    Attributes:
+        schema_: the types of all columns; context_, moving_: the names of the static and of the other columns;
+        entities_: the fitted ``TabularSynthesizer`` of the entities; encoder_: the codec of rows;
+        n_steps_: training steps of the entities and of the rows; history_: the log of the latter;
+        seed_: the random state in use.
+
+    Example:
+        >>> from synthkit import SequenceSynthesizer
+        >>> visits = pd.DataFrame({"who": [i // 4 for i in range(160)], "day": list(range(4)) * 40,
+        ...                        "mmhg": [100.0 + i % 7 for i in range(160)]})
+        >>> synthesizer = SequenceSynthesizer(entity="who", time="day", random_state=0, max_steps=20).fit(visits)
+        >>> synthesizer.sample(2, seed=1)["day"].tolist()
+        [0, 1, 2, 3, 0, 1, 2, 3]
+    """
+
+    def __init__(
+        self,
+        model: str | ModelSpec = "auto",
+        *,
+        entity: Hashable | None = None,
+        time: Hashable | None = None,
+        context: Sequence[Hashable] | None = None,
+        schema: Schema | None = None,
+        protect: Protection | None = Protection(),  # noqa: B008
+        max_seconds: float | None = None,
+        max_steps: int | None = None,
+        device: str | torch.device = "auto",
+        progress: bool | Callable[[Progress], bool | None] | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.model = model
+        self.entity = entity
+        self.time = time
+        self.context = context
+        self.schema = schema
+        self.protect = protect
+        self.max_seconds = max_seconds
+        self.max_steps = max_steps
+        self.device = device
+        self.progress = progress
+        self.random_state = random_state
+
+    # ---------------------------------------------------------------- fit
+    def fit(self, table: pd.DataFrame, y: None = None) -> Self:
+        """Learn ``table``, which stays as it is; its rows may come in any order.
+
+        Raises:
+            ParamError, SchemaError, TrainingError: each names the argument or column and the remedy.
+        """
+        spec = self._check()
+        device, began = resolve_device(self.device), clock.monotonic()
+        seed = entropy(None) if self.random_state is None else int(self.random_state)
+        encoder = SequenceEncoder(
+            self.schema, entity=self.entity, time=self.time, context=self.context, protect=self.protect
+        ).fit(table)
+        records = encoder.encode(table)
+        entities = self._entities(encoder, records, seed, device)
+        left = None if self.max_seconds is None else max(self.max_seconds - (clock.monotonic() - began), 1.0)
+        rolling, training = fit_rows(
+            spec, encoder, entities, records, device, entropy(seed, 1), self.max_steps, left, self.progress
+        )
+        self.encoder_, self.entities_, self.rolling_ = encoder, entities, rolling
+        self.schema_, self.context_, self.moving_ = encoder.schema_, encoder.context_, encoder.moving_
+        self.n_steps_, self.history_, self.seed_ = (entities.n_steps_, training.steps), training.history, seed
+        return self
+
+    def _entities(
+        self, encoder: SequenceEncoder, records: Records, seed: int, device: torch.device
+    ) -> TabularSynthesizer:
+        """The model of the table of entities."""
+        kinds = {name: encoder.schema_.columns[name] for name in encoder.context_}
+        known = {encoder.entity: encoder.schema_.columns[encoder.entity], **kinds}
+        inferred = Schema.infer(records.entities, overrides=known, rules=False)
+        columns = dict(inferred.columns)
+        if START in columns:
+            columns[START] = replace(encoder.schema_.columns[encoder.time], nullable=False)
+        budget = None if self.max_seconds is None else max(self.max_seconds * _SHARE, 1.0)
+        return TabularSynthesizer(
+            schema=Schema(columns),
+            protect=self.protect,
+            max_seconds=budget,
+            device=device,
+            random_state=entropy(seed, 0) % 2**62,
+        ).fit(records.entities)
+
+    def _check(self) -> Autoregressive:
+        name = type(self).__name__
+        check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
+        check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
+        check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
+        check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
+        check(name, "model", self.model, AnyOf(OneOf("auto", "autoregressive"), InstanceOf(Autoregressive)))
+        if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
+            raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
+        if self.entity is None and (self.schema is None or self.schema.entity is None):
+            raise ParamError(f"{name}: argument 'entity' must name the column that says whose row it is.")
+        if self.entity is not None and self.entity == self.time:
+            raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
+        if isinstance(self.model, ModelSpec):
+            self.model.check_params()
+        return self.model if isinstance(self.model, Autoregressive) else Autoregressive()
+
+    # ---------------------------------------------------------------- draw
+    def sample(
+        self,
+        n_entities: int | None = None,
+        *,
+        length: int | None = None,
+        start: Any = None,
+        where: Mapping[Hashable, Any] | None = None,
+        context: pd.DataFrame | None = None,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Draw whole sequences of ``n_entities`` new entities.
+
+        Args:
+            n_entities: how many; may be left out where ``context`` is given.
+            length: rows of every entity; None: drawn. start: time of every first row; None: drawn.
+            where: conditions as in ``TabularSynthesizer.sample``; those on context columns hold for entities, those on
+                moving columns for every row.
+            context: a row per wanted entity, with some of the context columns (or the entity's key, or the time of its
+                first row); empty cells are drawn.
+            seed: an integer for a repeatable table; None: a fresh one.
+
+        Returns:
+            The columns and dtypes of the training table, entity by entity, in the order of time.
+
+        Raises:
+            ConditionError: a condition is not understood or cannot be met. ParamError: arguments contradict.
+        """
+        self._fitted("sample")
+        name = "SequenceSynthesizer.sample"
+        check(name, "seed", seed, Optional(Interval(int, 0)))
+        check(name, "length", length, Optional(Interval(int, 1)))
+        seed = entropy(None) if seed is None else seed
+        n = self._count(n_entities, context)
+        static, moving = self._divide(where)
+        entities = self._draw_entities(n, length, start, static, context, seed)
+        lengths = entities[ROWS].to_numpy(np.int64, copy=True) if length is None else np.full(n, length)
+        span = self.rolling_.spans(entities, lengths)
+        rules = self.rolling_.conditions(self.encoder_, moving, where)
+        parts = []
+        for k, begin in enumerate(range(0, max(n, 1), _BLOCK)):
+            at = slice(begin, begin + _BLOCK)
+            parts.append(self._sequences(entities.iloc[at], lengths[at], span[at], rules, entropy(seed, 1, k)))
+        rows, times = self.rolling_.concat(parts)
+        table = self.encoder_.table(entities, rows, times, lengths, entropy(seed, 2))
+        return rules.touch(table)
+
+    def _sequences(self, entities: pd.DataFrame, lengths: Any, span: Any, rules: Any, seed: int) -> Any:
+        coded = self.entities_.encoder_.encode(entities, "state")
+        began = self.rolling_.began(self.encoder_, entities)
+        return self.rolling_.draw(self.encoder_, coded, None, began, lengths, span, lengths, rules, seed)
+
+    def _count(self, n: int | None, context: pd.DataFrame | None) -> int:
+        name = "SequenceSynthesizer.sample"
+        if n is None and isinstance(context, pd.DataFrame):
+            return len(context)
+        check(name, "n_entities", n, Interval(int, 0))
+        assert n is not None
+        if context is not None and len(context) != n:
+            raise ParamError(f"{name}: argument 'n_entities' is {n}, but 'context' has {len(context)} rows.")
+        return int(n)
+
+    def _divide(self, where: Mapping[Hashable, Any] | None) -> tuple[dict[Hashable, Any], dict[Hashable, Any]]:
+        """Conditions on entities and on rows."""
+        if where is not None and not isinstance(where, Mapping):
+            raise ConditionError(
+                f"SequenceSynthesizer.sample: argument 'where' must be a dict, got a {type(where).__name__}."
+            )
+        static = {k: v for k, v in (where or {}).items() if k in self.context_}
+        moving = {k: v for k, v in (where or {}).items() if k in self.moving_}
+        for name in where or {}:
+            if name not in static and name not in moving:
+                known = ", ".join(repr(c) for c in (*self.context_, *self.moving_)[:20])
+                raise ConditionError(
+                    f"SequenceSynthesizer.sample: argument 'where' takes no condition on {name!r}; the columns are "
+                    f"{known}; 'start' and 'length' say when rows begin and how many there are."
+                )
+        return static, moving
+
+    def _draw_entities(
+        self, n: int, length: int | None, start: Any, static: dict[Hashable, Any], context: Any, seed: int
+    ) -> pd.DataFrame:
+        conditions: dict[Hashable, Any] = dict(static)
+        if start is not None:
+            if self.encoder_.time is None:
+                raise ParamError("SequenceSynthesizer.sample: argument 'start' needs a time column, and there is none.")
+            conditions[START] = start
+        if length is not None:
+            conditions[ROWS] = self.rolling_.nearest_length(self.entities_, length)
+        if context is None:
+            return self.entities_.sample(n, where=conditions or None, seed=entropy(seed, 0))
+        given = self._context_table(context)
+        clash = [c for c in static if c in given.columns]
+        if clash:
+            raise ParamError(f"SequenceSynthesizer.sample: {clash[0]!r} is both in 'context' and in 'where'; keep one.")
+        for name, value in conditions.items():
+            given[name] = [value] * len(given)
+        keys = given.pop(self.encoder_.entity) if self.encoder_.entity in given else None
+        drawn = self.entities_.sample(where=given, seed=entropy(seed, 0)) if len(given.columns) else None
+        drawn = self.entities_.sample(n, seed=entropy(seed, 0)) if drawn is None else drawn
+        if keys is not None:
+            drawn[self.encoder_.entity] = keys.to_numpy()
+        return drawn
+
+    def _context_table(self, context: Any) -> pd.DataFrame:
+        name = "SequenceSynthesizer.sample"
+        if not isinstance(context, pd.DataFrame):
+            raise ConditionError(f"{name}: argument 'context' must be a DataFrame, got a {type(context).__name__}.")
+        entity, time = self.encoder_.entity, self.encoder_.time
+        known = {*self.context_, entity, time} - {None}
+        strangers = [c for c in context.columns if c not in known]
+        if strangers:
+            raise ConditionError(
+                f"{name}: argument 'context' has a column {strangers[0]!r}, which is no context column; those are "
+                f"{', '.join(repr(c) for c in self.context_)}."
+            )
+        if entity in context.columns and not context[entity].is_unique:
+            raise ConditionError(f"{name}: argument 'context' names an entity twice; give one row per entity.")
+        return context.rename(columns={time: START}).reset_index(drop=True)
+
+    # ---------------------------------------------------------------- go on
+    def extend(self, history: pd.DataFrame, steps: int, n: int = 1, *, seed: int | None = None) -> pd.DataFrame:
+        """Go on with given sequences: what may follow their last rows.
+
+        Args:
+            history: records of one entity or more, with the columns of the training table.
+            steps: rows to be drawn for each of them; n: independent continuations of each.
+            seed: an integer for a repeatable table.
+
+        Returns:
+            The new rows alone, entity by entity in the order of ``history``; for n > 1 one table after the other, with
+            a first index level ``draw``.
+
+        Raises:
+            SchemaError: ``history`` does not fit. ParamError: ``steps`` or ``n`` is below 1.
+        """
+        self._fitted("extend")
+        name = "SequenceSynthesizer.extend"
+        check(name, "steps", steps, Interval(int, 1))
+        check(name, "n", n, Interval(int, 1))
+        check(name, "seed", seed, Optional(Interval(int, 0)))
+        seed = entropy(None) if seed is None else seed
+        records = self.encoder_.encode(history)
+        tables = [self._extended(records, steps, entropy(seed, 3, i)) for i in range(n)]
+        if n == 1:
+            return tables[0]
+        return pd.concat(tables, keys=range(n), names=["draw", *tables[0].index.names])
+
+    def _extended(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
+        entities = self._goes_on(records, steps, seed)
+        lengths = entities[ROWS].to_numpy(np.int64, copy=True)
+        span, rows = self.rolling_.spans(entities, lengths), np.full(len(lengths), steps)
+        past = self.rolling_.past(self.encoder_, records)
+        coded = self.entities_.encoder_.encode(entities, "state")
+        rules = self.rolling_.conditions(self.encoder_, {}, None)
+        last = None if records.clock is None else records.clock[records.starts + records.lengths - 1]
+        part = self.rolling_.draw(self.encoder_, coded, past, last, lengths, span, rows, rules, entropy(seed, 1))
+        drawn, times = self.rolling_.concat([part])
+        table = self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
+        return table
+
+    def _goes_on(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
+        """The entities with a whole length and span that leave room for so many more rows.
+
+        Of draws given context and start, the first that is long enough; where none is, the length is what is asked for.
+        """
+        entity, k = self.encoder_.entity, records.lengths
+        given = records.entities.drop(columns=[ROWS, *([SPAN] if SPAN in records.entities else [])])
+        keys = given.pop(entity)
+        many = given.iloc[np.repeat(np.arange(len(given)), _TRIES)].reset_index(drop=True)
+        draws = self.entities_.sample(len(many), where=many if len(many.columns) else None, seed=entropy(seed, 0))
+        lengths = draws[ROWS].to_numpy(np.int64).reshape(-1, _TRIES)
+        enough = lengths >= (k + steps)[:, None]
+        if SPAN in draws:
+            elapsed = self.rolling_.units(records.entities[SPAN], self.encoder_)
+            enough &= self.rolling_.units(draws[SPAN], self.encoder_).reshape(-1, _TRIES) >= elapsed[:, None]
+        first = enough.argmax(1)
+        out = draws.iloc[np.arange(len(k)) * _TRIES + first].reset_index(drop=True)
+        found = enough.any(1)
+        out[ROWS] = np.where(found, out[ROWS], k + steps)
+        if SPAN in out and not found.all():
+            rate = (k + steps - 1) / np.maximum(k - 1, 1)
+            longer = records.entities[SPAN].to_numpy() * rate
+            out[SPAN] = out[SPAN].where(found, pd.Series(longer).astype(out[SPAN].dtype))
+        for name in self.context_:
+            out[name] = records.entities[name].to_numpy()
+        out[entity] = keys.to_numpy()
+        return out.astype({c: records.entities[c].dtype for c in (entity, *self.context_)})
+
+    # ---------------------------------------------------------------- files
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted synthesizer: a zip of JSON and safetensors, no pickle, and no row of the training table."""
+        self._fitted("save")
+        parts = {"entities": self.entities_, "encoder": self.encoder_, "rolling": self.rolling_}
+        value: dict[str, Any] = {"n_steps": self.n_steps_}
+        arrays: dict[str, Any] = {}
+        for key, part in parts.items():
+            value[key], own = part.to_state()
+            arrays.update({f"{key}/{k}": v for k, v in own.items()})
+        io.save(path, "sequences", value, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            LoadError: the file is truncated, altered, of another kind, or of a newer format.
+        """
+        target = resolve_device(device)
+        value, arrays = io.load(path, "sequences")
+
+        def own(key: str) -> dict[str, Any]:
+            return {k.removeprefix(f"{key}/"): v for k, v in arrays.items() if k.startswith(f"{key}/")}
+
+        def build() -> Self:
+            encoder = SequenceEncoder.from_state(value["encoder"], own("encoder"))
+            out = cls(entity=encoder.entity, time=encoder.time, context=encoder.context_, device=device)
+            out.encoder_ = encoder
+            out.entities_ = TabularSynthesizer.from_state(value["entities"], own("entities"), target)
+            out.rolling_ = Rolling.from_state(value["rolling"], own("rolling"), encoder, out.entities_, target)
+            out.schema_, out.context_, out.moving_ = encoder.schema_, encoder.context_, encoder.moving_
+            out.n_steps_, out.history_ = tuple(value["n_steps"]), []
+            return out
+
+        return loaded(path, build)
+
+    def _fitted(self, where: str) -> None:
+        if "rolling_" not in self.__dict__:
+            raise NotFittedError(
+                f"SequenceSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one."
+            )
