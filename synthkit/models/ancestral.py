@@ -307,6 +307,8 @@ class Block:
         size, tokens = self.model.nodes[i].size, self.model.tokens[i]
         present = self.present[pick, i]
         logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.outputs[i]]
+        if self.model.skips is not None:
+            logits = logits + self.model.skips.node(i, k, r, self.num[pick][:, self.model.dense])
         if i in self.model.bands.row:
             logits = self._lean(i, top, pick, logits)
         if copies is not None:

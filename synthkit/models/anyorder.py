@@ -30,6 +30,7 @@ from synthkit.models.calibration import calibrate, settle
 from synthkit.models.forced import Forced
 from synthkit.models.nets import Codes, buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
+from synthkit.models.skips import Skips
 
 if TYPE_CHECKING:
     from synthkit.models.autoregressive import Autoregressive
@@ -117,7 +118,10 @@ class AutoregressiveModel(Model):
         if self.dense:
             shape = len(self.dense), n * self.first_width
             self.dense_first = nn.Parameter(self._start(*shape[:1], n, self.first_width).flatten(1) / shape[0] ** 0.5)
+        self.skips: Skips | None = None
         self.buckets = [[self.drawn[k] for k in b] for b in buckets([self.outputs[i] for i in self.drawn])]
+        if self.dense:
+            self.skips = Skips(len(self.dense), self.nodes, self.drawn, self.outputs, self.buckets)
         self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
         self.head, self.head_smooth, self.head_bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for k, bucket in enumerate(self.buckets):
@@ -184,6 +188,13 @@ class AutoregressiveModel(Model):
         if self.bands:
             at = self.places(tokens, self.spread(offsets))
             self.bands.choose(at, known & (tokens < self.sizes))
+        if self.skips is not None:
+            nothing = self.layout.empty(len(data), data.cat.device)
+            order = self._reads(torch.arange(self.n_nodes))
+            every = slice(None, None, max(len(data) // 4096, 1))
+            forced = Forced(self, nothing.take(every), data.take(every), order)
+            w = None if weight is None else weight[every]
+            self.skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), w)
         if self.wide:
             every = slice(None, None, max(-(-len(data) // reads.ROWS), 1))
             at = self.places(tokens[every], self.spread(offsets[every]))
@@ -223,6 +234,8 @@ class AutoregressiveModel(Model):
             if self.spec.smooth:
                 self.get_buffer(f"basis{k}")[r, :, : node.size] = places(middle, self.spec.smooth).T
                 self.get_buffer(f"own{k}")[r, 0, : node.size] = own
+        if self.skips is not None:
+            self.skips.shape({i: self._cells(i)[0] for i in self.drawn if self.nodes[i].ordered})
 
     # ---------------------------------------------------------------- reading and features
     def read(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
@@ -339,6 +352,8 @@ class AutoregressiveModel(Model):
             return 0, torch.tensor([self.net[i] for i in self.fine_drawn])
         if stem == "table":
             return None
+        if name == "skips.weight" and self.skips is not None:
+            return 1, self.skips.owner
         if stem == "dense_first":
             return 1, torch.arange(len(self.drawn)).repeat_interleave(self.first_width)
         if stem == "bands":

@@ -109,6 +109,8 @@ class Forced:
         some_there = bool(self.there.any())
         for k, bucket in enumerate(model.buckets):
             logits = torch.baddbmm(model.head_bias[k], _pick(h, self._nets(bucket)), model.head_weights(k))
+            if model.skips is not None:
+                logits = logits + model.skips.bucket(k, self.dense)
             inside = [r for r, i in enumerate(bucket) if i in model.bands.row]
             if bands is not None and inside:
                 rows = [model.bands.row[bucket[r]] for r in inside]

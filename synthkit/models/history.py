@@ -22,7 +22,7 @@ from synthkit.models.nets import Codes, nodes_of, places
 
 __all__ = ["History", "State", "Steps"]
 
-_DECAYS = (0.5, 0.85, 1.0)  # of the running means; 1: the plain mean of all rows so far
+_DECAYS = (0.0, 0.5, 0.85, 1.0)  # of the running means; 1: the plain mean of all rows so far
 _FEW = 12  # tokens of a node that are counted one by one
 _DIRECTIONS = 8  # random ones, of a node with more
 _DOUBT = 0.5  # rows of no evidence that a running mean starts from
@@ -202,37 +202,33 @@ class State:
         return State(self.lag.take(index), self.sums[index], self.mass[index], self.rows[index], self.elapsed[index])
 
 
-class History(nn.Module):
-    """Summaries of rows gone by. Shapes: E entities, N nodes of a step, F features, P of them in use, K rates.
-
-    Args:
-        step: the layout of a step; timed: time is no fixed grid.
+class Features(nn.Module):
+    """What the codes of rows are as numbers: one-hot for few, place and its square for many ordered ones. Shapes: B
+    rows, N nodes, F features of a node at most, P of them in use.
     """
 
     table: Tensor
     counted: Tensor
     keep: Tensor
     base: Tensor
-    mean: Tensor
-    scale: Tensor
+    last: Tensor
 
-    def __init__(self, step: Layout, timed: bool) -> None:
+    def __init__(self, layout: Layout) -> None:
         super().__init__()
-        self.layout, self.timed = step, timed
-        self.nodes = nodes_of(step)
-        self.codes = Codes(self.nodes, step)
+        self.nodes = nodes_of(layout)
+        self.codes = Codes(self.nodes, layout)
         sizes = [node.tokens for node in self.nodes]
         widths = [self._width(i) for i in range(len(self.nodes))]
-        self.features = max(widths, default=1)
-        base = torch.tensor([0, *sizes]).cumsum(0)[:-1]
-        self.register_buffer("base", base, persistent=False)
-        keep = [i * self.features + k for i, w in enumerate(widths) for k in range(w)]
-        self.register_buffer("keep", torch.tensor(keep, dtype=torch.long), persistent=False)
-        self.register_buffer("table", torch.zeros(sum(sizes), self.features))
-        self.register_buffer("counted", torch.zeros(sum(sizes), self.features))
-        self.size = len(_DECAYS) * len(keep) + 7 + 3 * timed
-        self.register_buffer("mean", torch.zeros(self.size))
-        self.register_buffer("scale", torch.ones(self.size))
+        self.most = max(widths, default=1)
+        keep = [i * self.most + k for i, w in enumerate(widths) for k in range(w)]
+        for name, value in (("base", [0, *sizes]), ("keep", keep), ("last", [n - 1 for n in sizes])):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.long), persistent=False)
+        self.base = self.base.cumsum(0)[:-1]
+        self.register_buffer("table", torch.zeros(sum(sizes), self.most))
+        self.register_buffer("counted", torch.zeros(sum(sizes), self.most))
+
+    def __len__(self) -> int:
+        return len(self.keep)
 
     def _width(self, i: int) -> int:
         node = self.nodes[i]
@@ -241,31 +237,66 @@ class History(nn.Module):
         return (2 if node.ordered else _DIRECTIONS) + (node.null is not None)
 
     @torch.no_grad()
-    def learn(self, steps: Encoded) -> None:
-        """Take the features of the codes from R rows."""
-        tokens, known = self.codes.read(steps)
+    def learn(self, data: Encoded) -> None:
+        """Take the laws of the codes from rows."""
+        tokens, known = self.codes.read(data)
         generator = torch.Generator().manual_seed(0)
         for i, node in enumerate(self.nodes):
-            count = torch.bincount(tokens[known[:, i], i], minlength=node.tokens).float()
+            count = torch.bincount(tokens[known[:, i], i], minlength=node.tokens).float().cpu()
             law = (count + 0.5) / (count + 0.5).sum()
             at = slice(int(self.base[i]), int(self.base[i]) + node.tokens)
-            width = self._width(i)
-            if node.tokens <= _FEW:
-                vectors, counted = torch.eye(node.tokens) - law.cpu(), torch.ones(node.tokens, width)
-            else:
-                inner = width - (node.null is not None)
-                mass = law[: node.size] / law[: node.size].sum()
-                middle = (mass.cumsum(0) - mass / 2).cpu()
-                free = torch.randn(node.size, inner, generator=generator)
-                vectors, counted = torch.zeros(node.tokens, width), torch.ones(node.tokens, width)
-                vectors[: node.size, :inner] = places(middle, inner) if node.ordered else free
-                if node.null is not None:
-                    vectors[node.size, inner], counted[node.size, :inner] = 1.0, 0.0
-            self.table[at, :width], self.counted[at, :width] = vectors.to(self.table), counted.to(self.table)
+            vectors, counted = self._vectors(i, law, generator)
+            self.table[at, : vectors.shape[1]] = vectors.to(self.table)
+            self.counted[at, : vectors.shape[1]] = counted.to(self.table)
+
+    def _vectors(self, i: int, law: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        node, width = self.nodes[i], self._width(i)
+        if node.tokens <= _FEW:
+            return torch.eye(node.tokens) - law, torch.ones(node.tokens, width)
+        inner = width - (node.null is not None)
+        mass = law[: node.size] / law[: node.size].sum()
+        free = torch.randn(node.size, inner, generator=generator)
+        vectors, counted = torch.zeros(node.tokens, width), torch.ones(node.tokens, width)
+        vectors[: node.size, :inner] = places(mass.cumsum(0) - mass / 2, inner) if node.ordered else free
+        if node.null is not None:  # a flag says so, and the value counts for nothing
+            vectors[node.size, inner], counted[node.size, :inner] = 1.0, 0.0
+        return vectors, counted
+
+    def forward(self, data: Encoded) -> tuple[Tensor, Tensor]:
+        """Features ``(B, P)``, and 1 where they say something."""
+        tokens, known = self.codes.read(data)
+        at = torch.minimum(tokens, self.last) + self.base
+        x = (F.embedding(at, self.table) * known[..., None]).flatten(1)[:, self.keep]
+        w = (F.embedding(at, self.counted) * known[..., None]).flatten(1)[:, self.keep]
+        return x * w, w
+
+
+class History(nn.Module):
+    """Summaries of rows gone by, and of the context. Shapes: E entities, P features of a step, K rates.
+
+    Args:
+        context, step: layouts; timed: time is no fixed grid.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, context: Layout, step: Layout, timed: bool) -> None:
+        super().__init__()
+        self.timed = timed
+        self.static, self.moving = Features(context), Features(step)
+        self.size = len(_DECAYS) * len(self.moving) + len(self.static) + 7 + 3 * timed
+        self.register_buffer("mean", torch.zeros(self.size))
+        self.register_buffer("scale", torch.ones(self.size))
+
+    def learn(self, context: Encoded, steps: Encoded) -> None:
+        """Take the laws of the codes from E entities and R rows."""
+        self.static.learn(context)
+        self.moving.learn(steps)
 
     def start(self, entities: int, steps: Steps) -> State:
         """Nothing has happened yet."""
-        device, p = self.table.device, len(self.keep)
+        device, p = self.mean.device, len(self.moving)
         zeros = torch.zeros(entities, len(_DECAYS), p, device=device)
         num, cat = len(steps.lag_num), len(steps.lag_cat)
         lag = Encoded(
@@ -278,11 +309,12 @@ class History(nn.Module):
             lag, zeros, zeros.clone(), torch.zeros(entities, device=device), torch.zeros(entities, device=device)
         )
 
-    def raw(self, state: State, lengths: Tensor, span: Tensor) -> Tensor:
+    def raw(self, state: State, static: Tensor, lengths: Tensor, span: Tensor) -> Tensor:
         """``(E, size)`` summaries before the next row, not yet standardised.
 
         Args:
-            lengths: ``(E,)`` rows in all; span: ``(E,)`` time from the first row to the last, in units of the median gap.
+            static: ``(E, ...)`` features of the context; lengths: ``(E,)`` rows in all; span: ``(E,)`` time from the
+                first row to the last, in units of the median gap.
         """
         means = (state.sums / (state.mass + _DOUBT)).flatten(1)
         t, left = state.rows, (lengths - 1 - state.rows).clamp(min=0)
@@ -291,11 +323,11 @@ class History(nn.Module):
         if self.timed:
             rest = (span - state.elapsed).clamp(min=0)
             place += [state.elapsed.log1p(), rest.log1p(), ((rest + 0.02) / (left + 1)).log() * (t > 0)]
-        return torch.cat([means, torch.stack(place, 1)], 1)
+        return torch.cat([means, static, torch.stack(place, 1)], 1)
 
-    def summary(self, state: State, lengths: Tensor, span: Tensor) -> Tensor:
-        """The same, standardised over the training rows."""
-        return ((self.raw(state, lengths, span) - self.mean) / self.scale).clamp(-_LIMIT, _LIMIT)
+    def standard(self, raw: Tensor) -> Tensor:
+        """Summaries on the scale of the training rows."""
+        return ((raw - self.mean) / self.scale).clamp(-_LIMIT, _LIMIT)
 
     def advance(self, state: State, steps: Steps, step: Encoded, gap: Tensor) -> None:
         """Hand on a row, in place.
@@ -303,21 +335,18 @@ class History(nn.Module):
         Args:
             step: the rows, one per entity; gap: ``(E,)`` time since the row before, in units of the median gap.
         """
-        tokens, known = self.codes.read(step)
-        at = torch.minimum(tokens, torch.tensor([n.tokens - 1 for n in self.nodes], device=tokens.device)) + self.base
-        x = (F.embedding(at, self.table) * known[..., None]).flatten(1)[:, self.keep]
-        w = (F.embedding(at, self.counted) * known[..., None]).flatten(1)[:, self.keep]
+        x, w = self.moving(step)
         decay = torch.tensor(_DECAYS, device=x.device)[:, None]
         forget = torch.where(w[:, None] > 0, decay, 1.0)  # a cell that is not there says nothing of the past either
-        state.sums.mul_(forget).add_((x * w)[:, None])
+        state.sums.mul_(forget).add_(x[:, None])
         state.mass.mul_(forget).add_(w[:, None])
         filled = steps.filled(step)
-        for mine, theirs, known_, theirs_known, column, slot in (
+        for mine, theirs, known, theirs_known, column, slot in (
             (state.lag.num, step.num, state.lag.num_known, step.num_known, steps.num_column, steps.lag_num),
             (state.lag.cat, step.cat, state.lag.cat_known, step.cat_known, steps.cat_column, steps.lag_cat),
         ):
             new = filled[:, column]
             mine.copy_(torch.where(new, theirs[:, slot].to(mine.dtype), mine))
-            known_.copy_(torch.where(new, theirs_known[:, slot], known_))
+            known.copy_(torch.where(new, theirs_known[:, slot], known))
         state.elapsed.add_(gap)
         state.rows.add_(1)

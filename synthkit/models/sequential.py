@@ -86,6 +86,7 @@ def unroll(
     starts = (lengths.cumsum(0) - lengths)[order]
     length, over = lengths[order].float(), span[order]
     state = history.start(len(lengths), steps)
+    static = history.static(context)[0][order]
     rows = len(step)
     summary = torch.zeros(rows, history.size, device=step.cat.device)
     lag = history.start(rows, steps).lag
@@ -93,7 +94,7 @@ def unroll(
         m = int((length > t).sum())
         at = starts[:m] + t
         now = state.take(slice(0, m))
-        summary[at] = history.raw(now, length[:m], over[:m])
+        summary[at] = history.raw(now, static[:m], length[:m], over[:m])
         for mine, theirs in ((lag.num, now.lag.num), (lag.cat, now.lag.cat)):
             mine[at] = theirs
         lag.num_known[at], lag.cat_known[at] = now.lag.num_known, now.lag.cat_known
@@ -101,7 +102,7 @@ def unroll(
     if not bool(history.mean.any()):
         history.mean.copy_(summary.mean(0))
         history.scale.copy_(summary.std(0, correction=0).clamp(min=1e-3))
-    summary = ((summary - history.mean) / history.scale).clamp(-5, 5)
+    summary = history.standard(summary)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=step.cat.device), lengths)
     return steps.whole(context.take(owner), summary, lag, step)
 
@@ -154,10 +155,11 @@ class Rollout:
             lengths, span: of whole sequences, as the history reads them; rows: ``(E,)`` to be drawn, falling.
         """
         drawn, times = [], []
+        static = self.history.static(context)[0]
         for t in range(int(rows.max()) if len(rows) else 0):
             m = int((rows > t).sum())
             now = state.take(slice(0, m))
-            summary = self.history.summary(now, lengths[:m], span[:m])
+            summary = self.history.standard(self.history.raw(now, static[:m], lengths[:m], span[:m]))
             whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m))
             step, gap = self._row(whole, now, clock, m)
             self.history.advance(now, self.steps, step, gap)

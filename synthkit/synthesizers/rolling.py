@@ -165,7 +165,7 @@ class Rolling:
 
     @property
     def device(self) -> torch.device:
-        return self.history.table.device
+        return self.history.mean.device
 
     # ---------------------------------------------------------------- state
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -210,8 +210,8 @@ def fit_rows(
     found = repeats(step, steps, starts, range(first, len(steps.step.fields)))
     links = tuple((field - first, rate) for field, rate in found)
     history, steps = _laid_out(encoder, entities, links)
-    history.learn(step)
     context = entities.encoder_.encode(records.entities, "state")
+    history.learn(context, step)
     span = np.zeros(len(records.lengths))
     if SPAN in records.entities:
         ends = records.starts + records.lengths - 1
@@ -233,7 +233,7 @@ def _laid_out(
 ) -> tuple[History, Steps]:
     gap = None if encoder.gaps_ is None else encoder.gaps_.layout_
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
-    history = History(Steps(context, gap, encoder.calendar_, rows, 0).step, gap is not None)
+    history = History(context, Steps(context, gap, encoder.calendar_, rows, 0).step, gap is not None)
     return history, Steps(context, gap, encoder.calendar_, rows, history.size, links)
 
 
