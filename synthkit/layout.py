@@ -53,6 +53,7 @@ class Layout:
             ``source``, to the last digit. Both have laws.
         inputs: columns that are never drawn: whoever completes rows has to know them. Their real-valued fields (of
             size 0, applying always) are read as they are.
+        about: which column such a real-valued field tells of, where it does.
 
     >>> layout = Layout((Field(0, "null", 2), Field(0, "code", 9, (0, (0,))), Field(1, "code", 4)))
     >>> layout.n_num, layout.n_cat, layout.groups
@@ -63,6 +64,7 @@ class Layout:
     laws: Mapping[int, QuantileLaw] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     links: tuple[tuple[int, int, float], ...] = ()
     inputs: frozenset[int] = frozenset()
+    about: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for i, field in enumerate(self.fields):

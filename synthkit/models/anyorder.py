@@ -194,7 +194,8 @@ class AutoregressiveModel(Model):
             every = slice(None, None, max(len(data) // 4096, 1))
             forced = Forced(self, nothing.take(every), data.take(every), order)
             w = None if weight is None else weight[every]
-            self.skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), w)
+            own = self._own()
+            self.skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), w, own)
         if self.wide:
             every = slice(None, None, max(-(-len(data) // reads.ROWS), 1))
             at = self.places(tokens[every], self.spread(offsets[every]))
@@ -212,6 +213,14 @@ class AutoregressiveModel(Model):
         if i in self.pointers.sources:
             rates = torch.tensor(self.pointers.rates[i])
             self.head_bias[k][r, 0, self.tokens[i] : self.outputs[i]] = rates.log()
+
+    def _own(self) -> Tensor:
+        """``(S, N)`` bool: real-valued inputs that tell of a node's own column."""
+        fields = self.layout.fields
+        place = {self.layout.slot[i]: i for i in self.layout.num}
+        about = torch.tensor([self.layout.about.get(place[slot], -1) for slot in self.dense])
+        column = torch.tensor([fields[node.field].column for node in self.nodes])
+        return (about[:, None] == column).to(self.first.device)
 
     def _cells(self, i: int) -> tuple[Tensor, Tensor]:
         """Middles in the law of node i's codes, and how far each may leave its neighbours, ``(size,)`` each."""

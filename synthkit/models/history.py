@@ -10,7 +10,7 @@ one has its whole history however long that is, and drawing costs the same for e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +37,7 @@ class Steps:
 
     Args:
         context, gap, rows: layouts of their own; calendar: parts of the date, name -> codes.
-        summary: how many numbers; links: pairs ``(field of rows, rate)`` that repeat their last known value.
+        summary: per number, the column of a step that it tells of, or -1; links: pairs ``(field of rows, rate)`` that repeat their last known value.
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -49,14 +49,14 @@ class Steps:
         gap: Layout | None,
         calendar: Mapping[str, int],
         rows: Layout,
-        summary: int,
+        summary: Sequence[int],
         links: tuple[tuple[int, float], ...] = (),
     ) -> None:
         dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
         parts = [gap or Layout(()), dates, rows]
         self.step, _ = _join(parts)
         lag, origin = _without_nulls(self.step)
-        dense = Layout(tuple(Field(0, f"summary{k}") for k in range(summary)))
+        dense = Layout(tuple(Field(0, f"summary{k}") for k in range(len(summary))))
         self.layout, shifts = _join([context, dense, lag, *parts])
         columns = [{f.column for f in part.fields} for part in (context, dense, lag, *parts)]
         offsets = _column_offsets([context, dense, lag, *parts])
@@ -66,12 +66,12 @@ class Steps:
         copies = tuple(
             (shifts[5] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
         )
-        laws, own = dict(self.layout.laws), self.layout.links
-        self.layout = Layout(self.layout.fields, laws, own + copies, frozenset(given))
+        about = {shifts[1] + k: offsets[3] + c for k, c in enumerate(summary) if c >= 0}
+        whole = self.layout
+        self.layout = Layout(whole.fields, whole.laws, whole.links + copies, frozenset(given), about)
         self.gap = range(shifts[3], shifts[4])
         self.dates = range(shifts[4], shifts[5])
         self.rows = range(shifts[5], len(self.layout.fields))
-        self.summary = summary
         self._slots(lag, origin)
 
     def _slots(self, lag: Layout, origin: list[int]) -> None:
@@ -285,7 +285,9 @@ class History(nn.Module):
         super().__init__()
         self.timed = timed
         self.static, self.moving = Features(context), Features(step)
-        self.size = len(_DECAYS) * len(self.moving) + len(self.static) + 7 + 3 * timed
+        own = [step.fields[self.moving.nodes[int(k) // self.moving.most].field].column for k in self.moving.keep]
+        self.about = own * len(_DECAYS) + [-1] * (len(self.static) + 7 + 3 * timed)
+        self.size = len(self.about)
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("scale", torch.ones(self.size))
 

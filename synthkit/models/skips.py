@@ -23,6 +23,7 @@ _SMOOTH = 4  # directions of an ordered node
 _MOST = 64  # tokens of an unordered node that has its own straight way
 _ROWS = 4096  # that W is fitted to
 _ROUNDS = 250  # of proximal steps
+_OWN = 0.1  # of the penalty, for what tells of the node's own column
 _PENALTY = 0.5  # times the level at which a feature of pure chance would enter
 
 
@@ -98,12 +99,16 @@ class Skips(nn.Module):
         return x @ self.weight[:, at] @ basis
 
     @torch.no_grad()
-    def fit(self, x: Tensor, goals: Tensor, counts: Tensor, bias: Sequence[Tensor], weight: Tensor | None) -> None:
+    def fit(
+        self, x: Tensor, goals: Tensor, counts: Tensor, bias: Sequence[Tensor], weight: Tensor | None, own: Tensor
+    ) -> None:
         """Fit the weights, and shift the nets' biases to go with them.
 
         Args:
             x: ``(R, S)``; goals: ``(N', R)`` answers of all nodes, and counts: where they are known; bias: per bucket,
-                ``(n, 1, size)``, changed in place; weight: ``(R,)`` of the rows.
+                ``(n, 1, size)``, changed in place; weight: ``(R,)`` of the rows; own: ``(S, N)``, inputs that
+                tell of a node's own column, which are penalised less (after Litterman's "Minnesota" prior of vector
+                autoregressions, J. Business and Economic Statistics 4, 1986).
         """
         step = max(len(x) // _ROWS, 1)
         rows = slice(0, None, step)
@@ -119,15 +124,20 @@ class Skips(nn.Module):
         for k, bucket in enumerate(self.buckets):
             goal = goals[list(bucket)][:, rows].clamp(max=bias[k].shape[2] - 1)
             seen = counts[list(bucket)][:, rows].float() * w
-            self._fit_bucket(k, x, goal, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest)
+            lighter = torch.where(own[:, list(bucket)].T, _OWN, 1.0)
+            self._fit_bucket(
+                k, x, goal, lighter, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest
+            )
 
-    def _fit_bucket(self, k: int, x: Tensor, goal: Tensor, seen: Tensor, bias: Tensor, steep: float) -> None:
+    def _fit_bucket(
+        self, k: int, x: Tensor, goal: Tensor, lighter: Tensor, seen: Tensor, bias: Tensor, steep: float
+    ) -> None:
         basis, columns = self.get_buffer(f"basis{k}"), self.get_buffer(f"columns{k}")
         n, most, s = len(basis), basis.shape[1], x.shape[1]
         at = torch.zeros(n, s, most, device=x.device)
         ahead, speed = at.clone(), 1.0
         rows = (seen > 0).sum(1).clamp(min=1).float()
-        penalty = _PENALTY * (2 * math.log(max(s * most, 2)) / rows).sqrt()[:, None, None]
+        penalty = _PENALTY * (2 * math.log(max(s * most, 2)) / rows).sqrt()[:, None, None] * lighter[..., None]
         target = torch.gather(basis.transpose(1, 2), 1, goal[..., None].expand(-1, -1, most))  # (n, R, most)
         for _ in range(_ROUNDS):
             p = torch.baddbmm(bias, torch.matmul(x, ahead), basis).softmax(2)

@@ -233,8 +233,8 @@ def _laid_out(
 ) -> tuple[History, Steps]:
     gap = None if encoder.gaps_ is None else encoder.gaps_.layout_
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
-    history = History(context, Steps(context, gap, encoder.calendar_, rows, 0).step, gap is not None)
-    return history, Steps(context, gap, encoder.calendar_, rows, history.size, links)
+    history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
+    return history, Steps(context, gap, encoder.calendar_, rows, history.about, links)
 
 
 def _steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
