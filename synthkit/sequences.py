@@ -283,7 +283,7 @@ class SequenceEncoder:
             moments = moments.dt.tz_localize("UTC").dt.tz_convert(self.zone_).dt.tz_localize(None)
         wall = moments.dt
         parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": wall.day - 1, "month": wall.month - 1}
-        return {name: part.to_numpy(np.int64) for name, part in parts.items()}
+        return {name: np.asarray(part.to_numpy(), np.int64) for name, part in parts.items()}
 
     def canonical_times(self, times: pd.Series) -> NDArray[Any]:
         """What :meth:`times` inverts."""
@@ -296,7 +296,9 @@ class SequenceEncoder:
             clock = np.round(clock, kind.decimals)
         return from_canonical(clock, np.zeros(len(clock), bool), kind, name=name)
 
-    def table(self, entities: pd.DataFrame, rows: Encoded, clock: NDArray[Any] | None, lengths: Ints, seed: int) -> Any:
+    def table(
+        self, entities: pd.DataFrame, rows: Encoded, clock: NDArray[Any] | None, lengths: Ints, seed: int
+    ) -> pd.DataFrame:
         """The panel of what was drawn, with the columns, dtypes and index of the table that was learnt.
 
         Args:
@@ -367,7 +369,7 @@ def _check_time(series: pd.Series) -> None:
         kind = pd.api.types.infer_dtype(series)
         if kind not in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "integer", "floating"):
             raise SchemaError(
-                f"SequenceSynthesizer: time column {name!r} is no time; convert it by pandas.to_datetime, or to numbers."
+                f"SequenceSynthesizer: time column {name!r} is no time; convert it by pandas.to_datetime or to numbers."
             )
         if len({str(getattr(value, "tzinfo", None)) for value in series}) > 1:
             raise SchemaError(

@@ -189,13 +189,7 @@ class AutoregressiveModel(Model):
             at = self.places(tokens, self.spread(offsets))
             self.bands.choose(at, known & (tokens < self.sizes))
         if self.skips is not None:
-            nothing = self.layout.empty(len(data), data.cat.device)
-            order = self._reads(torch.arange(self.n_nodes))
-            every = slice(None, None, max(len(data) // 4096, 1))
-            forced = Forced(self, nothing.take(every), data.take(every), order)
-            w = None if weight is None else weight[every]
-            own = self._own()
-            self.skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), w, own)
+            self._fit_skips(self.skips, data, weight)
         if self.wide:
             every = slice(None, None, max(-(-len(data) // reads.ROWS), 1))
             at = self.places(tokens[every], self.spread(offsets[every]))
@@ -213,6 +207,14 @@ class AutoregressiveModel(Model):
         if i in self.pointers.sources:
             rates = torch.tensor(self.pointers.rates[i])
             self.head_bias[k][r, 0, self.tokens[i] : self.outputs[i]] = rates.log()
+
+    def _fit_skips(self, skips: Skips, data: Encoded, weight: Tensor | None) -> None:
+        every = slice(None, None, max(len(data) // skips.rows, 1))
+        rows = data.take(every)
+        order = self._reads(torch.arange(self.n_nodes))
+        forced = Forced(self, self.layout.empty(len(rows), rows.cat.device), rows, order)
+        own_weight = None if weight is None else weight[every]
+        skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), own_weight, self._own())
 
     def _own(self) -> Tensor:
         """``(S, N)`` bool: real-valued inputs that tell of a node's own column."""

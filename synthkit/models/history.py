@@ -37,7 +37,8 @@ class Steps:
 
     Args:
         context, gap, rows: layouts of their own; calendar: parts of the date, name -> codes.
-        summary: per number, the column of a step that it tells of, or -1; links: pairs ``(field of rows, rate)`` that repeat their last known value.
+        summary: per number, the column of a step that it tells of, or -1.
+        links: pairs ``(field of rows, rate)`` that repeat their last known value.
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -68,7 +69,8 @@ class Steps:
         )
         about = {shifts[1] + k: offsets[3] + c for k, c in enumerate(summary) if c >= 0}
         whole = self.layout
-        self.layout = Layout(whole.fields, whole.laws, whole.links + copies, frozenset(given), about)
+        drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
+        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about)
         self.gap = range(shifts[3], shifts[4])
         self.dates = range(shifts[4], shifts[5])
         self.rows = range(shifts[5], len(self.layout.fields))

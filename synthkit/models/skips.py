@@ -21,10 +21,9 @@ __all__ = ["Skips"]
 
 _SMOOTH = 4  # directions of an ordered node
 _MOST = 64  # tokens of an unordered node that has its own straight way
-_ROWS = 4096  # that W is fitted to
-_ROUNDS = 250  # of proximal steps
+_ROUNDS = 400  # of proximal steps
 _OWN = 0.1  # of the penalty, for what tells of the node's own column
-_PENALTY = 0.5  # times the level at which a feature of pure chance would enter
+_PENALTY = 0.2  # times the level at which a feature of pure chance would enter
 
 
 class Skips(nn.Module):
@@ -44,6 +43,7 @@ class Skips(nn.Module):
         buckets: Sequence[Sequence[int]],
     ) -> None:
         super().__init__()
+        self.rows = 4096  # that W is fitted to
         self.nodes, self.outputs, self.buckets = nodes, outputs, buckets
         widths = {i: self._width(i) for i in drawn}
         self.span: dict[int, slice] = {}
@@ -110,11 +110,9 @@ class Skips(nn.Module):
                 tell of a node's own column, which are penalised less (after Litterman's "Minnesota" prior of vector
                 autoregressions, J. Business and Economic Statistics 4, 1986).
         """
-        step = max(len(x) // _ROWS, 1)
-        rows = slice(0, None, step)
-        x, w = x[rows], torch.ones(len(x[rows]), device=x.device) if weight is None else weight[rows]
         if len(x) < 2:
             return
+        w = torch.ones(len(x), device=x.device) if weight is None else weight
         # The largest eigenvalue, by powers.
         v = torch.ones(x.shape[1], device=x.device)
         for _ in range(20):
@@ -122,8 +120,8 @@ class Skips(nn.Module):
             v = v / v.norm().clamp(min=1e-12)
         largest = float((x @ v).square().sum() / len(x)) + 1.0
         for k, bucket in enumerate(self.buckets):
-            goal = goals[list(bucket)][:, rows].clamp(max=bias[k].shape[2] - 1)
-            seen = counts[list(bucket)][:, rows].float() * w
+            goal = goals[list(bucket)].clamp(max=bias[k].shape[2] - 1)
+            seen = counts[list(bucket)].float() * w
             lighter = torch.where(own[:, list(bucket)].T, _OWN, 1.0)
             self._fit_bucket(
                 k, x, goal, lighter, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest

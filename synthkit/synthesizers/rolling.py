@@ -60,14 +60,16 @@ class Rolling:
         """``(E,)`` spans in units of the median gap."""
         timed = pd.api.types.is_timedelta64_dtype(span.dtype)
         numbers = span.to_numpy("timedelta64[ns]").astype(np.int64) if timed else span.to_numpy(np.float64)
-        return np.asarray(numbers / encoder.unit_, np.float64)
+        out: NDArray[np.float64] = np.asarray(numbers, np.float64) / encoder.unit_
+        return out
 
     def spans(self, entities: pd.DataFrame, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
         """``(E,)`` time from first to last row, in units of the median gap; stretched where more rows are asked for."""
         if SPAN not in entities:
             return np.zeros(len(entities))
         drawn = np.maximum(entities[ROWS].to_numpy(np.float64) - 1, 1)
-        return self.units(entities[SPAN], self.encoder) * np.maximum(lengths - 1, 0) / drawn
+        out: NDArray[np.float64] = self.units(entities[SPAN], self.encoder) * np.maximum(lengths - 1, 0) / drawn
+        return out
 
     def began(self, encoder: SequenceEncoder, entities: pd.DataFrame) -> NDArray[Any] | None:
         """``(E,)`` canonical times of first rows."""

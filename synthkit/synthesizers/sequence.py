@@ -251,9 +251,9 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ParamError(f"SequenceSynthesizer.sample: {clash[0]!r} is both in 'context' and in 'where'; keep one.")
         for name, value in conditions.items():
             given[name] = [value] * len(given)
-        keys = given.pop(self.encoder_.entity) if self.encoder_.entity in given else None
-        drawn = self.entities_.sample(where=given, seed=entropy(seed, 0)) if len(given.columns) else None
-        drawn = self.entities_.sample(n, seed=entropy(seed, 0)) if drawn is None else drawn
+        entity: Any = self.encoder_.entity
+        keys = given.pop(entity) if entity in given else None
+        drawn = self.entities_.sample(n, where=given if len(given.columns) else None, seed=entropy(seed, 0))
         if keys is not None:
             drawn[self.encoder_.entity] = keys.to_numpy()
         return drawn
@@ -320,7 +320,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
 
         Of draws given context and start, the first that is long enough; where none is, the length is what is asked for.
         """
-        entity, k = self.encoder_.entity, records.lengths
+        entity: Any = self.encoder_.entity
+        k = records.lengths
         given = records.entities.drop(columns=[ROWS, *([SPAN] if SPAN in records.entities else [])])
         keys = given.pop(entity)
         many = given.iloc[np.repeat(np.arange(len(given)), _TRIES)].reset_index(drop=True)
@@ -341,13 +342,14 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         for name in self.context_:
             out[name] = records.entities[name].to_numpy()
         out[entity] = keys.to_numpy()
-        return out.astype({c: records.entities[c].dtype for c in (entity, *self.context_)})
+        kinds: Any = {c: records.entities[c].dtype for c in (entity, *self.context_)}
+        return pd.DataFrame(out.astype(kinds))
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted synthesizer: a zip of JSON and safetensors, no pickle, and no row of the training table."""
         self._fitted("save")
-        parts = {"entities": self.entities_, "encoder": self.encoder_, "rolling": self.rolling_}
+        parts: dict[str, Any] = {"entities": self.entities_, "encoder": self.encoder_, "rolling": self.rolling_}
         value: dict[str, Any] = {"n_steps": self.n_steps_}
         arrays: dict[str, Any] = {}
         for key, part in parts.items():
@@ -368,7 +370,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         def own(key: str) -> dict[str, Any]:
             return {k.removeprefix(f"{key}/"): v for k, v in arrays.items() if k.startswith(f"{key}/")}
 
-        def build() -> Self:
+        def build() -> Any:
             encoder = SequenceEncoder.from_state(value["encoder"], own("encoder"))
             out = cls(entity=encoder.entity, time=encoder.time, context=encoder.context_, device=device)
             out.encoder_ = encoder
@@ -378,7 +380,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             out.n_steps_, out.history_ = tuple(value["n_steps"]), []
             return out
 
-        return loaded(path, build)
+        out: Self = loaded(path, build)
+        return out
 
     def _fitted(self, where: str) -> None:
         if "rolling_" not in self.__dict__:
