@@ -18,6 +18,7 @@ from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.history import History, State, Steps
 from synthkit.models.nets import nodes_of
 from synthkit.models.sequential import Clock, Rollout, repeats, replay, unroll
+from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
 from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
@@ -107,6 +108,17 @@ class Rolling:
         step, gap = _steps_of(encoder, self.steps, records)
         device = self.device
         return replay(self.history, self.steps, step.to(device), _tensor(records.lengths, device), gap.to(device))
+
+    def fill(self, encoder: SequenceEncoder, context: Encoded, records: Records, seed: int) -> Encoded:
+        """The moving columns of records with their gaps drawn, R rows."""
+        device = self.device
+        step, gap = _steps_of(encoder, self.steps, records)
+        span = torch.from_numpy(_span_of(encoder, records)).float()
+        tensors = (_tensor(records.lengths, device), gap.to(device), span.to(device))
+        with seeded(seed, device):
+            args = (self.model, self.history, self.steps, context.to(device), step.to(device))
+            done = fill_paths(*args, *tensors).to("cpu")
+        return self.steps.split(done, self._gap_layout(encoder), encoder.rows_.layout_)[1]
 
     def draw(
         self,
@@ -214,13 +226,8 @@ def fit_rows(
     history, steps = _laid_out(encoder, entities, links)
     context = entities.encoder_.encode(records.entities, "state")
     history.learn(context, step)
-    span = np.zeros(len(records.lengths))
-    if SPAN in records.entities:
-        ends = records.starts + records.lengths - 1
-        assert records.clock is not None
-        span = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_
-    lengths = torch.from_numpy(records.lengths)
-    data = unroll(history, steps, context, step, lengths, gap, torch.from_numpy(span).float())
+    lengths, span = torch.from_numpy(records.lengths), torch.from_numpy(_span_of(encoder, records)).float()
+    data = unroll(history, steps, context, step, lengths, gap, span)
     wide = len(nodes_of(steps.layout))
     spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
     spec = spec.adapted(steps.layout, len(data))
@@ -249,6 +256,15 @@ def _steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple
     gap = np.diff(records.clock, prepend=records.clock[:1]).astype(np.float64) / encoder.unit_
     gap[records.starts] = 0.0
     return steps.build(records.gaps, dates, records.rows), torch.from_numpy(gap).float()
+
+
+def _span_of(encoder: SequenceEncoder, records: Records) -> NDArray[np.float64]:
+    """``(E,)`` time from first to last row, in units of the median gap."""
+    if SPAN not in records.entities or records.clock is None:
+        return np.zeros(len(records.lengths))
+    ends = records.starts + records.lengths - 1
+    out: NDArray[np.float64] = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_
+    return out
 
 
 def _tensor(values: NDArray[Any], device: torch.device) -> torch.Tensor:

@@ -6,7 +6,7 @@ import os
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.schema import Schema
 from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.synthesizers.centre import centre
+from synthkit.synthesizers.filling import Point, put
 from synthkit.synthesizers.restoring import loaded
 from synthkit.synthesizers.rolling import Rolling, fit_rows
 from synthkit.synthesizers.tabular import TabularSynthesizer
@@ -31,6 +33,7 @@ __all__ = ["SequenceSynthesizer"]
 
 _BLOCK = 4096  # entities drawn with one seed: memory is bounded
 _TRIES = 32  # lengths drawn per entity that goes on, to find those that are long enough
+_DRAWS = 25  # of which a centre is taken
 _SHARE = 0.25  # of the time budget that the table of entities may take
 
 
@@ -344,6 +347,68 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         out[entity] = keys.to_numpy()
         kinds: Any = {c: records.entities[c].dtype for c in (entity, *self.context_)}
         return pd.DataFrame(out.astype(kinds))
+
+    # ---------------------------------------------------------------- fill
+    def impute(
+        self,
+        table: pd.DataFrame,
+        *,
+        mode: Literal["draw", "point"] = "draw",
+        point: Point = "mean",
+        n: int = 1,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Fill the empty cells of given sequences, from the rows before and after; all else stays as it is.
+
+        Args:
+            mode: "draw": a draw from the joint law of the gaps of an entity; "point": the centre of 25 draws.
+            point: "mean" or "median" of numbers, on the column's grid; of other columns the most frequent value.
+            n: independent fillings, for multiple imputation; for n > 1 one table after the other, with a first index
+                level ``imputation``.
+            seed: an integer for a repeatable result.
+
+        Raises:
+            SchemaError: the table does not fit. ParamError: ``n`` is below 1, or above 1 with ``mode="point"``.
+        """
+        self._fitted("impute")
+        name = "SequenceSynthesizer.impute"
+        check(name, "mode", mode, OneOf("draw", "point"))
+        check(name, "point", point, OneOf("mean", "median"))
+        check(name, "n", n, Interval(int, 1))
+        check(name, "seed", seed, Optional(Interval(int, 0)))
+        if mode == "point" and n > 1:
+            raise ParamError(f"{name}: argument 'n' goes with mode='draw': a centre is the same every time.")
+        seed = entropy(None) if seed is None else seed
+        columns = [*self.context_, *self.moving_]
+        empty = {c: table[c].isna().to_numpy() for c in columns if c in table}
+        gaps = {c: gap for c, gap in empty.items() if gap.any()}
+        if not gaps:
+            return table.copy() if n == 1 else pd.concat([table] * n, keys=range(n), names=["imputation"])
+        draws = [self._filled(table, entropy(seed, 4, i)) for i in range(n if mode == "draw" else _DRAWS)]
+        if mode == "point":
+            whole = draws[0].copy()
+            for c, gap in gaps.items():
+                column, digits = whole[c].copy(), getattr(self.schema_.columns[c], "decimals", None)
+                column[gap] = centre([draw[c][gap] for draw in draws], digits, point)
+                whole[c] = column
+            return put(table, whole, gaps)
+        tables = [put(table, draw, gaps) for draw in draws]
+        return tables[0] if n == 1 else pd.concat(tables, keys=range(n), names=["imputation", *table.index.names])
+
+    def _filled(self, table: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Complete rows, in the order of ``table`` and with a fresh index."""
+        records = self.encoder_.encode(table, "fill")
+        entities = records.entities
+        if bool(entities[list(self.context_)].isna().any(axis=None)):
+            entities = self.entities_.impute(entities, seed=entropy(seed, 0))
+        context = self.entities_.encoder_.encode(entities, "fill")
+        rows = self.rolling_.fill(self.encoder_, context, records, entropy(seed, 1))
+        done = self.encoder_.rows_.decode(rows, seed=entropy(seed, 2))
+        owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
+        for c in self.context_:
+            done[c] = entities[c].iloc[owner].to_numpy()
+        back = np.argsort(records.order)
+        return done.iloc[back].reset_index(drop=True)
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
