@@ -328,6 +328,15 @@ def definitions_section(report: Report) -> str:
         ("Copied rows", "A bootstrap of the training rows: the memoriser."),
         ("Independent columns", "Training rows, each column shuffled by itself: right columns, no dependence."),
     ]
+    if text.is_panel(report):
+        terms += [
+            (
+                "Of records over time",
+                "In figures of entities whole entities stand where rows do above: as many synthetic ones, holdout "
+                "entities (one half of them where the other half judges), a bootstrap of training entities, and "
+                "training entities whose columns are shuffled.",
+            )
+        ]
     terms += [(text.capital(score.label), score.definition) for score in report.scores.values() if score.definition]
     body = "".join(f"<dt>{esc(name)}</dt><dd>{esc(words)}</dd>" for name, words in terms)
     return section("definitions", "Definitions", f"<dl>{body}</dl>")
