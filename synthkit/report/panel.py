@@ -27,7 +27,6 @@ from scipy.stats import t as student
 
 from synthkit.errors import ParamError, SynthkitError
 from synthkit.metrics.base import LEVELS, Level, Measurement, Metric, Score
-from synthkit.metrics.registry import METRICS
 from synthkit.metrics.temporal_panel import Panel
 from synthkit.metrics.temporal_report import PANEL_METRICS, PanelRun
 from synthkit.report.evaluation import Progress, Run, check_how
@@ -96,11 +95,9 @@ def _choose(
     """What to compute, by name, and why the rest is left out."""
     if metrics is None:
         asked: list[Any] = [*PANEL_METRICS, *ROW_METRICS]
-        others = dict.fromkeys(METRICS, "of single rows; name it to have it of one record an entity")
-        left_out = {name: why for name, why in others.items() if name not in ROW_METRICS and not METRICS[name].domain}
     else:
         asked = [metrics] if isinstance(metrics, (str, Metric, type)) else list(metrics)
-        left_out = {}
+    left_out: dict[str, str] = {}
     tasks: dict[str, Any] = {}
     rows = []
     for one in asked:
@@ -241,7 +238,8 @@ def _notes(made: PanelInput, report: Report) -> Iterator[str]:
     held = "context, constant within entities" + (f": {', '.join(map(str, names))}" if names else ": no column")
     yield (
         "These are records over time, judged by entity: whole entities are drawn, dealt and held out. Scores of single "
-        f"records take one record of each entity, drawn by the seed, as the records of an entity depend on each other. "
+        "records take one record of each entity, drawn by the seed, as the records of an entity depend on each other; "
+        "other metrics of single rows are computed so where you name them. "
         f"Columns that are {held}."
     )
     if made.run.holdout is not None:

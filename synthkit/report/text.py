@@ -150,9 +150,9 @@ def _legend(report: Report) -> Iterator[str]:
         entities = report.provenance["reference_entities"]
         yield (
             f"matched, fresh, copy, independent: {entities:,} entities (one half of the holdout of what the other half "
-            f"judges), or {rows:,} single records, before the same judge. matched: synthetic ones; fresh: real ones that "
-            "nobody trained on; copy: training ones drawn again; independent: columns shuffled. Compare matched with "
-            "fresh."
+            f"judges), or {rows:,} single records, before the same judge. matched: synthetic ones; fresh: real ones "
+            "that nobody trained on; copy: training ones drawn again; independent: columns shuffled. Compare matched "
+            "with fresh."
         )
         yield from _of_all(report)
         return
