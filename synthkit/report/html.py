@@ -25,6 +25,7 @@ from synthkit.report.sections import (
     scores_section,
     summary_section,
     verdict_section,
+    whats,
 )
 from synthkit.report.style import asset, page_style
 from synthkit.report.survival import survival_section
@@ -89,7 +90,7 @@ def render(report: Report, *, profiles: str | Sequence[str] | None = None) -> st
     drawn = {"synthetic": report}
     drawing = Drawing.of_reports(drawn)
     parts = {
-        "verdict": verdict_section(verdicts) if verdicts else "",
+        "verdict": verdict_section(verdicts, whats(report)) if verdicts else "",
         "summary": summary_section(report),
         "scores": scores_section(report),
         "overtime": panel_section(report),

@@ -6,7 +6,7 @@ Figures of panels (``PANEL_METRICS``) compare whole entities. In the synthetic e
   is in their place; what needs a judge of its own (next record, label, memorisation) has one half of the holdout
   before the other;
 - ``matched``: as many synthetic entities;
-- ``independent``: training entities with every column shuffled by itself (fidelity, utility);
+- ``independent``: training entities with every column shuffled by itself (of figures that see dependence);
 - ``copy``: a bootstrap of training entities (privacy).
 
 The 95 % interval of an error that has none of its own is ``t s``, with ``s`` the standard deviation of the figure over
@@ -157,8 +157,8 @@ def _score(name: str, run: PanelRun, deals: int) -> Score:
         value, matched, fresh, chance = Measurement.nothing(str(error)), *[Measurement.nothing("")] * 2, []
     spread = float(np.std(chance, ddof=1) * student.ppf(0.975, len(chance) - 1)) if len(chance) > 1 else math.nan
     references = {"copy": math.nan, "independent": math.nan}
-    if not math.isnan(value.value):
-        kind = "copy" if words.group == "privacy" else "independent"
+    kind = "copy" if words.group == "privacy" else "independent"
+    if not math.isnan(value.value) and (words.dependent or kind == "copy"):
         references[kind] = _reference(kind, name, run)
     sides = [_interval(side, spread, words.bounds) for side in (value, matched, fresh)]
     floors = {"floor": dict(fresh.parts), "fresh": fresh.details}

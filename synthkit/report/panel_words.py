@@ -16,6 +16,7 @@ class PanelWords:
     Attributes:
         label, group, reading, definition, bounds: as of :class:`synthkit.metrics.base.Metric`.
         ordered: does it need a time?
+        dependent: does it see dependence, so that independent columns fail it?
     """
 
     label: str
@@ -24,6 +25,7 @@ class PanelWords:
     group: Group = "fidelity"
     bounds: tuple[float, float] = (0.0, 1.0)
     ordered: bool = False
+    dependent: bool = False
 
 
 PANEL_WORDS: dict[str, PanelWords] = {
@@ -31,6 +33,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "detection of entities (AUC)",
         "A classifier that sees summaries of an entity's records tells synthetic from real entities with AUC {value}",
         "ROC AUC of boosted trees on one row of summaries an entity, 5 folds of entities (Lopez-Paz & Oquab, 2017).",
+        dependent=True,
     ),
     "values": PanelWords(
         "values of records",
@@ -68,6 +71,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "Total variation distance of the laws of the next record's state given the present one, mean over states by "
         "their real frequency, and over columns; states are levels, null, and fifths of numbers.",
         ordered=True,
+        dependent=True,
     ),
     "autocorrelation": PanelWords(
         "autocorrelation",
@@ -76,6 +80,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "normal scores, and of their deviations from the entity's mean.",
         bounds=(0.0, 2.0),
         ordered=True,
+        dependent=True,
     ),
     "cross_lag": PanelWords(
         "dependence on the record before",
@@ -83,12 +88,14 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "Root mean square difference of within-entity correlations of a column with another one of the record before.",
         bounds=(0.0, 2.0),
         ordered=True,
+        dependent=True,
     ),
     "variance": PanelWords(
         "variance between entities (ICC)",
         "The share of variance that lies between entities differs by {value}",
         "Mean absolute difference of the intraclass correlation ICC(1) (Shrout & Fleiss, 1979; Donner, 1986).",
         bounds=(0.0, 2.0),
+        dependent=True,
     ),
     "context_shape": PanelWords(
         "values of context",
@@ -101,6 +108,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "Correlations of context with what the records come to differ by {value}",
         "Root mean square difference of correlations, over entities, of context with means, shares, lengths and gaps.",
         bounds=(0.0, 2.0),
+        dependent=True,
     ),
     "context_kept": PanelWords(
         "context that varies",
@@ -112,6 +120,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "Empty cells differ by {value}",
         "Mean difference of null rates, of shares of entities without a value, and of the lengths of runs of nulls "
         "(Kolmogorov-Smirnov); mean over columns.",
+        dependent=True,
     ),
     "next_step": PanelWords(
         "next record, skill lost",
@@ -121,6 +130,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "utility",
         (-2.0, 2.0),
         ordered=True,
+        dependent=True,
     ),
     "label": PanelWords(
         "label of entities, skill lost",
@@ -129,6 +139,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "minus those that learn from equally many synthetic entities.",
         "utility",
         (-2.0, 2.0),
+        dependent=True,
     ),
     "entity_copies": PanelWords(
         "copied entities",

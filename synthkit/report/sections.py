@@ -30,6 +30,7 @@ __all__ = [
     "summary_section",
     "table",
     "verdict_section",
+    "whats",
 ]
 
 _SIGNS = {"pass": "✓", "fail": "✕", "unsure": "?", "cannot tell": "?"}
@@ -112,14 +113,14 @@ def figure_card(title: str, figure: Figure, remark: str = "") -> str:
 
 
 # -------------------------------------------------------------------- verdicts
-def verdict_section(verdicts: Sequence[Verdict]) -> str:
-    """A card per purpose: does the table pass, and why not?"""
+def verdict_section(verdicts: Sequence[Verdict], what: str = "rows") -> str:
+    """A card per purpose: does the table pass, and why not? ``what``: what is counted."""
     cards = "".join(_card(verdict) for verdict in verdicts)
     return section(
         "verdict",
         "Good enough for…",
         f'<div class="cards two">{cards}</div>',
-        lead="A gate asks how much worse the synthetic rows score than as many fresh real rows. It fails where "
+        lead=f"A gate asks how much worse the synthetic {what} score than as many fresh real {what}. It fails where "
         "they are worse than tolerated beyond chance, and cannot tell where the data are too few to see.",
     )
 
@@ -167,8 +168,8 @@ def _why_empty(report: Report, group: Group) -> str:
 
 def scores_section(report: Report) -> str:
     """Every score on its scale, with its sentence; its definition and breakdown unfold."""
-    parts = [scale_legend()]
     what = whats(report)
+    parts = [scale_legend(of=what)]
     for title, scores in text.panels(report):
         rows = "".join(_score_rows(score) for score in scores)
         of = scores[0].of
