@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import xml.etree.ElementTree as ET
 from functools import cache
 
 import numpy as np
@@ -189,6 +190,31 @@ def test_the_page_shows_no_entity_and_no_single_real_value():
     for page in (render(report), report.to_json(), report.to_markdown(), str(report), report._repr_html_()):
         assert not re.search(r"p\d-\d+", page) and "sideways" not in page
         assert not re.search(r"(?<![\d.])(98,?765|98\.8k|3,?217)", page)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lengths", {}),
+        ("gaps", {}),
+        ("paths", {}),
+        ("paths", {"column": "y"}),
+        ("moves", {"column": "state"}),
+        ("lags", {}),
+    ],
+)
+def test_single_figures_are_drawn(name, options, tmp_path):
+    figure = whole().plot(name, **options)
+    written = figure.save(tmp_path / "figure.svg").read_text()
+    root = ET.fromstring(written)
+    assert len(root) > 3 and root.attrib["aria-label"] and "var(" not in written
+
+
+def test_single_figures_that_are_not_there_are_refused():
+    with pytest.raises(ParamError, match="no such figure of 'arm'; those are of"):
+        whole().plot("moves", column="arm")
+    with pytest.raises(ParamError, match="records over time"):
+        Report.from_json(whole().to_json()).plot("lags")
 
 
 # -------------------------------------------------------------------- pictures

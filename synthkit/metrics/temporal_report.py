@@ -232,6 +232,16 @@ class PanelRun:
                 out[name].append(PANEL_METRICS[name].measure(one, other).value)
         return out
 
+    def taught(self, name: str, deals: int) -> list[float]:
+        """Floors of ``deals`` other deals of training and fresh entities before the same judge, of a model's skill."""
+        metric = PANEL_METRICS[name]
+        if self.holdout is None or self.lacking(metric) or metric.judge != "holdout":
+            return []
+        train, *judge = self.judges(metric)
+        fresh = self.matched(metric)[1]
+        dealt = (train.dealt_anew(fresh, self.seed * deals + deal) for deal in range(deals))
+        return [self.call(metric)(one, other, *judge).value for one, other in dealt]
+
     def lacking(self, metric: PanelMetric) -> str:
         """What is not there for a metric, in words; empty where nothing."""
         words = [word for word in ("holdout", "target") if self._lacks(metric, word)]

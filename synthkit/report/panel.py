@@ -10,8 +10,9 @@ Figures of panels (``PANEL_METRICS``) compare whole entities. In the synthetic e
 - ``copy``: a bootstrap of training entities (privacy).
 
 The 95 % interval of an error that has none of its own is ``t s``, with ``s`` the standard deviation of the figure over
-other deals of real and holdout entities. Scores of single rows are of one record of each entity, drawn by the seed:
-rows of an entity depend on each other, so that intervals would be too narrow and an entity on both sides of a split.
+other deals of real and holdout entities; of skill lost, over other deals of those that teach, before the same judge.
+Scores of single rows are of one record of each entity, drawn by the seed: rows of an entity depend on each other, so
+that intervals would be too narrow and an entity on both sides of a split.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ __all__ = ["ROW_METRICS", "evaluate_panel"]
 ROW_METRICS = ("detection", "shape", "pair", "rules", "null_rates", "coverage")
 """Metrics of single rows that a report of records over time has by default."""
 _DEALS: dict[Level, int] = {"quick": 10, "default": 20, "full": 40}
+_TAUGHT: dict[str, dict[Level, int]] = {
+    "label": {"quick": 10, "default": 20, "full": 40},
+    "next_step": {"quick": 0, "default": 6, "full": 12},  # eight models twice a deal
+}
 
 
 def evaluate_panel(
@@ -137,7 +142,7 @@ class _PanelRun(Run):
         """The score of one metric."""
         if self.made is None or not isinstance(metric, _Task):
             return super().scores_of(metric)
-        return {"synthetic": _score(metric.name, self.made.run, _DEALS[self.cases.any.level])}
+        return {"synthetic": _score(metric.name, self.made.run, self.cases.any.level)}
 
     def forget_empty(self) -> None:
         """Leave out figures of entities that cannot be (a calendar without dates), unless nothing is left."""
@@ -148,11 +153,12 @@ class _PanelRun(Run):
                 del self.found[name]
 
 
-def _score(name: str, run: PanelRun, deals: int) -> Score:
+def _score(name: str, run: PanelRun, level: Level) -> Score:
     metric, words = PANEL_METRICS[name], PANEL_WORDS[name]
     try:
         value, matched, fresh = run.all(metric)
-        chance = run.chance([name], deals).get(name, [])
+        chance = run.taught(name, _TAUGHT[name][level]) if name in _TAUGHT else []
+        chance = chance or run.chance([name], _DEALS[level]).get(name, [])
     except SynthkitError as error:  # the panel is too odd for this figure; the others go on
         value, matched, fresh, chance = Measurement.nothing(str(error)), *[Measurement.nothing("")] * 2, []
     spread = float(np.std(chance, ddof=1) * student.ppf(0.975, len(chance) - 1)) if len(chance) > 1 else math.nan
@@ -244,9 +250,9 @@ def _notes(made: PanelInput, report: Report) -> Iterator[str]:
     )
     if made.run.holdout is not None:
         yield (
-            "The interval of an error of entities is how far it goes by chance if real and holdout entities are "
-            "dealt anew. Skill lost has no interval. One holdout is one draw: the fewer entities it has, the rougher "
-            "every comparison with fresh ones."
+            "The interval of an error of entities is how far it goes by chance if real and holdout entities are dealt "
+            "anew; that of skill lost likewise (of the next record not at level 'quick'). One holdout is one draw: the "
+            "fewer entities it has, the rougher every comparison with fresh ones."
         )
     for name, (entities, rows) in made.given.items():
         if made.used[name][1] < rows:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from synthkit.errors import ParamError
 from synthkit.report import text as words
 from synthkit.report.figures import bins_figure
 from synthkit.report.panel_cases import PanelTables
@@ -26,7 +27,7 @@ from synthkit.report.svg import Figure, esc
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["panel_figures", "panel_section"]
+__all__ = ["panel_figure", "panel_figures", "panel_section"]
 
 _PATHS, _MOVES, _LAGS = 6, 4, 6
 
@@ -92,6 +93,26 @@ def panel_figures(report: Report) -> dict[str, list[tuple[str, Figure, str]]]:
         "moves": _moves(report, tables),
         "lags": _lags(report, tables),
     }
+
+
+def panel_figure(report: Report, part: str, column: Hashable | None = None) -> Figure:
+    """One of the figures: the first of a part, or that of a column.
+
+    Raises:
+        ParamError: there is none.
+    """
+    drawn = {title: figure for title, figure, _ in panel_figures(report)[part]}
+    if not drawn:
+        raise ParamError(
+            "Report.plot: this figure needs a report of records over time, with its tables and enough rows."
+        )
+    if column is None:
+        return next(iter(drawn.values()))
+    if str(column) not in drawn:
+        raise ParamError(
+            f"Report.plot: argument 'column': there is no such figure of {column!r}; those are of {', '.join(drawn)}."
+        )
+    return drawn[str(column)]
 
 
 def _counts(tables: PanelTables) -> list[tuple[str, Figure, str]]:
