@@ -192,17 +192,10 @@ def test_the_page_shows_no_entity_and_no_single_real_value():
         assert not re.search(r"(?<![\d.])(98,?765|98\.8k|3,?217)", page)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("lengths", {}),
-        ("gaps", {}),
-        ("paths", {}),
-        ("paths", {"column": "y"}),
-        ("moves", {"column": "state"}),
-        ("lags", {}),
-    ],
-)
+FIGURES = [("lengths", {}), ("gaps", {}), ("paths", {}), ("paths", {"column": "y"}), ("moves", {}), ("lags", {})]
+
+
+@pytest.mark.parametrize(("name", "options"), FIGURES)
 def test_single_figures_are_drawn(name, options, tmp_path):
     figure = whole().plot(name, **options)
     written = figure.save(tmp_path / "figure.svg").read_text()

@@ -104,7 +104,7 @@ def panel_figure(report: Report, part: str, column: Hashable | None = None) -> F
     drawn = {title: figure for title, figure, _ in panel_figures(report)[part]}
     if not drawn:
         raise ParamError(
-            "Report.plot: this figure needs a report of records over time, with its tables and enough rows."
+            "Report.plot: this figure needs a report of records over time, with its tables, and enough entities."
         )
     if column is None:
         return next(iter(drawn.values()))

@@ -122,7 +122,7 @@ PROFILES: dict[str, Profile] = {
         {
             "values": Gate(0.10, 0.20),
             "lengths": Gate(0.15, 0.30),
-            "entity_copies": Gate(0.005, 0.02, whole="fresh"),
+            "entity_copies": Gate(0.005, 0.05, whole="fresh"),
             "memorisation": Gate(0.05, 0.15, whole="best"),
         },
         strict=True,
