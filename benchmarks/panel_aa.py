@@ -2,8 +2,9 @@
 
 Each run draws real, synthetic and holdout entities from one law (or deals those of a table into three parts), evaluates
 the figures that profiles look at, and checks all profiles. Printed: how often each profile passes, fails or cannot
-tell, and which gates are to blame. ``--culprit`` puts something in the synthetic entities' place that must not pass: training
-entities (``copy``), rows dealt without regard to their entity (``rows``), or rows in another order (``order``).
+tell, and which gates are to blame. ``--culprit`` puts something in the synthetic entities' place that must not pass:
+training entities (``copy``), rows dealt without regard to their entity (``rows``), or rows in another order
+(``order``).
 
 Usage: ``python -m benchmarks.panel_aa --runs 40 --entities 150`` (or ``--table FILE --entity id --time day``).
 """
@@ -45,11 +46,8 @@ def planted(synthetic: pd.DataFrame, real: pd.DataFrame, culprit: str | None, ke
     rng, who = np.random.default_rng(9), keys[0]
     base = synthetic.sort_values(list(keys), kind="stable").reset_index(drop=True)
     order = [rng.random(len(base))] + ([pd.factorize(base[who])[0]] if culprit == "order" else [])
-    moving = [
-        name
-        for name in map(str, base.columns)
-        if name not in keys and base.groupby(who)[name].nunique(dropna=False).max() > 1
-    ]
+    columns = (name for name in map(str, base.columns) if name not in keys)
+    moving = [name for name in columns if base.groupby(who)[name].nunique(dropna=False).max() > 1]
     mixed = base[moving].take(np.lexsort(order)).reset_index(drop=True)
     return base.drop(columns=moving).join(mixed)
 

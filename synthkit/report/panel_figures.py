@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Place = Callable[[float], float]
 WIDTH = 340
 _TOP, _BASE = 22.0, 136.0
-_PLOTS = ((38.0, 182.0), (194.0, 338.0))  # left and right end of two plots side by side
+_PLOTS = ((38.0, 178.0), (196.0, 336.0))  # left and right end of two plots side by side
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Place:
@@ -110,8 +110,11 @@ def moves_figure(name: Hashable, moves: Moves) -> Figure:
     difference = moves.synthetic - moves.real
     most = max(float(np.nanmax(np.abs(difference), initial=0.0)), 0.05)
     heads = list(moves.states) if named else [str(i + 1) for i in range(n)]
-    labels = [short(s, 18) if named else f"{short(s, 18)}  {i + 1}" for i, s in enumerate(moves.states)]
-    body = "".join(text(s, left - 8, top + i * size + size / 2 + 4, "end") for i, s in enumerate(labels))
+    body = ""
+    for i, state in enumerate(moves.states):
+        y = top + i * size + size / 2 + 4
+        body += text(short(state, 18), left - (8 if named else 26), y, "end")
+        body += "" if named else text(i + 1, left - 8, y, "mut end")
     titles = ("real", "synthetic", "difference")
     for k, (title, shares) in enumerate(zip(titles, (moves.real, moves.synthetic, difference), strict=True)):
         start = left + k * (n * size + gap)

@@ -46,6 +46,7 @@ Bools = NDArray[np.bool_]
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _STRETCHES = 10  # of time
 _LINES = 5
+_POINTS = 24  # of a line
 MAX_STATES = 8
 _LAGS = 6
 
@@ -223,7 +224,7 @@ def paths_picture(tables: PanelTables, name: Hashable, seed: int) -> Paths | Non
         return None
     low, high = float(known.min()), float(known.max())
     margin = 0.12 * (high - low) or abs(low) * 0.1 or 1.0
-    lines = _lines(synthetic, synthetic.moving.numbers[:, j], since[1], until, seed)
+    lines = _lines(synthetic, synthetic.moving.numbers[:, j], since[1], until, (edges, at), seed)
     room = 0.6 * (high - low)  # for single paths beyond the bands
     low = max(low - room, min([low, *(float(x.min()) for _, x in lines)]))
     high = min(high + room, max([high, *(float(x.max()) for _, x in lines)]))
@@ -270,14 +271,24 @@ def _neighbours(ordered: Floats, q: float) -> float:
     return float(ordered[begin : begin + LEAST].mean())
 
 
-def _lines(panel: Panel, x: Floats, since: Floats, until: float, seed: int) -> tuple[tuple[Floats, Floats], ...]:
+def _lines(
+    panel: Panel, x: Floats, since: Floats, until: float, stretches: tuple[Floats, Floats], seed: int
+) -> tuple[tuple[Floats, Floats], ...]:
+    """Single paths: means of records at one time, or, of very many times, of those within a stretch."""
     known = ~np.isnan(x) & (since <= until)
     followed = np.flatnonzero(panel.total(known.astype(np.int64)) >= min(3, int(panel.lengths.max())))
+    edges, middles = stretches
     out = []
     for entity in np.sort(np.random.default_rng(seed).permutation(followed)[:_LINES]):
         rows = panel.starts[entity] + np.arange(panel.lengths[entity])
         rows = rows[known[rows]]
-        out.append((since[rows], x[rows]))
+        at, which = np.unique(since[rows], return_inverse=True)
+        if len(at) > _POINTS:
+            which = np.clip(np.searchsorted(edges, since[rows], side="right") - 1, 0, len(middles) - 1)
+            at = middles
+        count = np.bincount(which, minlength=len(at))
+        mean = np.bincount(which, x[rows], minlength=len(at)) / np.maximum(count, 1)
+        out.append((at[count > 0], mean[count > 0]))
     return tuple(out)
 
 

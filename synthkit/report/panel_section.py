@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["panel_figure", "panel_figures", "panel_section"]
 
 _PATHS, _MOVES, _LAGS = 6, 4, 6
+_HALF = 520  # pixels of a card that is half as wide as the page
 
 
 def panel_section(report: Report) -> str:
@@ -55,11 +56,7 @@ def panel_section(report: Report) -> str:
             "difference in points, orange where synthetic entities make the move too often, blue where too seldom. "
             f"Grey: made by fewer than {LEAST} real entities, or kept back with such a one."
         )
-        cards = "".join(
-            f'<div class="scroll card" tabindex="0" role="region" aria-label="{esc(figure.title)}">'
-            f"<h3>{esc(title)}</h3>{figure.inline(fluid=False)}</div>"
-            for title, figure, _ in drawn["moves"]
-        )
+        cards = "".join(_heat_card(title, figure) for title, figure, _ in drawn["moves"])
         parts += [_head("What follows what"), f'<p class="note">{note}</p>', f'<div class="cards two">{cards}</div>']
     if drawn["lags"]:
         note = (
@@ -167,6 +164,14 @@ def _worst(report: Report, score: str, names: Sequence[Hashable]) -> list[Hashab
 # -------------------------------------------------------------------- pieces
 def _head(title: str) -> str:
     return f'<h3 class="part">{title}</h3>'
+
+
+def _heat_card(title: str, figure: Figure) -> str:
+    full = " full" if figure.width > _HALF else ""
+    return (
+        f'<div class="scroll card{full}" tabindex="0" role="region" aria-label="{esc(figure.title)}">'
+        f"<h3>{esc(title)}</h3>{figure.inline(fluid=False)}</div>"
+    )
 
 
 def _grid(cards: Sequence[tuple[str, Figure, str]]) -> str:
