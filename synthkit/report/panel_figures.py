@@ -105,7 +105,7 @@ def moves_figure(name: Hashable, moves: Moves) -> Figure:
     size, n = 30 if len(moves.states) <= 6 else 26, len(moves.states)
     longest = max(len(s) for s in moves.states)
     named = longest <= 5  # heads of columns are the names, else numbers
-    left = (12 if named else 30) + 6.4 * min(18, longest)
+    left = (14 if named else 32) + 7.4 * min(18, longest)
     gap, top = 22.0, 40.0
     difference = moves.synthetic - moves.real
     most = max(float(np.nanmax(np.abs(difference), initial=0.0)), 0.05)
