@@ -66,6 +66,7 @@ class _Paths:
         self.model, self.history, self.steps, self.k = model, history, steps, particles
         gap = {i for i in range(model.n_nodes) if model.nodes[i].field in steps.gap}
         self.nodes = [i for i in model.drawn if i not in gap]
+        self.plan: Ancestral | None = None
         self.natural = model._reads(torch.arange(model.n_nodes))
 
     def draw(self, context: Encoded, step: Encoded, lengths: Tensor, gap: Tensor, span: Tensor) -> Encoded:
@@ -117,7 +118,8 @@ class _Paths:
         return -Forced(self.model, nothing, whole, self.natural).losses().sum(0)
 
     def _fill(self, whole: Encoded) -> Encoded:
-        return self.steps.step_of(Block(Ancestral(self.model, whole, {}), whole).draw(self.nodes))
+        self.plan = self.plan or Ancestral(self.model, whole, {})
+        return self.steps.step_of(Block(self.plan, whole).draw(self.nodes))
 
     def _gaps(self, step: Encoded) -> Tensor:
         """Rows in which a column that moves is not known."""
