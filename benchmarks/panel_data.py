@@ -94,9 +94,19 @@ def load(name: str, data_dir: str | Path, split_seed: int = 0, *, dev: bool = Tr
         for c in frame.columns
         if c not in (panel.entity, panel.time)
     }
-    parts = (part.reset_index(drop=True) for part in (train, holdout))
-    meaning = (panel.entity, panel.time, panel.context, kinds, panel.target, panel.telling, panel.code, panel.value)
-    return PanelSplit(name, *parts, *meaning)
+    return PanelSplit(
+        name,
+        train.reset_index(drop=True),
+        holdout.reset_index(drop=True),
+        panel.entity,
+        panel.time,
+        panel.context,
+        kinds,
+        panel.target,
+        panel.telling,
+        panel.code,
+        panel.value,
+    )
 
 
 def _cut(frame: pd.DataFrame, key: pd.Series[int], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -145,8 +155,7 @@ def _cdisc_vs(folder: Path) -> _Panel:
     frame = signs[["USUBJID", "VSDTC", "VSTESTCD", "VSELTM", "VSLOC", "VSSTRESN"]].merge(subjects, on="USUBJID")
     frame["VSDTC"] = pd.to_datetime(frame["VSDTC"])
     categorical = ("VSTESTCD", "VSELTM", "VSLOC", *_SUBJECT[1:])
-    meaning = {"code": "VSTESTCD", "value": "VSSTRESN"}
-    return _Panel(frame, "USUBJID", "VSDTC", _SUBJECT, categorical, **meaning)
+    return _Panel(frame, "USUBJID", "VSDTC", _SUBJECT, categorical, code="VSTESTCD", value="VSSTRESN")
 
 
 def _cdisc_vs_wide(folder: Path) -> _Panel:
@@ -189,8 +198,8 @@ def _physionet2012_events(folder: Path) -> _Panel:
     events = events[events["minute"] < _EVENT_MINUTES].sort_values(["RecordID", "minute"], kind="stable")
     context = ("Age", "Gender", "ICUType")
     frame = events[["RecordID", "minute", "Parameter", "Value"]].merge(patients[["RecordID", *context]], on="RecordID")
-    meaning = {"code": "Parameter", "value": "Value"}
-    return _Panel(frame, "RecordID", "minute", context, ("Parameter", "Gender", "ICUType"), **meaning)
+    categorical = ("Parameter", "Gender", "ICUType")
+    return _Panel(frame, "RecordID", "minute", context, categorical, code="Parameter", value="Value")
 
 
 def _berka_trans(folder: Path) -> _Panel:

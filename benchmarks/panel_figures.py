@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ _FEWEST = 30  # values of a code that count
 _LEVEL = 0.9
 
 
-def of_codes(real: pd.DataFrame, other: pd.DataFrame, *, code: Hashable, value: Hashable) -> dict[str, float]:
+def of_codes(real: pd.DataFrame, other: pd.DataFrame, *, code: str, value: str) -> dict[str, float]:
     """How far the values of each code are from the real ones, in a long form (a row per measurement).
 
     Args:
@@ -43,7 +43,7 @@ def of_codes(real: pd.DataFrame, other: pd.DataFrame, *, code: Hashable, value: 
     return {"ks": float(np.mean(ks)), "ks_rows": mean, "ks_worst": max(ks), "share": share, "codes": len(ks)}
 
 
-def prevalence(real: pd.DataFrame, other: pd.DataFrame, *, entity: Hashable, code: Hashable) -> dict[str, float]:
+def prevalence(real: pd.DataFrame, other: pd.DataFrame, *, entity: str, code: str) -> dict[str, float]:
     """Do as many entities have each code? (Over all codes of either table; Theodorou, Xiao & Sun, 2023, for the idea.)
 
     Returns:
@@ -104,9 +104,7 @@ def fans(
     return pd.DataFrame(lines)
 
 
-def cover(
-    truth: pd.Series[Any], drawn: pd.DataFrame, entity: Hashable, name: Hashable, *, seed: int = 0
-) -> dict[str, float]:
+def cover(truth: pd.Series[Any], drawn: pd.DataFrame, entity: str, name: str, *, seed: int = 0) -> dict[str, float]:
     """How often the central 90 % of the draws hold the truth.
 
     Args:

@@ -108,4 +108,5 @@ def numbered(made: Any) -> pd.DataFrame:
     """Draws that come as a list of tables, or as one with a column or an index level ``draw``, as one with a column."""
     if isinstance(made, pd.DataFrame):
         return made if "draw" in made.columns else made.reset_index()
-    return pd.concat([part.assign(draw=k) for k, part in enumerate(made)], ignore_index=True)
+    parts: list[pd.DataFrame] = [part.assign(draw=k) for k, part in enumerate(made)]
+    return pd.concat(parts, ignore_index=True)

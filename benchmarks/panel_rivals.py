@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -59,7 +60,12 @@ def rival(
     if python is None or not Path(python).exists():
         raise ParamError(f"benchmarks.panels: argument '--{name}': name a Python that has this rival.")
     categorical = [c for c, kind in split.kinds.items() if kind == "categorical"]
-    task = {"entity": split.entity, "time": split.time, "context": list(split.context), "categorical": categorical}
+    task: dict[str, Any] = {
+        "entity": split.entity,
+        "time": split.time,
+        "context": list(split.context),
+        "categorical": categorical,
+    }
     task["dated"] = split.time is not None and pd.api.types.is_datetime64_any_dtype(split.train[split.time])
     task |= {"seed": seed, "draw": int(split.train[split.entity].nunique())}
     task |= {"fit_limit": fit_limit, "sample_limit": sample_limit}

@@ -29,9 +29,10 @@ from benchmarks.run import peak_mb
 from synthkit.errors import SynthkitError
 from synthkit.metrics.temporal_report import score_panel
 
-__all__ = ["figures", "main", "markdown", "run_job"]
+__all__ = ["figures", "label", "main", "markdown", "run_job"]
 
 _ROOT = Path(__file__).resolve().parents[1]
+_MANY = 100_000  # rows that figures of codes are taken of, about: those of few entities are mostly noise
 _KEYS = ("dataset", "model", "seed", "dev", "task")
 _SHOWN = {
     "entity_detection": "detection AUC",
@@ -152,12 +153,12 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         seconds = time.perf_counter() - fitted
         lines = json.loads(table.to_json(orient="records"))
         return {**names, "fit_s": fitted - start, "extend_s": seconds, "time": split.time, "fans": lines}
-    made, timing = _drawn(job, split)
+    made, many, timing = _drawn(job, split)
     sizes = {"train_entities": int(split.train[split.entity].nunique()), "train_rows": len(split.train)}
     sizes |= {"holdout_entities": int(split.holdout[split.entity].nunique())}
     sizes |= {"drawn_entities": int(made[split.entity].nunique()), "drawn_rows": len(made)}
     start = time.perf_counter()
-    found = figures(split, made, job["seed"])
+    found = figures(split, made, job["seed"], many=many)
     return {**names, **timing, **sizes, "score_s": time.perf_counter() - start, "figures": found}
 
 
@@ -168,25 +169,31 @@ def _model(job: dict[str, Any]) -> Generator:
     return Ours(job["model"], {"random_state": job["seed"], **limits})
 
 
-def _drawn(job: dict[str, Any], split: PanelSplit) -> tuple[pd.DataFrame, dict[str, float]]:
+def _drawn(job: dict[str, Any], split: PanelSplit) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
+    """As many entities as were learnt; as many as the figures of codes want; and what the first took."""
     name, seed = job["model"], job["seed"]
     if name in RIVALS:
         part = "dev" if job["dev"] else "final"
         keep = None if job.get("keep") is None else Path(job["keep"]) / f"{name}_{job['dataset']}_{part}_{seed}"
         limits = {"fit_limit": job["fit_limit"], "sample_limit": job["sample_limit"]}
         done = rival(name, job[name], split, seed, keep=keep, **limits)
-        return done.frame, done.timing
+        return done.frame, done.frame, done.timing
     model = _model(job)
     start = time.perf_counter()
     model.fit(split)
     fitted = time.perf_counter()
-    made = model.sample(int(split.train[split.entity].nunique()), seed)
+    entities = int(split.train[split.entity].nunique())
+    made = model.sample(entities, seed)
     timing = {"fit_s": fitted - start, "sample_s": time.perf_counter() - fitted, "peak_mb": peak_mb()}
-    return made, timing
+    if split.code is None:
+        return made, made, timing
+    return made, model.sample(max(entities, _MANY * entities // len(split.train)), seed + 1), timing
 
 
-def figures(split: PanelSplit, made: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
-    """All figures of ``score_panel``, and those of codes where the panel has codes.
+def figures(
+    split: PanelSplit, made: pd.DataFrame, seed: int, *, many: pd.DataFrame | None = None
+) -> dict[str, dict[str, Any]]:
+    """All figures of ``score_panel``, and those of codes (of the rows in ``many``) where the panel has codes.
 
     Returns:
         Per figure ``value``, ``matched`` and ``floor`` (``None`` where there is none), and ``note``. ``label`` leaves
@@ -198,14 +205,29 @@ def figures(split: PanelSplit, made: pd.DataFrame, seed: int) -> dict[str, dict[
     found = {line["metric"]: _entry(line) for line in report.table.to_dict("records") if line["metric"] != "label"}
     found["next_step_ratio"] = _ratio(report.found["next_step"].details)
     if split.target is not None:
-        tables = [t.drop(columns=list(split.telling)) for t in (split.train, made, split.holdout)]
-        kinds = {name: kind for name, kind in split.kinds.items() if name not in split.telling}
-        context = [name for name in split.context if name in kinds]
-        common |= {"kinds": kinds, "context": context, "holdout": tables[2], "target": split.target}
-        report = score_panel(tables[0], tables[1], metrics=["label"], deals=0, **common)
-        found["label"] = _entry(report.table.to_dict("records")[0])
-        found["label_ratio"] = _ratio(report.found["label"].details)
-    return {**found, **_codes(split, made)}
+        found |= label(split, made, seed)
+    return {**found, **_codes(split, made if many is None else many)}
+
+
+def label(split: PanelSplit, made: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
+    """TSTR of the target, without the columns that give it away: ``label``, and ``label_ratio`` (TSTR / TRTR)."""
+    train, drawn, holdout = (t.drop(columns=list(split.telling)) for t in (split.train, made, split.holdout))
+    kinds = {name: kind for name, kind in split.kinds.items() if name not in split.telling}
+    report = score_panel(
+        train,
+        drawn,
+        entity=split.entity,
+        time=split.time,
+        context=[name for name in split.context if name in kinds],
+        kinds=kinds,
+        holdout=holdout,
+        target=split.target,
+        metrics=["label"],
+        deals=0,
+        seed=seed,
+    )
+    (line,) = report.table.to_dict("records")
+    return {"label": _entry(line), "label_ratio": _ratio(report.found["label"].details)}
 
 
 def _codes(split: PanelSplit, made: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -241,16 +263,19 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
     sampled = [r for r in results if r["task"] == "sample"]
     parts = []
     if sampled:
-        parts.append(_table(sampled))
+        parts.append(_table(sampled, _SHOWN))
+    for word in ("ks", "r2"):  # of long forms, and of codes without a value
+        coded = [r for r in sampled if f"code_{word}" in r["figures"]]
+        if coded:
+            names = [name for name in coded[0]["figures"] if name.startswith("code_")]
+            parts.append(_table(coded, {name: name.removeprefix("code_") for name in names}))
     fanned = [r for r in results if r["task"] == "fans"]
     if fanned:
         parts.append(_fans(fanned))
     return "\n".join(parts)
 
 
-def _table(results: Sequence[dict[str, Any]]) -> str:
-    codes = sorted({name for r in results for name in r["figures"] if name.startswith("code_")})
-    shown = {**_SHOWN, **{name: name.removeprefix("code_") for name in codes}}
+def _table(results: Sequence[dict[str, Any]], shown: Mapping[str, str]) -> str:
     head = ["panel", "model", "seeds", *shown.values(), "fit s", "sample s", "peak MB"]
     lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     for dataset in dict.fromkeys(r["dataset"] for r in results):
