@@ -6,7 +6,7 @@ mistake there shows in the figures instead of hiding in them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class PanelSplit:
     entity: str
     time: str | None
     context: tuple[str, ...]
-    kinds: dict[str, Kind]
+    kinds: dict[Hashable, Kind]
     target: str | None
     telling: tuple[str, ...] = ()
     code: str | None = None
@@ -89,7 +89,7 @@ def load(name: str, data_dir: str | Path, split_seed: int = 0, *, dev: bool = Tr
     train, holdout = _cut(frame, key, split_seed)
     if dev:
         train, holdout = _cut(train, key.loc[train.index], split_seed)
-    kinds: dict[str, Kind] = {
+    kinds: dict[Hashable, Kind] = {
         str(c): "categorical" if c in panel.categorical else "numeric"
         for c in frame.columns
         if c not in (panel.entity, panel.time)

@@ -93,7 +93,7 @@ def fans(
     if "draw" not in drawn.columns:
         raise SchemaError("fans: the continuation has no column 'draw'; number the draws there.")
     drawn = drawn.assign(_step=drawn.groupby(["draw", split.entity], sort=False).cumcount() + 1)
-    moving = [c for c, kind in split.kinds.items() if kind == "numeric" and c not in split.context]
+    moving = [str(c) for c, kind in split.kinds.items() if kind == "numeric" and c not in split.context]
     lines = []
     for step in range(1, steps + 1):
         asked = truth[truth["_step"] == step].set_index(split.entity)
