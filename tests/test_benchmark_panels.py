@@ -15,7 +15,7 @@ from benchmarks.panel_data import NAMES, PanelSplit, load
 from benchmarks.panel_figures import cover, fans, of_codes, prevalence
 from benchmarks.panel_peers import Bootstrap, Ours, numbered
 from benchmarks.panel_rivals import rival
-from benchmarks.panels import label, main
+from benchmarks.panels import label, main, markdown
 from synthkit.errors import ParamError, SchemaError
 
 PEOPLE = 120
@@ -243,6 +243,21 @@ def test_runs_are_written_and_not_repeated(folder, tmp_path, capsys):
     words[1] = str(tmp_path / "nowhere")  # a run would fail
     assert main([*words, "--seeds", "0"]) == 0 and len(out.read_text().splitlines()) == 2
     assert capsys.readouterr().out == table
+
+
+def test_detection_is_paired_with_the_floor_of_its_split():
+    runs = []
+    for seed, (matched, floor) in enumerate([(0.7, 0.5), (0.9, 0.6), (0.8, 0.4)]):
+        detection = {"value": 0.99, "matched": matched, "floor": floor}
+        runs.append({"dataset": "d", "model": "m", "seed": seed, "task": "sample", "fit_s": 2.0})
+        runs[-1]["figures"] = {"entity_detection": detection, "label_ratio": {"value": 0.9}}
+    lines = [[c.strip() for c in line.split("|")[1:-1]] for line in markdown(runs).splitlines()]
+    head, mine, floor = lines[0], lines[2], lines[3]
+    assert mine[:3] == ["d", "m", "3"] and mine[head.index("fit s")] == "2"
+    assert mine[head.index("detection AUC")] == "0.800" and floor[head.index("detection AUC")] == "0.500"
+    # differences .2, .3, .4: standard deviation .1
+    assert mine[head.index("- floor")] == f"0.300 ±{0.2 / math.sqrt(3):.3f}"
+    assert mine[head.index("label TSTR/TRTR")] == "0.900" and mine[head.index("gaps")] == ""
 
 
 def test_codes_have_a_table_of_their_own(folder, tmp_path, capsys):
