@@ -1,6 +1,6 @@
 """SDV's PAR on a panel, run by a Python that has sdv (2.0): ``python par.py FOLDER``; see benchmarks/panel_rivals.py.
 
-Default settings (128 epochs), with the context columns declared. The time of its fit grows with the square of the
+Default settings (128 epochs), with the context columns declared. The time of its fit grows faster than the
 entities: short fits tell how many it can learn from in the time allowed; if need be, a random part of them is taken.
 """
 
@@ -78,7 +78,7 @@ def entities_in(task, train, every, metadata):
             PARSynthesizer(metadata, context_columns=task["context"], epochs=epochs).fit({"panel": few})
             taken.append(time.perf_counter() - start)
         seconds.append(max(taken[1] - taken[0], 1e-3) / 2 / size)
-    # an epoch of n entities takes n (a + b n) seconds: the gradient of each one's slice is as large as all of them
+    # Measured, an epoch takes more per entity the more there are; n (a + b n) seconds is taken for that
     b = max(0.0, (seconds[-1] - seconds[0]) / max(1, sizes[-1] - sizes[0]))
     a = max(1e-6, seconds[-1] - b * sizes[-1])
     n = np.arange(1, len(every) + 1)
