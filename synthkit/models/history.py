@@ -23,7 +23,7 @@ from synthkit.models.nets import Codes, nodes_of, places
 __all__ = ["History", "State", "Steps"]
 
 _DECAYS = (0.0, 0.5, 0.85, 1.0)  # of the running means; 1: the plain mean of all rows so far
-_FEW = 24  # tokens of a node that are counted one by one
+_FEW = 12  # tokens of a node that are counted one by one
 _DIRECTIONS = 8  # random ones, of a node with more
 _DOUBT = 0.5  # rows of no evidence that a running mean starts from
 _LIMIT = 5.0  # standard deviations of a summary at most
@@ -71,7 +71,9 @@ class Steps:
         whole = self.layout
         shift = {0: shifts[3], 1: shifts[5] - first}  # gap, then columns
         before = {
-            field + shift[int(field >= first)]: shifts[2] + back[field] for field in self.step.laws if field in back
+            field + shift[int(field >= first)]: shifts[2] + back[field]
+            for field, f in enumerate(self.step.fields)
+            if f.ordered and field in back
         }
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
         self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before)

@@ -37,25 +37,36 @@ class Near(nn.Module):
 
     unit: Tensor
     centre: Tensor
+    factor: Tensor
 
     def __init__(self, layout: Layout, nodes: Sequence[Node], drawn: Sequence[int], inputs: int, hidden: int) -> None:
         super().__init__()
         at = {node.field: i for i, node in enumerate(nodes)}
         pairs = [(i, at[layout.before[nodes[i].field]]) for i in drawn if nodes[i].field in layout.before]
-        pairs = [(i, s) for i, s in pairs if nodes[i].field in layout.laws]
+        pairs = [(i, s) for i, s in pairs if nodes[i].size > 2]
         self.targets, self.source = [i for i, _ in pairs], [s for _, s in pairs]
         self.row = {i: t for t, i in enumerate(self.targets)}
-        laws = [layout.laws[nodes[i].field] for i in self.targets]
-        self.scales = Scales(laws)
-        self.cells = [law.n_cells for law in laws]
+        n = len(self.targets)
+        # Where there is no law, codes count: ordered ones lie one step apart.
+        self.lawful = [t for t, i in enumerate(self.targets) if nodes[i].field in layout.laws]
+        self.scales = Scales([layout.laws[nodes[self.targets[t]].field] for t in self.lawful])
+        self.cells = [nodes[i].size for i in self.targets]
         most = max(self.cells, default=1)
-        codes = torch.stack([torch.arange(most).clamp(max=n - 1) for n in self.cells] or [torch.zeros(1).long()])
-        centre = self.scales.values(codes, torch.full(codes.shape, 0.5)) if laws else torch.zeros(1, 1)
+        codes = torch.stack([torch.arange(most).clamp(max=c - 1) for c in self.cells] or [torch.zeros(1).long()])
+        centre = self._values(codes, torch.full(codes.shape, 0.5)) if n else torch.zeros(1, 1)
         self.register_buffer("centre", centre, persistent=False)
-        self.register_buffer("unit", torch.ones(len(laws), dtype=torch.float64))
-        self.weight = nn.Parameter(torch.zeros(inputs + 1, len(laws) * KERNELS))  # the last row is the intercept
-        self.head = nn.Parameter(torch.zeros(len(laws), hidden, KERNELS))
+        self.register_buffer("unit", torch.ones(n, dtype=torch.float64))
+        self.weight = nn.Parameter(torch.zeros(inputs + 1, n * KERNELS))  # the last row is the intercept
+        self.head = nn.Parameter(torch.zeros(n, hidden, KERNELS))
         self.register_buffer("factor", torch.tensor(_SCALE), persistent=False)
+
+    def _values(self, codes: Tensor, offsets: Tensor) -> Tensor:
+        """``(T, B)`` float64 numbers."""
+        out = codes.double()
+        if self.lawful:
+            top = torch.tensor([self.cells[t] for t in self.lawful], device=codes.device)[:, None] - 1
+            out[self.lawful] = self.scales.values(torch.minimum(codes[self.lawful], top), offsets[self.lawful])
+        return out
 
     def __bool__(self) -> bool:
         return bool(self.targets)
@@ -70,7 +81,7 @@ class Near(nn.Module):
         code, there = tokens[:, list(nodes)].T, known[:, list(nodes)].T
         filled = there & (code < size)
         offset = offsets[:, list(nodes)].T
-        value = self.scales.values(torch.where(filled, code, 0), torch.where(offset >= 0, offset, 0.5))
+        value = self._values(torch.where(filled, code, 0), torch.where(offset >= 0, offset, 0.5))
         return torch.where(filled, value, torch.nan)
 
     @torch.no_grad()
@@ -95,9 +106,9 @@ class Near(nn.Module):
             inputs = own[:, t].nonzero().squeeze(1)
             mine = torch.cat([x[rows][:, inputs], torch.ones(len(rows), 1, device=x.device)], 1)
             weight = _likeliest(mine, self.kernels(t, last[t][rows]), goals[t][rows], bias[t])
-            at = slice(t * KERNELS, (t + 1) * KERNELS)
+            at = torch.arange(t * KERNELS, (t + 1) * KERNELS, device=x.device)
             with torch.no_grad():
-                self.weight[:, at][torch.cat([inputs, inputs.new_full((1,), x.shape[1])])] = weight
+                self.weight[torch.cat([inputs, inputs.new_full((1,), x.shape[1])])[:, None], at] = weight
 
     def kernels(self, t: int, last: Tensor) -> Tensor:
         """``(B, K, cells)`` of target t, from its last numbers ``(B,)``; 0 where there is none."""
@@ -129,5 +140,5 @@ def _likeliest(x: Tensor, kernels: Tensor, goal: Tensor, bias: Tensor) -> Tensor
         return value
 
     with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[arg-type]
+        optimizer.step(loss)  # type: ignore[arg-type, no-untyped-call]
     return weight.detach()

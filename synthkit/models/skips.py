@@ -21,7 +21,6 @@ from synthkit.models.nets import Node, places
 __all__ = ["Skips"]
 
 _SMOOTH = 4  # directions of an ordered node
-_COUNTED = 24  # codes: an ordered node with fewer has a direction per code
 _MOST = 64  # tokens of an unordered node that has its own straight way
 _ROUNDS = 400  # of proximal steps
 _OWN = 0.1  # of the penalty, for what tells of the node's own column
@@ -67,7 +66,7 @@ class Skips(nn.Module):
     def _width(self, i: int) -> int:
         node = self.nodes[i]
         rest = self.outputs[i] - node.size  # null, copies
-        if node.ordered and node.size >= _COUNTED:
+        if node.ordered and node.size > _SMOOTH:
             return _SMOOTH + rest
         return self.outputs[i] if node.size <= _MOST else rest
 
@@ -79,7 +78,7 @@ class Skips(nn.Module):
             for r, i in enumerate(bucket):
                 node, rest = self.nodes[i], self.outputs[i] - self.nodes[i].size
                 first = 0
-                if node.ordered and node.size >= _COUNTED:
+                if node.ordered and node.size > _SMOOTH:
                     basis[r, :_SMOOTH, : node.size] = places(middle[i], _SMOOTH).T
                     first = _SMOOTH
                 elif node.size <= _MOST:
