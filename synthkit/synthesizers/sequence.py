@@ -49,7 +49,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             of an entity have no order; context: the columns that are constant within entities; None: found.
         schema: column types; None: inferred. Its entity is used where none is given.
         protect: how many entities must stand behind whatever is stored; None: 1.
-        max_seconds, max_steps: stop the training there; the steps taken are in ``n_steps_``.
+        max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
         device: "auto" (the first GPU, else the CPU), or as torch names it.
         progress: True for a bar on stderr, or a callable given ``Progress``; returning True stops the training.
         random_state: an integer for a repeatable fit; None draws one.
@@ -135,6 +135,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             schema=Schema(columns),
             protect=self.protect,
             max_seconds=budget,
+            max_steps=self.max_steps,
             device=device,
             random_state=entropy(seed, 0) % 2**62,
         ).fit(records.entities)
