@@ -104,8 +104,8 @@ class SequenceEncoder:
         """
         if self.entity is None and self.schema is not None:
             self.entity = self.schema.entity
-        self.levels_ = [name for name in table.index.names if name is not None and name in (self.entity, self.time)]
         flat = self._flat(table)
+        self.levels_ = [name for name in table.index.names if name is not None and name in (self.entity, self.time)]
         self._infer(flat)
         self.ticks_ = Ticks()
         order, lengths, clock = self._sort(flat)
