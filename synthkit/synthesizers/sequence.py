@@ -17,6 +17,7 @@ from synthkit import io
 from synthkit.errors import ConditionError, NotFittedError, ParamError
 from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
+from synthkit.models.history import State
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.protect import Protection
@@ -305,24 +306,23 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         check(name, "seed", seed, Optional(Interval(int, 0)))
         seed = entropy(None) if seed is None else seed
         records = self.encoder_.encode(history)
-        tables = [self._extended(records, steps, entropy(seed, 3, i)) for i in range(n)]
+        self._gaps_known("extend")
+        past = self.rolling_.past(self.encoder_, records)
+        tables = [self._extended(records, past, steps, entropy(seed, 3, i)) for i in range(n)]
         if n == 1:
             return tables[0]
         return pd.concat(tables, keys=range(n), names=["draw", *tables[0].index.names])
 
-    def _extended(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
+    def _extended(self, records: Records, past: State, steps: int, seed: int) -> pd.DataFrame:
         entities = self._goes_on(records, steps, seed)
         lengths = entities[ROWS].to_numpy(np.int64, copy=True)
         span, rows = self.rolling_.spans(entities, lengths), np.full(len(lengths), steps)
-        self._gaps_known("extend")
-        past = self.rolling_.past(self.encoder_, records)
         coded = self.entities_.encoder_.encode(entities, "state")
         rules = self.rolling_.conditions(self.encoder_, {}, None)
         last = None if records.clock is None else records.clock[records.starts + records.lengths - 1]
         part = self.rolling_.draw(self.encoder_, coded, past, last, lengths, span, rows, rules, entropy(seed, 1))
         drawn, times = self.rolling_.concat([part])
-        table = self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
-        return table
+        return self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
 
     def _goes_on(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
         """The entities with a whole length and span that leave room for so many more rows.
