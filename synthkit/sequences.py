@@ -23,12 +23,12 @@ from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded
 from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+from synthkit.ticks import Ticks
 
 __all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
 START, SPAN, ROWS, GAP = "(start)", "(span)", "(rows)", "(gap)"
 _CALENDAR = {"hour": 24, "weekday": 7, "day": 31, "month": 12}
-_DAY = 86_400_000_000_000
 
 Ints = NDArray[np.int64]
 
@@ -42,7 +42,7 @@ class Records:
             not on a fixed grid), :data:`ROWS`.
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
-        lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` canonical times, or None.
+        lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
         order: ``(R,)`` where each row stood in the table.
     """
 
@@ -70,7 +70,8 @@ class SequenceEncoder:
     Attributes:
         schema_: the types of all columns, in table order; context_, moving_: names.
         rows_: the codec of the moving columns; gaps_: that of the gap between rows, or None.
-        step_: the gap where it is always the same, or None. calendar_: parts of dates that rows go by, name -> codes.
+        ticks_: what gaps are counted in. step_: the gap where it is always the same, or None. calendar_: parts of dates
+            that rows go by, name -> codes.
     """
 
     schema_: Schema
@@ -79,6 +80,7 @@ class SequenceEncoder:
     rows_: TableEncoder
     gaps_: TableEncoder | None
     step_: int | float | None
+    ticks_: Ticks
 
     def __init__(
         self,
@@ -102,9 +104,10 @@ class SequenceEncoder:
         """
         if self.entity is None and self.schema is not None:
             self.entity = self.schema.entity
-        self.levels_ = [name for name in table.index.names if name is not None and name in (self.entity, self.time)]
         flat = self._flat(table)
+        self.levels_ = [name for name in table.index.names if name is not None and name in (self.entity, self.time)]
         self._infer(flat)
+        self.ticks_ = Ticks()
         order, lengths, clock = self._sort(flat)
         if len(lengths) < 2:
             raise SchemaError(
@@ -119,7 +122,6 @@ class SequenceEncoder:
         self.rows_ = TableEncoder(self.schema_.project(names), protect=self.protect).fit(flat[names])
         self.gaps_, self.step_, self.unit_, self.strict_ = None, None, 1.0, False
         self.calendar_: dict[str, int] = {}
-        self.zone_: str | None = None
         if clock is not None:
             self._fit_time(flat, owner, clock)
         return self
@@ -165,7 +167,7 @@ class SequenceEncoder:
         clock = None
         keys: tuple[Any, ...] = (owner,)
         if self.time is not None:
-            clock = canonical(flat[self.time], self.schema_.columns[self.time])[0]
+            clock = self.canonical_times(flat[self.time])
             keys = (clock, owner)
         order = np.lexsort(keys).astype(np.int64)  # stable: ties keep the table's order
         return order, np.bincount(owner).astype(np.int64), None if clock is None else clock[order]
@@ -195,14 +197,14 @@ class SequenceEncoder:
 
     def _fit_time(self, flat: pd.DataFrame, owner: Ints, clock: NDArray[Any]) -> None:
         later = np.flatnonzero(owner[1:] == owner[:-1])
-        gaps = clock[later + 1] - clock[later]
-        kind = self.schema_.columns[self.time]
-        self.strict_ = bool(len(gaps)) and bool((gaps > 0).all())
-        if isinstance(kind, Datetime):
-            self.zone_ = _zone(flat[self.time])
+        if isinstance(self.schema_.columns[self.time], Datetime):
+            self.ticks_ = Ticks.learn(clock, _zone(flat[self.time]))
+            clock = self.ticks_.count(clock)
             parts = self._parts(clock)
             keep = [p for p in _CALENDAR if len(np.unique(parts[p])) > 1]
             self.calendar_ = {p: _CALENDAR[p] for p in keep}
+        gaps = clock[later + 1] - clock[later]
+        self.strict_ = bool(len(gaps)) and bool((gaps > 0).all())
         if not len(gaps):
             return
         if gaps.min() == gaps.max():
@@ -216,6 +218,8 @@ class SequenceEncoder:
 
     def _gap_type(self) -> ColumnType:
         kind = self.schema_.columns[self.time]
+        if self.ticks_.counted:
+            return Numeric(integer=True, nullable=False)
         if isinstance(kind, Numeric):
             return Numeric(integer=kind.integer, decimals=kind.decimals, nullable=False)
         return Duration(nullable=False)
@@ -262,10 +266,10 @@ class SequenceEncoder:
         return data.hide(mask.expand_as(data.num_known), mask.expand_as(data.cat_known))
 
     def _some_gap(self) -> int | float:
-        return self.unit_ if isinstance(self.schema_.columns[self.time], Numeric) else int(self.unit_)
+        return self.unit_ if isinstance(self._gap_type(), Numeric) else int(self.unit_)
 
     def decode_gaps(self, data: Encoded) -> NDArray[Any]:
-        """``(rows,)`` canonical gaps."""
+        """``(rows,)`` gaps in ticks."""
         assert self.gaps_ is not None
         return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
 
@@ -278,19 +282,17 @@ class SequenceEncoder:
 
     def _parts(self, clock: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
         """The calendar by the clock on the wall; codes count from 0."""
-        moments = pd.Series(clock.astype("datetime64[ns]"))
-        if self.zone_ is not None:
-            moments = moments.dt.tz_localize("UTC").dt.tz_convert(self.zone_).dt.tz_localize(None)
-        wall = moments.dt
+        wall = pd.Series(self.ticks_.wall(self.ticks_.moments(clock)).astype("datetime64[ns]")).dt
         parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": wall.day - 1, "month": wall.month - 1}
         return {name: np.asarray(part.to_numpy(), np.int64) for name, part in parts.items()}
 
     def canonical_times(self, times: pd.Series) -> NDArray[Any]:
-        """What :meth:`times` inverts."""
-        return canonical(times, self.schema_.columns[self.time])[0]
+        """Times in ticks, which :meth:`times` inverts."""
+        return self.ticks_.count(canonical(times, self.schema_.columns[self.time])[0])
 
     def times(self, clock: NDArray[Any], name: Hashable = None) -> pd.Series:
-        """Canonical times as the table has them."""
+        """Ticks as the table has them."""
+        clock = self.ticks_.moments(clock)
         kind = self.schema_.columns[self.time]
         if isinstance(kind, Numeric) and kind.decimals is not None and not kind.integer:
             clock = np.round(clock, kind.decimals)
@@ -330,7 +332,7 @@ class SequenceEncoder:
             parts[part], own = encoder.to_state()
             arrays.update({f"{part}/{key}": value for key, value in own.items()})
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
-        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "zone": self.zone_}
+        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "ticks": self.ticks_.to_json()}
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 
@@ -348,7 +350,7 @@ class SequenceEncoder:
 
         out.rows_, out.gaps_ = part("rows"), part("gaps")
         out.step_, out.unit_ = value["step"], float(value["unit"])
-        out.strict_, out.zone_ = bool(value["strict"]), value["zone"]
+        out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
         return out
 

@@ -75,7 +75,8 @@ class Ancestral:
             a, b = int(model.slices[i]), int(model.slices[i + 1])
             rows_of = model.codes_of(i)[:, : b - a]
             at = slice(self.start[i], self.start[i] + model.tokens[i])
-            self.table[:, at] = (rows_of @ model.first[a:b].flatten(1)).view(-1, n, h).transpose(0, 1)  # type: ignore[index]
+            read = (rows_of @ model.first[a:b].flatten(1)).view(len(rows_of), n, h)
+            self.table[:, at] = read.transpose(0, 1)  # type: ignore[index]
         weight = torch.zeros(len(self.direct), model.spec.features, n, h, device=device)
         for q, i in enumerate(self.direct):
             a, b = int(model.slices[i]), int(model.slices[i + 1])

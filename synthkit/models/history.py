@@ -321,7 +321,7 @@ class History(nn.Module):
         own += [columns[i] for i in self.moving.numbers]
         self.gaps = [i for i, node in enumerate(self.moving.nodes) if node.null is not None]
         self.about = own * len(_DECAYS) + [columns[i] for i in self.gaps]
-        self.about += [-1] * (len(self.static) + 7 + 3 * timed)
+        self.about += [-1] * (2 * len(self.static) + 7 + 3 * timed)
         self.size = len(self.about)
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("scale", torch.ones(self.size))
@@ -362,7 +362,8 @@ class History(nn.Module):
             rest = (span - state.elapsed).clamp(min=0)
             place += [state.elapsed.log1p(), rest.log1p(), ((rest + 0.02) / (left + 1)).log() * (t > 0)]
         stale = 1 / (1 + state.age[:, self.gaps])
-        return torch.cat([means, stale, static, torch.stack(place, 1)], 1)
+        prior = static / (1 + t)[:, None]  # the less is known of an entity, the more its context says
+        return torch.cat([means, stale, static, prior, torch.stack(place, 1)], 1)
 
     def standard(self, raw: Tensor) -> Tensor:
         """Summaries on the scale of the training rows."""

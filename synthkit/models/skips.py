@@ -52,7 +52,8 @@ class Skips(nn.Module):
         for i in drawn:
             self.span[i] = slice(start, start + widths[i])
             start += widths[i]
-        self.owner = torch.repeat_interleave(torch.arange(len(drawn)), torch.tensor([widths[i] for i in drawn]))
+        counts = torch.tensor([widths[i] for i in drawn], dtype=torch.long)
+        self.owner = torch.repeat_interleave(torch.arange(len(drawn)), counts)
         self.weight = nn.Parameter(torch.zeros(inputs, start))
         for k, bucket in enumerate(buckets):
             size = max(outputs[i] for i in bucket)

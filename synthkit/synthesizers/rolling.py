@@ -21,6 +21,7 @@ from synthkit.models.sequential import Clock, Rollout, repeats, replay, unroll
 from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
+from synthkit.schema import Constant
 from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.restoring import restored
 from synthkit.synthesizers.tabular import TabularSynthesizer
@@ -78,6 +79,9 @@ class Rolling:
 
     def nearest_length(self, entities: TabularSynthesizer, length: int) -> int:
         """The nearest number of rows that the table of entities knows of."""
+        kind = entities.schema_.columns[ROWS]
+        if isinstance(kind, Constant):
+            return int(kind.value)
         law = getattr(entities.encoder_.transformers_[ROWS], "law", None)
         return length if law is None else int(np.clip(length, round(law.lo[0]), round(law.hi[-1])))
 
