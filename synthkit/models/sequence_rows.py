@@ -30,22 +30,29 @@ __all__ = ["Entities", "LatentRows", "Linear", "SequenceEncoderNet", "summaries"
 
 _DOUBT = 0.5  # rows of no evidence that a mean starts from
 _LIMIT = 4.0  # standard deviations of a summary at most
-_SPREAD = 0.2  # variance of posteriors at the start
+_BEHIND = 8  # entities behind each principal component at least
+_WIDEST = 64  # of them at most
+_TIMES = 5  # that the halves are dealt anew
+_RIDGE = 0.1  # of their mean variance, added to each
 _DROP = 0.2  # of what the encoder's hidden units say
 _RIDGES = (1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0)  # penalties tried, in variances of a feature
 
 
-def summaries(x: Tensor, w: Tensor, lengths: Tensor) -> Tensor:
+def summaries(x: Tensor, w: Tensor, lengths: Tensor, half: int | None = None) -> Tensor:
     """``(E, D)`` what whole sequences look like: mean, spread, slope and first value of every feature, and the length.
 
     Args:
         x, w: ``(R, P)`` features of rows, those of an entity together, and where they say something; lengths: ``(E,)``.
+        half: every other row alone, from the first (0) or the second (1).
     """
     e = len(lengths)
     owner = torch.repeat_interleave(torch.arange(e, device=x.device), lengths)
     starts = lengths.cumsum(0) - lengths
-    at = torch.arange(len(x), device=x.device) - starts[owner]
-    at = at / (lengths[owner] - 1).clamp(min=1) - 0.5
+    place = torch.arange(len(x), device=x.device) - starts[owner]
+    at = place / (lengths[owner] - 1).clamp(min=1) - 0.5
+    if half is not None:
+        w = w * (place % 2 == half)[:, None]
+        starts = starts + half * (lengths > 1)
 
     def total(values: Tensor) -> Tensor:
         return x.new_zeros(e, x.shape[1]).index_add_(0, owner, values)
@@ -112,20 +119,46 @@ class SequenceEncoderNet(nn.Module):
         self.last = nn.Linear(width, 2 * latents)
 
     @torch.no_grad()
-    def start(self, summary: Tensor, context: Tensor) -> None:
-        """Principal components of what the context leaves open."""
+    def start(self, summary: Tensor, context: Tensor, halves: tuple[Tensor, Tensor]) -> int:
+        """What of a sequence, beyond the context, is as much in its odd rows as in its even ones.
+
+        Of principal components those directions in which both halves agree most (canonical correlation; Hotelling,
+        Biometrika 28, 1936). Two halves of correlation r make a whole of reliability 2r / (1 + r) (Spearman 1910,
+        Brown 1910), which is the variance of posterior means; the rest is that of posteriors. Directions that agree no
+        better than halves of different entities do (parallel analysis; Horn, Psychometrika 30, 1965) start at nothing.
+
+        Returns:
+            How many do better.
+        """
         self.told.fit(context, summary)
         left = summary - self.told(context)
         self.get_buffer("scale").copy_(left.std(0, correction=0).clamp(min=1e-2))
-        x = self._inputs(summary, context)
+        x, dims = self._inputs(summary, context), self.straight.shape[1]
         _, s, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-        k = min(self.straight.shape[1], int((s > 1e-3 * s[:1].clamp(min=1e-9)).sum()))
-        root = max(len(x), 1) ** 0.5
+        k = min(int((s > 1e-2 * s[:1].clamp(min=1e-9)).sum()), max(len(x) // _BEHIND, 1), _WIDEST)
+        axes = v[:k].T
+        a, b = (self._inputs(half, context) @ axes for half in halves)
+        a, b = a - a.mean(0), b - b.mean(0)
+        own = (a.T @ a + b.T @ b) / 2
+        own = own + torch.diag(own.diag().mean().clamp(min=1e-6).expand(k)) * _RIDGE
+        root = torch.linalg.inv(torch.linalg.cholesky(own))
+        a, b = a @ root.T, b @ root.T
+        r, u = torch.linalg.eigh((a.T @ b + b.T @ a) / 2)
+        generator = torch.Generator().manual_seed(0)
+        mixed = (b[torch.randperm(len(b), generator=generator).to(b.device)] for _ in range(_TIMES))
+        chance = sum(float(torch.linalg.eigvalsh((a.T @ c + c.T @ a) / 2)[-1]) for c in mixed) / _TIMES
+        best = r.argsort(descending=True)[:dims]
+        r = r[best].clamp(0, 0.98)
+        turned = axes @ root.T @ u[:, best]
+        scores = x @ turned
+        reliable = torch.where(r > chance, 2 * r / (1 + r), 0.0)
+        size = reliable.sqrt() / scores.std(0, correction=0).clamp(min=1e-6)
         self.straight.zero_()
-        self.straight[:, :k] = v[:k].T * (root / s[:k].clamp(min=1e-6)) * (1 - _SPREAD) ** 0.5
+        self.straight[:, : len(best)] = turned * size
         self.last.weight.zero_()
         self.last.bias.zero_()
-        self.last.bias[self.straight.shape[1] :] = torch.tensor(_SPREAD).log()
+        self.last.bias[dims : dims + len(best)] = (1 - reliable).log()
+        return int((reliable > 0).sum())
 
     def _inputs(self, summary: Tensor, context: Tensor) -> Tensor:
         return ((summary - self.told(context)) / self.get_buffer("scale")).clamp(-_LIMIT, _LIMIT)
@@ -143,17 +176,19 @@ class Entities:
     """What the training rows' entities are: ``(E, D)`` summaries, ``(E, C)`` contexts, ``(E,)`` lengths.
 
     Attributes:
-        noise: ``(E, L)`` the point of each posterior that validation looks at.
+        noise: ``(E, L)`` the point of each posterior that validation looks at; halves: summaries of every other row.
     """
 
     summary: Tensor
     context: Tensor
     lengths: Tensor
     noise: Tensor
+    halves: tuple[Tensor, Tensor]
 
     def to(self, device: torch.device) -> Entities:
         """The same on another device."""
-        return Entities(*(t.to(device) for t in (self.summary, self.context, self.lengths, self.noise)))
+        first = (t.to(device) for t in (self.summary, self.context, self.lengths, self.noise))
+        return Entities(*first, (self.halves[0].to(device), self.halves[1].to(device)))
 
 
 class LatentRows(AutoregressiveModel):
@@ -169,7 +204,7 @@ class LatentRows(AutoregressiveModel):
         dense = [layout.slot[i] for i, f in enumerate(layout.fields) if f.part.startswith("summary")]
         self.summary_slots, self.latent_slots = dense[: -spec.latents], dense[-spec.latents :]
         self.entities: Entities | None = None
-        self.past: tuple[list[int], list[int]] = ([], [])
+        self.past: tuple[list[int], list[int], list[int]] = ([], [], [])
         self.encoder: SequenceEncoderNet | None = None
 
     def room(self, summary: int, context: int) -> None:
@@ -183,14 +218,14 @@ class LatentRows(AutoregressiveModel):
             means: so many of the summary's entries are of rows before; cats, nums: slots of last known values.
         """
         self.entities = entities
-        self.past = [*self.summary_slots[:means], *nums], cats
+        self.past = self.summary_slots[:means], nums, cats
         self.room(entities.summary.shape[1], entities.context.shape[1])
         assert self.encoder is not None
-        self.encoder.to(self.table.device).start(entities.summary, entities.context)
+        self.encoder.to(self.table.device).start(entities.summary, entities.context, entities.halves)
 
     def detach(self) -> None:
         """Forget the training entities."""
-        self.entities, self.past = None, ([], [])
+        self.entities, self.past = None, ([], [], [])
 
     # ---------------------------------------------------------------- z of rows
     def posterior(self, owner: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -220,9 +255,7 @@ class LatentRows(AutoregressiveModel):
         """Some rows without what is known of the rows before."""
         lost = torch.rand(len(rows), 1, device=rows.num.device) < self.recipe_.forget
         num, num_known, cat_known = rows.num.clone(), rows.num_known.clone(), rows.cat_known.clone()
-        nums, cats = self.past
-        means = [k for k in nums if k in set(self.summary_slots)]
-        lags = [k for k in nums if k not in set(self.summary_slots)]
+        means, lags, cats = self.past
         num[:, means] = torch.where(lost, 0.0, num[:, means])
         num_known[:, lags] &= ~lost
         cat_known[:, cats] &= ~lost

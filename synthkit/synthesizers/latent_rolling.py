@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time as clock
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from synthkit.layout import Encoded
 from synthkit.models.history import History, State, Steps
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.models.sequence_laws import Law
-from synthkit.models.sequence_rows import Entities, LatentRows, summaries
+from synthkit.models.sequence_rows import Entities, LatentRows, SequenceEncoderNet, summaries
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
 from synthkit.sequences import Records, SequenceEncoder
@@ -139,18 +139,12 @@ def fit_latent(
 ) -> tuple[LatentRolling, Training]:
     """The auto-encoder of ``records`` and the law of its latents, and how the former's training went."""
     began = clock.monotonic()
-    e = len(records.lengths)
-    spec = spec.fitting(e)
-    numbers = torch.zeros(e, spec.latents)
-    numbers[:, 0] = torch.arange(e)
+    spec, table = _entities(spec, encoder, entities, records, entropy(seed, 1))
+    numbers = torch.zeros(len(records.lengths), spec.latents)
+    numbers[:, 0] = torch.arange(len(numbers))
     made = RowData.of(spec, encoder, entities, records, numbers)
-    ready = made.spec
+    ready, table = made.spec, table.to(device)
     assert isinstance(ready, SequenceLatent)
-    lengths = torch.from_numpy(records.lengths)
-    static = made.history.static(made.context)[0]
-    with seeded(entropy(seed, 1), torch.device("cpu")):
-        noise = torch.randn(e, spec.latents)
-    table = Entities(summaries(*made.history.moving(made.step), lengths), static, lengths.float(), noise).to(device)
     budget = None if max_seconds is None else _SHARE * max_seconds
     training = _LatentTraining(ready, made.steps.layout, device, entropy(seed, 0), max_steps, budget, progress=progress)
     training.attach = lambda model: _attach(model, table, made.history, made.steps)
@@ -165,6 +159,25 @@ def fit_latent(
     out.law = law
     out.told = [float(x) for x in 0.5 * (mean.square() + log_var.exp() - 1 - log_var).mean(0)]
     return out, training
+
+
+def _entities(
+    spec: SequenceLatent, encoder: SequenceEncoder, entities: TabularSynthesizer, records: Records, seed: int
+) -> tuple[SequenceLatent, Entities]:
+    """What the encoder reads of the entities, and the recipe with as many latents as they show."""
+    history, steps = laid_out(encoder, entities, ())
+    step, context = steps_of(encoder, steps, records)[0], entities.encoder_.encode(records.entities, "state")
+    history.learn(context, step)
+    lengths = torch.from_numpy(records.lengths)
+    x, w = history.moving(step)
+    whole, static = summaries(x, w, lengths), history.static(context)[0]
+    halves = summaries(x, w, lengths, 0), summaries(x, w, lengths, 1)
+    with seeded(seed, torch.device("cpu")):
+        most = spec.fitting(len(lengths)).latents
+        found = SequenceEncoderNet(whole.shape[1], static.shape[1], most, 1).start(whole, static, halves)
+        spec = replace(spec, latents=max(found, 1))
+        noise = torch.randn(len(lengths), spec.latents)
+    return spec, Entities(whole, static, lengths.float(), noise, halves)
 
 
 def _attach(model: LatentRows, table: Entities, history: History, steps: Steps) -> None:
