@@ -77,6 +77,7 @@ class Steps:
         }
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
         self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before)
+        self.lag = range(shifts[2], shifts[3])
         self.gap = range(shifts[3], shifts[4])
         self.dates = range(shifts[4], shifts[5])
         self.rows = range(shifts[5], len(self.layout.fields))
