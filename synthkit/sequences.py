@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError, SynthkitWarning
 from synthkit.inference import canonical, from_canonical
-from synthkit.layout import Encoded
+from synthkit.layout import Encoded, Layout
 from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
-from synthkit.ticks import Ticks
+from synthkit.ticks import DAY, Ticks
 
 __all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
 START, SPAN, ROWS, GAP = "(start)", "(span)", "(rows)", "(gap)"
-_CALENDAR = {"hour": 24, "weekday": 7, "day": 31, "month": 12}
+_CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
 
 Ints = NDArray[np.int64]
 
@@ -120,7 +120,7 @@ class SequenceEncoder:
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
         names = [self.entity, *self.moving_]
         self.rows_ = TableEncoder(self.schema_.project(names), protect=self.protect).fit(flat[names])
-        self.gaps_, self.step_, self.unit_, self.strict_ = None, None, 1.0, False
+        self.gaps_, self.step_, self.unit_, self.strict_, self.grain_ = None, None, 1.0, False, 1
         self.calendar_: dict[str, int] = {}
         if clock is not None:
             self._fit_time(flat, owner, clock)
@@ -211,6 +211,8 @@ class SequenceEncoder:
             self.step_ = gaps[0].item()
             return
         self.unit_ = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
+        if not isinstance(self.schema_.columns[self.time], Numeric):
+            self.grain_ = max(int(np.gcd.reduce(gaps)), 1)
         frame = pd.DataFrame({self.entity: flat[self.entity].to_numpy()[later], GAP: self._gap_series(gaps)})
         who = Identifier(dtype=self.schema_.columns[self.entity].dtype, nullable=False)
         schema = Schema({self.entity: who, GAP: self._gap_type()}, self.entity)
@@ -218,14 +220,12 @@ class SequenceEncoder:
 
     def _gap_type(self) -> ColumnType:
         kind = self.schema_.columns[self.time]
-        if self.ticks_.counted:
-            return Numeric(integer=True, nullable=False)
         if isinstance(kind, Numeric):
             return Numeric(integer=kind.integer, decimals=kind.decimals, nullable=False)
-        return Duration(nullable=False)
+        return Numeric(integer=True, nullable=False)
 
     def _gap_series(self, gaps: NDArray[Any]) -> Any:
-        return gaps if isinstance(self._gap_type(), Numeric) else gaps.astype("timedelta64[ns]")
+        return gaps if isinstance(self.schema_.columns[self.time], Numeric) else gaps // self.grain_
 
     # ---------------------------------------------------------------- use
     def encode(self, table: pd.DataFrame, missing: str = "state") -> Records:
@@ -266,12 +266,12 @@ class SequenceEncoder:
         return data.hide(mask.expand_as(data.num_known), mask.expand_as(data.cat_known))
 
     def _some_gap(self) -> int | float:
-        return self.unit_ if isinstance(self._gap_type(), Numeric) else int(self.unit_)
+        return self.unit_ if isinstance(self.schema_.columns[self.time], Numeric) else int(self.unit_)
 
     def decode_gaps(self, data: Encoded) -> NDArray[Any]:
         """``(rows,)`` gaps in ticks."""
         assert self.gaps_ is not None
-        return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
+        return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0] * self.grain_
 
     def parts(self, clock: NDArray[Any]) -> NDArray[np.int64]:
         """``(rows, parts)`` codes of the calendar that rows go by, in the order of ``calendar_``."""
@@ -283,8 +283,28 @@ class SequenceEncoder:
     def _parts(self, clock: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
         """The calendar by the clock on the wall; codes count from 0."""
         wall = pd.Series(self.ticks_.wall(self.ticks_.moments(clock)).astype("datetime64[ns]")).dt
-        parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": wall.day - 1, "month": wall.month - 1}
+        day = (wall.day - 1).mask(wall.is_month_end, 31)
+        parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": day, "month": wall.month - 1}
         return {name: np.asarray(part.to_numpy(), np.int64) for name, part in parts.items()}
+
+    def days(self, clock: NDArray[Any]) -> NDArray[np.float64]:
+        """``(rows,)`` days since 1970 by the clock on the wall."""
+        return np.asarray(self.ticks_.wall(self.ticks_.moments(clock)) / DAY, np.float64)
+
+    def gap_layout(self) -> Layout | None:
+        """The fields of the gap, with its law, however few values it takes."""
+        if self.gaps_ is None:
+            return None
+        layout, law = self.gaps_.layout_, getattr(self.gaps_.transformers_[GAP], "law", None)
+        codes = [i for i, field in enumerate(layout.fields) if field.size and field.part != "null"]
+        return layout if law is None or not codes else replace(layout, laws={codes[0]: law})
+
+    def gap_days(self) -> float | None:
+        """Days of one unit of the gap; None where gaps are not counted in time."""
+        dated = isinstance(self.schema_.columns.get(self.time), Datetime)
+        if self.gaps_ is None or not dated or self.ticks_.kind == "months":
+            return None
+        return self.grain_ * (1.0 if self.ticks_.counted else 1.0 / DAY)
 
     def canonical_times(self, times: pd.Series) -> NDArray[Any]:
         """Times in ticks, which :meth:`times` inverts."""
@@ -332,7 +352,14 @@ class SequenceEncoder:
             parts[part], own = encoder.to_state()
             arrays.update({f"{part}/{key}": value for key, value in own.items()})
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
-        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "ticks": self.ticks_.to_json()}
+        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
+        scalars["ticks"] = self.ticks_.to_json()
+            "step": self.step_,
+            "unit": self.unit_,
+            "strict": self.strict_,
+            "grain": self.grain_,
+            "ticks": self.ticks_.to_json(),
+        }
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 
@@ -349,7 +376,7 @@ class SequenceEncoder:
             return None if value[name] is None else TableEncoder.from_state(value[name], own)
 
         out.rows_, out.gaps_ = part("rows"), part("gaps")
-        out.step_, out.unit_ = value["step"], float(value["unit"])
+        out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
         out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
         return out

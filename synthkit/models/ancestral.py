@@ -312,6 +312,10 @@ class Block:
         logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.outputs[i]]
         if self.model.skips is not None:
             logits = logits + self.model.skips.node(i, k, r, self.num[pick][:, self.model.dense])
+        if self.model.landing and i == self.model.landing.gap:
+            x, h = self.num[pick][:, self.model.dense], top[:, : self.model.spec.width]
+            lean = self.model.landing.lean(self.num[pick], x, h)
+            logits = logits + torch.nn.functional.pad(lean, (0, logits.shape[1] - lean.shape[1]))
         if self.model.near and i in self.model.near.row:
             lean = self._near(self.model.near, i, top, pick)
             logits = logits + torch.nn.functional.pad(lean, (0, logits.shape[1] - lean.shape[1]))

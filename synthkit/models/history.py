@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synthkit.layout import Encoded, Field, Layout
+from synthkit.layout import Calendar, Encoded, Field, Layout
 from synthkit.models.nets import Codes, nodes_of, places
 
 __all__ = ["History", "State", "Steps"]
@@ -39,6 +39,7 @@ class Steps:
         context, gap, rows: layouts of their own; calendar: parts of the date, name -> codes.
         summary: per number, the column of a step that it tells of, or -1.
         links: pairs ``(field of rows, rate)`` that repeat their last known value.
+        days: of one unit of the gap's law, where dates count (a field for the time of the row before follows then).
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -52,12 +53,15 @@ class Steps:
         rows: Layout,
         summary: Sequence[int],
         links: tuple[tuple[int, float], ...] = (),
+        days: float | None = None,
     ) -> None:
         dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
         parts = [gap or Layout(()), dates, rows]
         self.step, _ = _join(parts)
         lag, origin = _without_nulls(self.step)
-        dense = Layout(tuple(Field(0, f"summary{k}") for k in range(len(summary))))
+        self.clock = days is not None and gap is not None and bool(calendar)
+        tells = [f"summary{k}" for k in range(len(summary))] + ["clock"] * self.clock
+        dense = Layout(tuple(Field(0, part) for part in tells))
         self.layout, shifts = _join([context, dense, lag, *parts])
         columns = [{f.column for f in part.fields} for part in (context, dense, lag, *parts)]
         offsets = _column_offsets([context, dense, lag, *parts])
@@ -76,7 +80,11 @@ class Steps:
             if f.ordered and field in back
         }
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
-        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before)
+        dated = None
+        if self.clock and days is not None:
+            codes = [i for i in range(shifts[3], shifts[4]) if whole.fields[i].size and whole.fields[i].part != "null"]
+            dated = Calendar(codes[0], shifts[1] + len(summary), days, tuple(calendar)) if codes else None
+        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before, dated)
         self.lag = range(shifts[2], shifts[3])
         self.gap = range(shifts[3], shifts[4])
         self.dates = range(shifts[4], shifts[5])
@@ -100,8 +108,17 @@ class Steps:
         self.null_slot = [nulls.get(c, -1) for c in range(self.columns)]
         self.code_slot = [firsts.get(c, nulls.get(c, -1)) for c in range(self.columns)]
 
-    def whole(self, context: Encoded, summary: Tensor, lag: Encoded, step: Encoded | None = None) -> Encoded:
-        """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown."""
+    def whole(
+        self, context: Encoded, summary: Tensor, lag: Encoded, step: Encoded | None = None, days: Tensor | None = None
+    ) -> Encoded:
+        """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown.
+
+        Args:
+            days: ``(B,)`` time of the rows before, in days; None: unknown.
+        """
+        if self.clock:
+            before = torch.zeros(len(summary), device=summary.device) if days is None else days
+            summary = torch.cat([summary, before.to(summary)[:, None]], 1)
         step = self.step.empty(len(context), context.cat.device) if step is None else step
         dtype = self.layout.code_dtype
         sure = torch.ones_like(summary, dtype=torch.bool)

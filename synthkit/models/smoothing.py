@@ -35,6 +35,7 @@ def fill_paths(
     gap: Tensor,
     span: Tensor,
     extra: Tensor | None = None,
+    days: Tensor | None = None,
     particles: int = 8,
 ) -> Encoded:
     """``step`` with its gaps drawn. Shapes: E entities, R rows, K particles.
@@ -42,7 +43,7 @@ def fill_paths(
     Args:
         context: E rows, complete; step: R rows, those of an entity together; what it knows stays as it is.
         lengths: ``(E,)``; gap: ``(R,)`` time since the row before, and span: ``(E,)``, in units of the median gap;
-            extra: ``(E, X)`` what else rows read, or None.
+            extra: ``(E, X)`` what else rows read, or None; days: ``(R,)`` wall time of the rows before.
     """
     order = lengths.argsort(descending=True, stable=True)
     block = max(_ROWS // particles, 1)
@@ -54,7 +55,15 @@ def fill_paths(
         rows = torch.cat([torch.arange(s, s + n) for s, n in pairs]).to(step.cat.device)
         paths = _Paths(model, history, steps, particles)
         more = None if extra is None else extra[who]
-        drawn = paths.draw(context.take(who), step.take(rows), lengths[who], gap[rows], span[who], more)
+        drawn = paths.draw(
+            context.take(who),
+            step.take(rows),
+            lengths[who],
+            gap[rows],
+            span[who],
+            more,
+            None if days is None else days[rows],
+        )
         for mine, new in zip(
             (out.num, out.cat, out.num_known, out.cat_known),
             (drawn.num, drawn.cat, drawn.num_known, drawn.cat_known),
@@ -73,7 +82,14 @@ class _Paths:
         self.natural = model._reads(torch.arange(model.n_nodes))
 
     def draw(
-        self, context: Encoded, step: Encoded, lengths: Tensor, gap: Tensor, span: Tensor, extra: Tensor | None = None
+        self,
+        context: Encoded,
+        step: Encoded,
+        lengths: Tensor,
+        gap: Tensor,
+        span: Tensor,
+        extra: Tensor | None = None,
+        days: Tensor | None = None,
     ) -> Encoded:
         """Entities in the order of falling lengths."""
         k, e = self.k, len(lengths)
@@ -93,16 +109,18 @@ class _Paths:
             chosen = now.take(parents[-1])
             for mine, new in zip(now.tensors(), chosen.tensors(), strict=True):
                 mine.copy_(new)
-            known = step.take((starts[:m] + t).repeat_interleave(k))
+            at = (starts[:m] + t).repeat_interleave(k)
+            known = step.take(at)
             summary = self.history.standard(self.history.raw(now, static[: m * k], length[: m * k], over[: m * k]))
             if extra is not None:
                 summary = torch.cat([summary, extra[owner[: m * k]]], 1)
-            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known)
+            before = None if days is None else days[at]
+            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known, before)
             if bool(split[:m].any()):
                 weight[:m] += self._likely(whole).view(m, k)
             done = self._fill(whole)
             split[:m] |= self._gaps(known).view(m, k)[:, 0]
-            self.history.advance(now, self.steps, done, gap[(starts[:m] + t).repeat_interleave(k)])
+            self.history.advance(now, self.steps, done, gap[at])
             drawn.append(done)
         return self._trace(drawn, parents, weight, lengths)
 

@@ -60,9 +60,7 @@ class Rolling:
     # ---------------------------------------------------------------- entities
     def units(self, span: pd.Series, encoder: SequenceEncoder) -> NDArray[np.float64]:
         """``(E,)`` spans in units of the median gap."""
-        timed = pd.api.types.is_timedelta64_dtype(span.dtype)
-        numbers = span.to_numpy("timedelta64[ns]").astype(np.int64) if timed else span.to_numpy(np.float64)
-        out: NDArray[np.float64] = np.asarray(numbers, np.float64) / encoder.unit_
+        out: NDArray[np.float64] = span.to_numpy(np.float64) * encoder.grain_ / encoder.unit_
         return out
 
     def spans(self, entities: pd.DataFrame, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -122,7 +120,9 @@ class Rolling:
         with seeded(seed, device), torch.no_grad():
             known = context.to(device)
             args = (self.model, self.history, self.steps, known, step.to(device))
-            done = fill_paths(*args, *tensors, self.extra(known, self.past(encoder, records))).to("cpu")
+            done = fill_paths(
+                *args, *tensors, self.extra(known, self.past(encoder, records)), _days(encoder, records)
+            ).to("cpu")
         return self.steps.split(done, self._gap_layout(encoder), encoder.rows_.layout_)[1]
 
     def extra(self, context: Encoded, past: State | None) -> torch.Tensor | None:
@@ -158,6 +158,7 @@ class Rolling:
             None if encoder.gaps_ is None else lambda step: encoder.decode_gaps(self._gap(step, encoder)),
             encoder.parts,
             encoder.step_,
+            encoder.days if self.steps.clock else None,
         )
         with seeded(seed, device), torch.no_grad():
             state = self.history.start(len(rows), self.steps) if past is None else past.take(at)
@@ -254,7 +255,7 @@ class RowData:
         context = entities.encoder_.encode(records.entities, "state")
         history.learn(context, step)
         lengths, span = torch.from_numpy(records.lengths), torch.from_numpy(_span_of(encoder, records)).float()
-        data = unroll(history, steps, context, step, lengths, gap, span, extra)
+        data = unroll(history, steps, context, step, lengths, gap, span, extra, _days(encoder, records))
         wide = len(nodes_of(steps.layout))
         spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
         owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
@@ -284,10 +285,12 @@ def laid_out(
     encoder: SequenceEncoder, entities: TabularSynthesizer, links: tuple[tuple[int, float], ...], extra: int = 0
 ) -> tuple[History, Steps]:
     """History and fields; ``extra``: numbers of entities that their rows read beside context and history."""
-    gap = None if encoder.gaps_ is None else encoder.gaps_.layout_
+    gap = encoder.gap_layout()
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
     history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
-    return history, Steps(context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links)
+    return history, Steps(
+        context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links, encoder.gap_days()
+    )
 
 
 def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
@@ -300,6 +303,16 @@ def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[
     gap = np.diff(records.clock, prepend=records.clock[:1]).astype(np.float64) / encoder.unit_
     gap[records.starts] = 0.0
     return steps.build(records.gaps, dates, records.rows), torch.from_numpy(gap).float()
+
+
+def _days(encoder: SequenceEncoder, records: Records) -> torch.Tensor | None:
+    """``(R,)`` wall time of the rows before, in days since 1970 (of first rows, their own)."""
+    if records.clock is None or encoder.gap_days() is None:
+        return None
+    days = encoder.days(records.clock)
+    before = np.concatenate([days[:1], days[:-1]])
+    before[records.starts] = days[records.starts]
+    return torch.from_numpy(before)
 
 
 def _span_of(encoder: SequenceEncoder, records: Records) -> NDArray[np.float64]:
