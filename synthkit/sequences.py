@@ -354,12 +354,6 @@ class SequenceEncoder:
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
         scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
         scalars["ticks"] = self.ticks_.to_json()
-            "step": self.step_,
-            "unit": self.unit_,
-            "strict": self.strict_,
-            "grain": self.grain_,
-            "ticks": self.ticks_.to_json(),
-        }
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 
