@@ -17,12 +17,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from synthkit import io
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError, SynthkitWarning
+from synthkit.grouped import GroupedNumber, find_groups
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Layout
 from synthkit.protect import Protection
-from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+from synthkit.schema import Categorical, ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.ticks import DAY, Ticks
 
 __all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
@@ -118,13 +120,60 @@ class SequenceEncoder:
         self.context_ = self._context(flat, owner, lengths)
         roles = (self.entity, self.time)
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
+        protection = self.protect or Protection(min_count=1)
+        self._fit_groups(flat, protection)
         names = [self.entity, *self.moving_]
-        self.rows_ = TableEncoder(self.schema_.project(names), protect=self.protect).fit(flat[names])
+        self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
         self.gaps_, self.step_, self.unit_, self.strict_, self.grain_ = None, None, 1.0, False, 1
         self.calendar_: dict[str, int] = {}
         if clock is not None:
             self._fit_time(flat, owner, clock)
         return self
+
+    def _fit_groups(self, flat: pd.DataFrame, protection: Protection) -> None:
+        """Numbers that are learnt by group, and the moving columns in an order in which groups come first."""
+        found = find_groups(flat, self.schema_, self.moving_)
+        for name, by in found.items():
+            if by not in self.moving_ or not isinstance(self.schema_.columns[by], Categorical):
+                raise SchemaError(
+                    f"SequenceSynthesizer: column {name!r}: argument 'by' of its type names {by!r}, which is no categorical "
+                    "column that varies within entities; name one, or leave 'by' out."
+                )
+        self.groups_ = {
+            name: GroupedNumber(self.schema_.columns[name], by).fit(  # type: ignore[arg-type]
+                flat[name], flat[by], flat[self.entity], protection
+            )
+            for name, by in found.items()
+        }
+        late = [n for n in self.moving_ if n in found]
+        self.moving_ = tuple([*(n for n in self.moving_ if n not in found), *late])
+
+    def _row_schema(self) -> Schema:
+        """Types of the moving columns, as the row model sees them."""
+        columns = {n: self.schema_.columns[n] for n in (self.entity, *self.moving_)}
+        for name in self.groups_:
+            columns[name] = Numeric(low=0.0, high=1.0, nullable=self.schema_.columns[name].nullable)
+        return Schema(columns, self.entity)
+
+    def _places(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows with their grouped numbers as places."""
+        if not self.groups_:
+            return rows
+        rows = rows.copy()
+        for name, grouped in self.groups_.items():
+            rows[name] = grouped.places(rows[name], rows[grouped.by])
+        return rows
+
+    def decode_rows(self, data: Encoded, seed: int) -> pd.DataFrame:
+        """The moving columns of completed rows, in the dtypes of the table."""
+        rows = self.rows_.decode(data, seed=seed)
+        for name, grouped in self.groups_.items():
+            numbers = grouped.numbers(rows[name], rows[grouped.by])
+            null = np.isnan(numbers)
+            kind = self.schema_.columns[name]
+            whole = np.round(np.where(null, 0.0, numbers)).astype(np.int64) if grouped.kind.integer else numbers
+            rows[name] = from_canonical(whole, null, kind, name=name)
+        return rows
 
     def _flat(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table with entity and time as columns, checked."""
@@ -242,7 +291,7 @@ class SequenceEncoder:
         order, lengths, clock = self._sort(flat)
         flat = flat.iloc[order].reset_index(drop=True)
         starts = np.cumsum(lengths) - lengths
-        rows = self.rows_.encode(flat[[self.entity, *self.moving_]], missing)
+        rows = self.rows_.encode(self._places(flat[[self.entity, *self.moving_]]), missing)
         entities = flat.iloc[starts][[self.entity, *self.context_]].reset_index(drop=True)
         gaps = None
         if clock is not None:
@@ -327,7 +376,7 @@ class SequenceEncoder:
             entities: E rows, key and context; rows: R rows, those of an entity together; lengths: ``(E,)``.
         """
         at = np.repeat(np.arange(len(lengths)), lengths)
-        moving = self.rows_.decode(rows, seed=seed)
+        moving = self.decode_rows(rows, seed)
         columns = {}
         for name in self.schema_.columns:
             if name == self.time and clock is not None:
@@ -351,6 +400,12 @@ class SequenceEncoder:
                 continue
             parts[part], own = encoder.to_state()
             arrays.update({f"{part}/{key}": value for key, value in own.items()})
+        groups = []
+        for k, (name, grouped) in enumerate(self.groups_.items()):
+            json, own = grouped.to_state()
+            groups.append([io.to_json(name), json])
+            arrays.update({f"groups/{k}/{key}": value for key, value in own.items()})
+        parts["groups"] = groups
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
         scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
         scalars["ticks"] = self.ticks_.to_json()
@@ -370,6 +425,13 @@ class SequenceEncoder:
             return None if value[name] is None else TableEncoder.from_state(value[name], own)
 
         out.rows_, out.gaps_ = part("rows"), part("gaps")
+        out.groups_ = {}
+        for k, (name, json) in enumerate(value["groups"]):
+            prefix = f"groups/{k}/"
+            own = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
+            out.groups_[io.from_json(name)] = GroupedNumber.from_state(json, own)
+        late = [n for n in out.moving_ if n in out.groups_]
+        out.moving_ = tuple([*(n for n in out.moving_ if n not in out.groups_), *late])
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
         out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}

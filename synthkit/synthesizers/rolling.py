@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.conditions import compile_where
+from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.autoregressive import Autoregressive
@@ -89,6 +90,13 @@ class Rolling:
         """Conditions on moving columns, for every row."""
         if not moving:
             return Conditions({}, None, lambda table: table)
+        grouped = [name for name in moving if name in encoder.groups_]
+        if grouped:
+            raise ConditionError(
+                f"SequenceSynthesizer.sample: argument 'where': {grouped[0]!r} is learnt by the groups of "
+                f"{encoder.groups_[grouped[0]].by!r}, so that a condition on it alone has no meaning; "
+                "put the condition on the groups, and select rows afterwards."
+            )
         compiled = compile_where(encoder.rows_, moving, 1)
         first = self.steps.rows.start
         rules = {field + first: rule for field, rule in compiled.allowed.items()}
