@@ -135,7 +135,7 @@ def _key(name: Any) -> Any:
 
 
 def find_groups(table: pd.DataFrame, schema: Schema, moving: Sequence[Hashable]) -> dict[Hashable, Hashable]:
-    """Numbers of which much of the variance (of ranks) lies between the groups of a categorical column: number -> groups.
+    """Numbers of which much of the variance (of ranks) lies between the groups of a category: number -> groups.
 
     Declared ones (``Numeric(by=)``) come first; of several that serve, the one that tells most.
     """

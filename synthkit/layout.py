@@ -70,6 +70,7 @@ class Layout:
             size 0, applying always) are read as they are.
         about: which column such a real-valued field tells of, where it does.
         calendar: of a gap between rows.
+        after: input -> the coded field without which it is not known, and which it follows in the natural order.
         before: coded field that is drawn -> the input that holds its last known value, on the same law.
 
     >>> layout = Layout((Field(0, "null", 2), Field(0, "code", 9, (0, (0,))), Field(1, "code", 4)))
@@ -84,6 +85,7 @@ class Layout:
     about: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     before: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     calendar: Calendar | None = None
+    after: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for i, field in enumerate(self.fields):

@@ -136,8 +136,8 @@ class SequenceEncoder:
         for name, by in found.items():
             if by not in self.moving_ or not isinstance(self.schema_.columns[by], Categorical):
                 raise SchemaError(
-                    f"SequenceSynthesizer: column {name!r}: argument 'by' of its type names {by!r}, which is no categorical "
-                    "column that varies within entities; name one, or leave 'by' out."
+                    f"SequenceSynthesizer: column {name!r}: argument 'by' of its type names {by!r}, which is no "
+                    "categorical column that varies within entities; name one, or leave 'by' out."
                 )
         self.groups_ = {
             name: GroupedNumber(self.schema_.columns[name], by).fit(  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ class SequenceEncoder:
             for name, by in found.items()
         }
         late = [n for n in self.moving_ if n in found]
-        self.moving_ = tuple([*(n for n in self.moving_ if n not in found), *late])
+        self.moving_ = (*(n for n in self.moving_ if n not in found), *late)
 
     def _row_schema(self) -> Schema:
         """Types of the moving columns, as the row model sees them."""
@@ -340,6 +340,12 @@ class SequenceEncoder:
         """``(rows,)`` days since 1970 by the clock on the wall."""
         return np.asarray(self.ticks_.wall(self.ticks_.moments(clock)) / DAY, np.float64)
 
+    def group_fields(self) -> tuple[tuple[int, int], ...]:
+        """``(field of the groups, field of the number)`` in the layout of rows, per number that is learnt by group."""
+        place = self.rows_._place
+        both = [(place[grouped.by], place[name]) for name, grouped in self.groups_.items()]
+        return tuple((by["code"], number["code"]) for by, number in both if "code" in by and "code" in number)
+
     def gap_layout(self) -> Layout | None:
         """The fields of the gap, with its law, however few values it takes."""
         if self.gaps_ is None:
@@ -407,7 +413,7 @@ class SequenceEncoder:
             arrays.update({f"groups/{k}/{key}": value for key, value in own.items()})
         parts["groups"] = groups
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
-        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
+        scalars: dict[str, Any] = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
         scalars["ticks"] = self.ticks_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
@@ -431,7 +437,7 @@ class SequenceEncoder:
             own = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
             out.groups_[io.from_json(name)] = GroupedNumber.from_state(json, own)
         late = [n for n in out.moving_ if n in out.groups_]
-        out.moving_ = tuple([*(n for n in out.moving_ if n not in out.groups_), *late])
+        out.moving_ = (*(n for n in out.moving_ if n not in out.groups_), *late)
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
         out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}

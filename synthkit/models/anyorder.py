@@ -58,7 +58,12 @@ class AutoregressiveModel(Model):
         # Inputs are read and never drawn: they have no nets.
         self.drawn = [i for i, node in enumerate(nodes) if layout.fields[node.field].column not in layout.inputs]
         self.net = {i: k for k, i in enumerate(self.drawn)}
-        self.prior = self.drawn[0] if self.drawn else n  # inputs that come before all that is drawn
+        at = {node.field: i for i, node in enumerate(nodes)}
+        self.hangs = {i: at[layout.after[node.field]] for i, node in enumerate(nodes) if node.field in layout.after}
+        place = [self.hangs.get(i, i) + (0.5 if i in self.hangs else 0.0) for i in range(n)]
+        self.natural_order = torch.argsort(torch.argsort(torch.tensor(place)))
+        first = self.drawn[0] if self.drawn else n  # inputs that come before all that is drawn
+        self.prior = [i for i in range(first) if i not in self.hangs]
         whole = [i for i, field in enumerate(layout.fields) if not field.size and field.given is None]
         whole = [i for i in whole if layout.calendar is None or i != layout.calendar.clock]
         self.dense = [layout.slot[i] for i in whole if layout.fields[i].column in layout.inputs]
@@ -218,7 +223,7 @@ class AutoregressiveModel(Model):
     def _fit_skips(self, skips: Skips, data: Encoded, weight: Tensor | None) -> None:
         every = slice(None, None, max(len(data) // skips.rows, 1))
         rows = data.take(every)
-        order = self._reads(torch.arange(self.n_nodes))
+        order = self._reads(self.natural_order)
         forced = Forced(self, self.layout.empty(len(rows), rows.cat.device), rows, order)
         own_weight = None if weight is None else weight[every]
         leans = self._start_leans(forced, self._own())
@@ -342,16 +347,19 @@ class AutoregressiveModel(Model):
     def _order(self) -> Tensor:
         """``(nets, N)`` bool: may net j (row) read node i (column)? The table's order, or some columns first."""
         n = self.n_nodes
-        position = torch.arange(n)
+        position = self.natural_order
         if self.training and self.wide:
             order = reads.orders(n, self.spec.natural, self.first.device)
-            order[:, : self.prior] = True
+            order[:, self.prior] = True
+            for i, of in self.hangs.items():
+                order[:, i] = order[:, of]
             return order[self.drawn]
         if self.training and n > 1 and float(torch.rand(())) >= self.spec.natural:
             first = torch.randperm(n)[: int(torch.randint(1, n, ()))]
             late = torch.ones(n, dtype=torch.long)
-            late[first] = late[: self.prior] = 0
-            position = torch.argsort(torch.argsort(late * n + torch.arange(n)))
+            late[first] = 0
+            self._prior_first(late)
+            position = torch.argsort(torch.argsort(late * n + self.natural_order))
         return self._reads(position)
 
     # ---------------------------------------------------------------- loss
@@ -378,8 +386,13 @@ class AutoregressiveModel(Model):
         """A fixed order: every other node first (k = 0: the even ones, k = 1: the odd ones)."""
         nodes = torch.arange(self.n_nodes)
         late = (nodes + k) % 2
-        late[: self.prior] = 0
-        return self._reads(late * self.n_nodes + nodes)
+        self._prior_first(late)
+        return self._reads(late * self.n_nodes + self.natural_order)
+
+    def _prior_first(self, late: Tensor) -> None:
+        late[self.prior] = 0
+        for i, of in self.hangs.items():
+            late[i] = late[of]
 
     def _reads(self, position: Tensor) -> Tensor:
         """``(nets, N)`` bool: net j (row) reads node i (column) if i's position is lower."""
@@ -423,7 +436,7 @@ class AutoregressiveModel(Model):
 
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """Calibrate the heads in the table's order, on the training rows and then on rows that are drawn."""
-        calibrate(self, data, weight, self._reads(torch.arange(self.n_nodes)))
+        calibrate(self, data, weight, self._reads(self.natural_order))
         # Of a wide table too few rows could be drawn in the time, and none at all without inputs.
         if not self.wide and not self.layout.inputs:
             settle(self, data, weight)

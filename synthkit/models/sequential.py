@@ -19,7 +19,7 @@ from synthkit.models.ancestral import Ancestral, Block
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.history import History, State, Steps
 
-__all__ = ["Clock", "Rollout", "repeats", "replay", "unroll"]
+__all__ = ["Clock", "Rollout", "draw_columns", "repeats", "replay", "unroll"]
 
 _LEAST = 0.02  # share of rows that repeat their last known value, for that to be an answer of its own
 
@@ -100,6 +100,7 @@ def unroll(
     rows = len(step)
     summary = torch.zeros(rows, history.size, device=step.cat.device)
     lag = history.start(rows, steps).lag
+    same = steps.same.empty(rows, step.cat.device)
     for t in range(int(lengths.max()) if len(lengths) else 0):
         m = int((length > t).sum())
         at = starts[:m] + t
@@ -108,14 +109,36 @@ def unroll(
         for mine, theirs in ((lag.num, now.lag.num), (lag.cat, now.lag.cat)):
             mine[at] = theirs
         lag.num_known[at], lag.cat_known[at] = now.lag.num_known, now.lag.cat_known
-        history.advance(now, steps, step.take(at), gap[at])
+        here = step.take(at)
+        if steps.groups:
+            tokens = history.moving.codes.read(here)[0]
+            found = history.recall(now, steps, history.group_tokens(tokens, steps))
+            same.num[at], same.cat[at] = found.num, found.cat
+            same.num_known[at], same.cat_known[at] = found.num_known, found.cat_known
+        history.advance(now, steps, here, gap[at])
     if not bool(history.mean.any()):
         history.mean.copy_(summary.mean(0))
         history.scale.copy_(summary.std(0, correction=0).clamp(min=1e-3))
     summary = history.standard(summary)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=step.cat.device), lengths)
     summary = summary if extra is None else torch.cat([summary, extra[owner]], 1)
-    return steps.whole(context.take(owner), summary, lag, step, days)
+    return steps.whole(context.take(owner), summary, lag, step, days, same)
+
+
+def draw_columns(block: Block, nodes: list[int], history: History, steps: Steps, state: State) -> None:
+    """Draw the columns of rows, in place; numbers that are learnt by group come after their groups."""
+    if not steps.groups:
+        block.draw(nodes)
+        return
+    model = block.model
+    first = steps.layout.fields
+    shift = len(first) - len(steps.step.fields)
+    late = {number + shift for _, number in steps.groups}
+    block.draw([i for i in nodes if model.nodes[i].field not in late])
+    tokens = history.moving.codes.read(steps.step_of(block.done()))[0]
+    same = history.recall(state, steps, history.group_tokens(tokens, steps))
+    block.enter_fields(same, steps.same, steps.same_first)
+    block.draw([i for i in nodes if model.nodes[i].field in late])
 
 
 @torch.no_grad()
@@ -215,5 +238,5 @@ class Rollout:
             for i, codes in zip(self.dates, parts.T, strict=True):
                 block.enter(i, torch.as_tensor(codes.copy(), device=gap.device))
         skip = set(self.gap)
-        done = block.draw([i for i in self.plan.order if i not in skip])
-        return self.steps.step_of(done), gap
+        draw_columns(block, [i for i in self.plan.order if i not in skip], self.history, self.steps, now)
+        return self.steps.step_of(block.done()), gap

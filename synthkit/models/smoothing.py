@@ -16,7 +16,8 @@ from synthkit.models.ancestral import Ancestral, Block
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.base import draw_codes
 from synthkit.models.forced import Forced
-from synthkit.models.history import History, Steps
+from synthkit.models.history import History, State, Steps
+from synthkit.models.sequential import draw_columns
 
 __all__ = ["fill_paths"]
 
@@ -79,7 +80,7 @@ class _Paths:
         gap = {i for i in range(model.n_nodes) if model.nodes[i].field in steps.gap}
         self.nodes = [i for i in model.drawn if i not in gap]
         self.plan: Ancestral | None = None
-        self.natural = model._reads(torch.arange(model.n_nodes))
+        self.natural = model._reads(model.natural_order)
 
     def draw(
         self,
@@ -115,10 +116,11 @@ class _Paths:
             if extra is not None:
                 summary = torch.cat([summary, extra[owner[: m * k]]], 1)
             before = None if days is None else days[at]
-            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known, before)
+            same = self._same(now, known)
+            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known, before, same)
             if bool(split[:m].any()):
                 weight[:m] += self._likely(whole).view(m, k)
-            done = self._fill(whole)
+            done = self._fill(whole, now)
             split[:m] |= self._gaps(known).view(m, k)[:, 0]
             self.history.advance(now, self.steps, done, gap[at])
             drawn.append(done)
@@ -142,9 +144,20 @@ class _Paths:
         nothing = self.model.layout.empty(len(whole), whole.cat.device)
         return -Forced(self.model, nothing, whole, self.natural).losses().sum(0)
 
-    def _fill(self, whole: Encoded) -> Encoded:
+    def _fill(self, whole: Encoded, now: State) -> Encoded:
         self.plan = self.plan or Ancestral(self.model, whole, {})
-        return self.steps.step_of(Block(self.plan, whole).draw(self.nodes))
+        block = Block(self.plan, whole)
+        draw_columns(block, self.nodes, self.history, self.steps, now)
+        return self.steps.step_of(block.done())
+
+    def _same(self, now: State, known: Encoded) -> Encoded | None:
+        """Last values in the rows' own groups, where all groups are known."""
+        if not self.steps.groups:
+            return None
+        tokens, there = self.history.moving.codes.read(known)
+        same = self.history.recall(now, self.steps, self.history.group_tokens(tokens, self.steps))
+        missing = ~self.history.group_tokens(there, self.steps).all(1)[:, None]
+        return same.hide(missing.expand_as(same.num_known), missing.expand_as(same.cat_known))
 
     def _gaps(self, step: Encoded) -> Tensor:
         """Rows in which a column that moves is not known."""

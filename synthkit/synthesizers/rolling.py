@@ -296,9 +296,9 @@ def laid_out(
     gap = encoder.gap_layout()
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
     history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
-    return history, Steps(
-        context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links, encoder.gap_days()
-    )
+    about = [*history.about, *[-1] * extra]
+    more = encoder.gap_days(), encoder.group_fields()
+    return history, Steps(context, gap, encoder.calendar_, rows, about, links, *more)
 
 
 def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
