@@ -160,7 +160,7 @@ class Block:
         return Encoded(self.num, self.cat, self.num_known, self.cat_known)
 
     def enter_fields(self, given: Encoded, layout: Layout, first: int) -> None:
-        """Let inputs be known, that were not so far: rows of ``layout``, whose fields begin at ``first`` in the whole."""
+        """Let inputs be known that were not so far: rows of ``layout``, whose fields begin at ``first``."""
         whole = self.model.layout
         for i, field in enumerate(layout.fields):
             slot, mine = layout.slot[i], whole.slot[first + i]
