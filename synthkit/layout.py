@@ -54,6 +54,7 @@ class Layout:
         inputs: columns that are never drawn: whoever completes rows has to know them. Their real-valued fields (of
             size 0, applying always) are read as they are.
         about: which column such a real-valued field tells of, where it does.
+        before: coded field that is drawn -> the input that holds its last known value, on the same law.
 
     >>> layout = Layout((Field(0, "null", 2), Field(0, "code", 9, (0, (0,))), Field(1, "code", 4)))
     >>> layout.n_num, layout.n_cat, layout.groups
@@ -65,6 +66,7 @@ class Layout:
     links: tuple[tuple[int, int, float], ...] = ()
     inputs: frozenset[int] = frozenset()
     about: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    before: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for i, field in enumerate(self.fields):

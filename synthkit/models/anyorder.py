@@ -28,6 +28,7 @@ from synthkit.models.bands import Bands
 from synthkit.models.base import Model, Recipe, check_allowed
 from synthkit.models.calibration import calibrate, settle
 from synthkit.models.forced import Forced
+from synthkit.models.near import KERNELS, Near
 from synthkit.models.nets import Codes, buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
 from synthkit.models.skips import Skips
@@ -119,9 +120,11 @@ class AutoregressiveModel(Model):
             shape = len(self.dense), n * self.first_width
             self.dense_first = nn.Parameter(self._start(*shape[:1], n, self.first_width).flatten(1) / shape[0] ** 0.5)
         self.skips: Skips | None = None
+        self.near: Near | None = None
         self.buckets = [[self.drawn[k] for k in b] for b in buckets([self.outputs[i] for i in self.drawn])]
         if self.dense:
             self.skips = Skips(len(self.dense), self.nodes, self.drawn, self.outputs, self.buckets)
+            self.near = Near(self.layout, self.nodes, self.drawn, len(self.dense), spec.width)
         self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
         self.head, self.head_smooth, self.head_bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for k, bucket in enumerate(self.buckets):
@@ -214,7 +217,12 @@ class AutoregressiveModel(Model):
         order = self._reads(torch.arange(self.n_nodes))
         forced = Forced(self, self.layout.empty(len(rows), rows.cat.device), rows, order)
         own_weight = None if weight is None else weight[every]
-        skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), own_weight, self._own())
+        near = self.near or None
+        if near is not None:
+            tokens, offsets = forced.tokens, self.spread(forced.offsets)
+            near.learn(near.numbers(tokens, offsets, forced.known, near.targets), forced.last)
+        bias = list(self.head_bias)
+        skips.fit(forced.dense, forced.goals, forced.counts, bias, own_weight, self._own(), near, forced.last)
 
     def _own(self) -> Tensor:
         """``(S, N)`` bool: real-valued inputs that tell of a node's own column."""
@@ -365,6 +373,11 @@ class AutoregressiveModel(Model):
             return None
         if name == "skips.weight" and self.skips is not None:
             return 1, self.skips.owner
+        if name == "near.weight" and self.near is not None:
+            nets = torch.tensor([self.net[i] for i in self.near.targets], dtype=torch.long)
+            return 1, nets.repeat_interleave(KERNELS)
+        if name == "near.head" and self.near is not None:
+            return 0, torch.tensor([self.net[i] for i in self.near.targets], dtype=torch.long)
         if stem == "dense_first":
             return 1, torch.arange(len(self.drawn)).repeat_interleave(self.first_width)
         if stem == "bands":

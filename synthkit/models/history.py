@@ -69,8 +69,15 @@ class Steps:
         )
         about = {shifts[1] + k: offsets[3] + c for k, c in enumerate(summary) if c >= 0}
         whole = self.layout
+        shift = {0: shifts[3], 1: shifts[5] - first}  # gap, then columns
+        before = {
+            field + shift[int(field >= first)]: shifts[2] + back[field]
+            for field, f in enumerate(self.step.fields)
+            if f.ordered and field in back
+        }
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
-        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about)
+        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before)
+        self.lag = range(shifts[2], shifts[3])
         self.gap = range(shifts[3], shifts[4])
         self.dates = range(shifts[4], shifts[5])
         self.rows = range(shifts[5], len(self.layout.fields))

@@ -74,13 +74,20 @@ def repeats(step: Encoded, steps: Steps, starts: Tensor, fields: range) -> tuple
 
 @torch.no_grad()
 def unroll(
-    history: History, steps: Steps, context: Encoded, step: Encoded, lengths: Tensor, gap: Tensor, span: Tensor
+    history: History,
+    steps: Steps,
+    context: Encoded,
+    step: Encoded,
+    lengths: Tensor,
+    gap: Tensor,
+    span: Tensor,
+    extra: Tensor | None = None,
 ) -> Encoded:
     """The rows of all entities with all that they may read, in the order of ``step``. E entities, R rows.
 
     Args:
         context: E rows; step: R rows, those of an entity together; lengths: ``(E,)``; gap: ``(R,)`` time since the row
-            before and span: ``(E,)``, in units of the median gap.
+            before and span: ``(E,)``, in units of the median gap; extra: ``(E, X)`` what else rows read, or None.
     """
     order = lengths.argsort(descending=True, stable=True)
     starts = (lengths.cumsum(0) - lengths)[order]
@@ -104,6 +111,7 @@ def unroll(
         history.scale.copy_(summary.std(0, correction=0).clamp(min=1e-3))
     summary = history.standard(summary)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=step.cat.device), lengths)
+    summary = summary if extra is None else torch.cat([summary, extra[owner]], 1)
     return steps.whole(context.take(owner), summary, lag, step)
 
 
@@ -147,12 +155,20 @@ class Rollout:
 
     @torch.no_grad()
     def draw(
-        self, context: Encoded, state: State, clock: Clock, lengths: Tensor, span: Tensor, rows: Tensor
+        self,
+        context: Encoded,
+        state: State,
+        clock: Clock,
+        lengths: Tensor,
+        span: Tensor,
+        rows: Tensor,
+        extra: Tensor | None = None,
     ) -> tuple[list[Encoded], list[NDArray[np.generic]]]:
         """Steps and times: at each step, those of the entities that still take part.
 
         Args:
-            lengths, span: of whole sequences, as the history reads them; rows: ``(E,)`` to be drawn, falling.
+            lengths, span: of whole sequences, as the history reads them; rows: ``(E,)`` to be drawn, falling;
+            extra: ``(E, X)`` what else rows read, or None.
         """
         drawn, times = [], []
         static = self.history.static(context)[0]
@@ -160,6 +176,7 @@ class Rollout:
             m = int((rows > t).sum())
             now = state.take(slice(0, m))
             summary = self.history.standard(self.history.raw(now, static[:m], lengths[:m], span[:m]))
+            summary = summary if extra is None else torch.cat([summary, extra[:m]], 1)
             whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m))
             step, gap = self._row(whole, now, clock, m)
             self.history.advance(now, self.steps, step, gap)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from synthkit.models.near import Near
 from synthkit.models.nets import Node, places
 
 __all__ = ["Skips"]
@@ -101,7 +102,15 @@ class Skips(nn.Module):
 
     @torch.no_grad()
     def fit(
-        self, x: Tensor, goals: Tensor, counts: Tensor, bias: Sequence[Tensor], weight: Tensor | None, own: Tensor
+        self,
+        x: Tensor,
+        goals: Tensor,
+        counts: Tensor,
+        bias: Sequence[Tensor],
+        weight: Tensor | None,
+        own: Tensor,
+        near: Near | None = None,
+        last: Tensor | None = None,
     ) -> None:
         """Fit the weights, and shift the nets' biases to go with them.
 
@@ -109,7 +118,8 @@ class Skips(nn.Module):
             x: ``(R, S)``; goals: ``(N', R)`` answers of all nodes, and counts: where they are known; bias: per bucket,
                 ``(n, 1, size)``, changed in place; weight: ``(R,)`` of the rows; own: ``(S, N)``, inputs that
                 tell of a node's own column, which are penalised less (after Litterman's "Minnesota" prior of vector
-                autoregressions, J. Business and Economic Statistics 4, 1986).
+                autoregressions, J. Business and Economic Statistics 4, 1986); near, last: what leans on last values,
+                and these, ``(T, R)``.
         """
         if len(x) < 2:
             return
@@ -120,16 +130,40 @@ class Skips(nn.Module):
             v = x.T @ (x @ v)
             v = v / v.norm().clamp(min=1e-12)
         largest = float((x @ v).square().sum() / len(x)) + 1.0
+        if near is not None and last is not None:
+            flat = {i: bias[k][r, 0] for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
+            starts = [flat[i][:cells] for i, cells in zip(near.targets, near.cells, strict=True)]
+            near.fit(x, last, goals[near.targets], counts[near.targets], starts, own[:, near.targets])
         for k, bucket in enumerate(self.buckets):
+            lean = self._lean(k, x, bias[k], near, last)
             goal = goals[list(bucket)].clamp(max=bias[k].shape[2] - 1)
             seen = counts[list(bucket)].float() * w
             lighter = torch.where(own[:, list(bucket)].T, _OWN, 1.0)
             self._fit_bucket(
-                k, x, goal, lighter, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest
+                k, x, goal, lighter, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest, lean
             )
 
+    def _lean(self, k: int, x: Tensor, bias: Tensor, near: Near | None, last: Tensor | None) -> Tensor | None:
+        """``(n, R, size)`` what last values add to the logits of bucket k; None: nothing."""
+        inside = [] if near is None else [(r, near.row[i]) for r, i in enumerate(self.buckets[k]) if i in near.row]
+        if near is None or last is None or not inside:
+            return None
+        out = torch.zeros(len(self.buckets[k]), len(x), bias.shape[2], device=x.device)
+        none = torch.zeros(len(x), near.head.shape[1], device=x.device)
+        for r, t in inside:
+            out[r, :, : near.cells[t]] = near.lean(t, last[t], x, none)
+        return out
+
     def _fit_bucket(
-        self, k: int, x: Tensor, goal: Tensor, lighter: Tensor, seen: Tensor, bias: Tensor, steep: float
+        self,
+        k: int,
+        x: Tensor,
+        goal: Tensor,
+        lighter: Tensor,
+        seen: Tensor,
+        bias: Tensor,
+        steep: float,
+        lean: Tensor | None,
     ) -> None:
         basis, columns = self.get_buffer(f"basis{k}"), self.get_buffer(f"columns{k}")
         n, most, s = len(basis), basis.shape[1], x.shape[1]
@@ -139,7 +173,8 @@ class Skips(nn.Module):
         penalty = _PENALTY * (2 * math.log(max(s * most, 2)) / rows).sqrt()[:, None, None] * lighter[..., None]
         target = torch.gather(basis.transpose(1, 2), 1, goal[..., None].expand(-1, -1, most))  # (n, R, most)
         for _ in range(_ROUNDS):
-            p = torch.baddbmm(bias, torch.matmul(x, ahead), basis).softmax(2)
+            logits = torch.baddbmm(bias, torch.matmul(x, ahead), basis)
+            p = (logits if lean is None else logits + lean).softmax(2)
             wrong = (torch.bmm(p, basis.transpose(1, 2)) - target) * seen[..., None]
             moved = ahead - torch.matmul(x.T, wrong) / steep
             new = moved.sign() * (moved.abs() - penalty / steep).clamp(min=0)

@@ -34,13 +34,15 @@ def fill_paths(
     lengths: Tensor,
     gap: Tensor,
     span: Tensor,
+    extra: Tensor | None = None,
     particles: int = 8,
 ) -> Encoded:
     """``step`` with its gaps drawn. Shapes: E entities, R rows, K particles.
 
     Args:
         context: E rows, complete; step: R rows, those of an entity together; what it knows stays as it is.
-        lengths: ``(E,)``; gap: ``(R,)`` time since the row before, and span: ``(E,)``, in units of the median gap.
+        lengths: ``(E,)``; gap: ``(R,)`` time since the row before, and span: ``(E,)``, in units of the median gap;
+            extra: ``(E, X)`` what else rows read, or None.
     """
     order = lengths.argsort(descending=True, stable=True)
     block = max(_ROWS // particles, 1)
@@ -51,7 +53,8 @@ def fill_paths(
         pairs = zip(starts[who].tolist(), lengths[who].tolist(), strict=True)
         rows = torch.cat([torch.arange(s, s + n) for s, n in pairs]).to(step.cat.device)
         paths = _Paths(model, history, steps, particles)
-        drawn = paths.draw(context.take(who), step.take(rows), lengths[who], gap[rows], span[who])
+        more = None if extra is None else extra[who]
+        drawn = paths.draw(context.take(who), step.take(rows), lengths[who], gap[rows], span[who], more)
         for mine, new in zip(
             (out.num, out.cat, out.num_known, out.cat_known),
             (drawn.num, drawn.cat, drawn.num_known, drawn.cat_known),
@@ -69,7 +72,9 @@ class _Paths:
         self.plan: Ancestral | None = None
         self.natural = model._reads(torch.arange(model.n_nodes))
 
-    def draw(self, context: Encoded, step: Encoded, lengths: Tensor, gap: Tensor, span: Tensor) -> Encoded:
+    def draw(
+        self, context: Encoded, step: Encoded, lengths: Tensor, gap: Tensor, span: Tensor, extra: Tensor | None = None
+    ) -> Encoded:
         """Entities in the order of falling lengths."""
         k, e = self.k, len(lengths)
         starts = lengths.cumsum(0) - lengths
@@ -90,6 +95,8 @@ class _Paths:
                 mine.copy_(new)
             known = step.take((starts[:m] + t).repeat_interleave(k))
             summary = self.history.standard(self.history.raw(now, static[: m * k], length[: m * k], over[: m * k]))
+            if extra is not None:
+                summary = torch.cat([summary, extra[owner[: m * k]]], 1)
             whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known)
             if bool(split[:m].any()):
                 weight[:m] += self._likely(whole).view(m, k)

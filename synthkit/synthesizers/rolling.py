@@ -27,7 +27,7 @@ from synthkit.synthesizers.restoring import restored
 from synthkit.synthesizers.tabular import TabularSynthesizer
 from synthkit.synthesizers.training import Training
 
-__all__ = ["Conditions", "Rolling", "fit_rows"]
+__all__ = ["Conditions", "Rolling", "RowData", "fit_rows", "laid_out", "steps_of"]
 
 _READS = 160  # nodes that a net of rows may read before it has to choose
 _NATURAL = 0.8  # share of training steps in the order in which rows are drawn
@@ -109,20 +109,25 @@ class Rolling:
     # ---------------------------------------------------------------- drawing
     def past(self, encoder: SequenceEncoder, records: Records) -> State:
         """What given entities hand on to their next row."""
-        step, gap = _steps_of(encoder, self.steps, records)
+        step, gap = steps_of(encoder, self.steps, records)
         device = self.device
         return replay(self.history, self.steps, step.to(device), _tensor(records.lengths, device), gap.to(device))
 
     def fill(self, encoder: SequenceEncoder, context: Encoded, records: Records, seed: int) -> Encoded:
         """The moving columns of records with their gaps drawn, R rows."""
         device = self.device
-        step, gap = _steps_of(encoder, self.steps, records)
+        step, gap = steps_of(encoder, self.steps, records)
         span = torch.from_numpy(_span_of(encoder, records)).float()
         tensors = (_tensor(records.lengths, device), gap.to(device), span.to(device))
-        with seeded(seed, device):
-            args = (self.model, self.history, self.steps, context.to(device), step.to(device))
-            done = fill_paths(*args, *tensors).to("cpu")
+        with seeded(seed, device), torch.no_grad():
+            known = context.to(device)
+            args = (self.model, self.history, self.steps, known, step.to(device))
+            done = fill_paths(*args, *tensors, self.extra(known, self.past(encoder, records))).to("cpu")
         return self.steps.split(done, self._gap_layout(encoder), encoder.rows_.layout_)[1]
+
+    def extra(self, context: Encoded, past: State | None) -> torch.Tensor | None:
+        """``(E, X)`` numbers of entities that their rows read beside context and history; here none."""
+        return None
 
     def draw(
         self,
@@ -156,8 +161,10 @@ class Rolling:
         )
         with seeded(seed, device), torch.no_grad():
             state = self.history.start(len(rows), self.steps) if past is None else past.take(at)
+            known = context.to(device).take(at)
+            limits = (_tensor(x[order], device) for x in (lengths, span, rows))
             steps, times = rollout.draw(
-                context.to(device).take(at), state, clock, *(_tensor(x[order], device) for x in (lengths, span, rows))
+                known, state, clock, *limits, self.extra(known, None if past is None else state)
             )
         if not steps:
             return encoder.rows_.layout_.empty(0), None if now is None else now[:0]
@@ -202,11 +209,56 @@ class Rolling:
         target: torch.device,
     ) -> Self:
         links = tuple((int(field), float(rate)) for field, rate in value["links"])
-        history, steps = _laid_out(encoder, entities, links)
+        history, steps = laid_out(encoder, entities, links)
         spec, model = restored(value["spec"], steps.layout, arrays)
         own = {k.removeprefix("history/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("history/")}
         history.load_state_dict(own)
         return cls(spec, model.to(target).eval(), history.to(target), steps, links, encoder)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class RowData:
+    """The rows of records with all that they may read, and what they were made by. E entities, R rows.
+
+    Attributes:
+        context: E rows; step: R rows of gap, calendar and columns; data: R rows of the whole layout; owner: ``(R,)``
+            whose they are; spec: the recipe for so many rows.
+    """
+
+    spec: Autoregressive
+    history: History
+    steps: Steps
+    links: tuple[tuple[int, float], ...]
+    context: Encoded
+    step: Encoded
+    data: Encoded
+    owner: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        spec: Autoregressive,
+        encoder: SequenceEncoder,
+        entities: TabularSynthesizer,
+        records: Records,
+        extra: torch.Tensor | None = None,
+    ) -> RowData:
+        """Made from records; ``extra``: ``(E, X)`` numbers of entities that their rows read besides."""
+        history, steps = laid_out(encoder, entities, ())
+        step, gap = steps_of(encoder, steps, records)
+        starts = torch.from_numpy(records.starts)
+        first = len(steps.gap) + len(steps.dates)
+        found = repeats(step, steps, starts, range(first, len(steps.step.fields)))
+        links = tuple((field - first, rate) for field, rate in found)
+        history, steps = laid_out(encoder, entities, links, 0 if extra is None else extra.shape[1])
+        context = entities.encoder_.encode(records.entities, "state")
+        history.learn(context, step)
+        lengths, span = torch.from_numpy(records.lengths), torch.from_numpy(_span_of(encoder, records)).float()
+        data = unroll(history, steps, context, step, lengths, gap, span, extra)
+        wide = len(nodes_of(steps.layout))
+        spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
+        owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
+        return cls(spec.adapted(steps.layout, len(data)), history, steps, links, context, step, data, owner)
 
 
 def fit_rows(
@@ -221,36 +273,24 @@ def fit_rows(
     progress: bool | Callable[[Progress], bool | None] | None,
 ) -> tuple[Rolling, Training]:
     """The row model of ``records``, and how its training went."""
-    history, steps = _laid_out(encoder, entities, ())
-    step, gap = _steps_of(encoder, steps, records)
-    starts = torch.from_numpy(records.starts)
-    first = len(steps.gap) + len(steps.dates)
-    found = repeats(step, steps, starts, range(first, len(steps.step.fields)))
-    links = tuple((field - first, rate) for field, rate in found)
-    history, steps = _laid_out(encoder, entities, links)
-    context = entities.encoder_.encode(records.entities, "state")
-    history.learn(context, step)
-    lengths, span = torch.from_numpy(records.lengths), torch.from_numpy(_span_of(encoder, records)).float()
-    data = unroll(history, steps, context, step, lengths, gap, span)
-    wide = len(nodes_of(steps.layout))
-    spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
-    spec = spec.adapted(steps.layout, len(data))
-    owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
-    training = Training(spec, steps.layout, device, entropy(seed, 0), max_steps, max_seconds, progress=progress)
-    model = training.fit(data.to(device), None, owner)
-    return Rolling(spec, model, history.to(device), steps, links, encoder), training  # type: ignore[arg-type]
+    made = RowData.of(spec, encoder, entities, records)
+    layout = made.steps.layout
+    training = Training(made.spec, layout, device, entropy(seed, 0), max_steps, max_seconds, progress=progress)
+    model: Any = training.fit(made.data.to(device), None, made.owner)
+    return Rolling(made.spec, model, made.history.to(device), made.steps, made.links, encoder), training
 
 
-def _laid_out(
-    encoder: SequenceEncoder, entities: TabularSynthesizer, links: tuple[tuple[int, float], ...]
+def laid_out(
+    encoder: SequenceEncoder, entities: TabularSynthesizer, links: tuple[tuple[int, float], ...], extra: int = 0
 ) -> tuple[History, Steps]:
+    """History and fields; ``extra``: numbers of entities that their rows read beside context and history."""
     gap = None if encoder.gaps_ is None else encoder.gaps_.layout_
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
     history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
-    return history, Steps(context, gap, encoder.calendar_, rows, history.about, links)
+    return history, Steps(context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links)
 
 
-def _steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
+def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
     """The steps of records, and ``(R,)`` gaps in units of the median gap (0 in first rows)."""
     if records.clock is None:
         return steps.build(None, torch.zeros(len(records.rows), 0, dtype=torch.long), records.rows), torch.zeros(

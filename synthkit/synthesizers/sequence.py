@@ -18,6 +18,7 @@ from synthkit.errors import ConditionError, NotFittedError, ParamError
 from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.history import State
+from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.protect import Protection
@@ -26,6 +27,7 @@ from synthkit.schema import Empty, Schema
 from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
+from synthkit.synthesizers.latent_rolling import LatentRolling, fit_latent
 from synthkit.synthesizers.restoring import loaded
 from synthkit.synthesizers.rolling import Rolling, fit_rows
 from synthkit.synthesizers.tabular import TabularSynthesizer
@@ -45,7 +47,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
     a row model draws the rows of all entities side by side, the gap to the row before first.
 
     Args:
-        model: "auto", "autoregressive", or an ``Autoregressive`` with its hyper-parameters.
+        model: "auto", "autoregressive", "gan", "vae", or an ``Autoregressive``, ``SequenceGAN`` or ``SequenceVAE`` with
+            its hyper-parameters.
         entity: the column (or index level) that says whose row it is; time: that of the time, or None where the rows
             of an entity have no order; context: the columns that are constant within entities; None: found.
         schema: column types; None: inferred. Its entity is used where none is given.
@@ -113,9 +116,9 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         records = encoder.encode(table)
         entities = self._entities(encoder, records, seed, device)
         left = None if self.max_seconds is None else max(self.max_seconds - (clock.monotonic() - began), 1.0)
-        rolling, training = fit_rows(
-            spec, encoder, entities, records, device, entropy(seed, 1), self.max_steps, left, self.progress
-        )
+        given = (encoder, entities, records, device, entropy(seed, 1), self.max_steps, left, self.progress)
+        latent = isinstance(spec, SequenceLatent)
+        rolling, training = fit_latent(spec, *given) if latent else fit_rows(spec, *given)
         self.encoder_, self.entities_, self.rolling_ = encoder, entities, rolling
         self.schema_, self.context_, self.moving_ = encoder.schema_, encoder.context_, encoder.moving_
         self.n_steps_, self.history_, self.seed_ = (entities.n_steps_, training.steps), training.history, seed
@@ -148,7 +151,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
         check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
         check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
-        check(name, "model", self.model, AnyOf(OneOf("auto", "autoregressive"), InstanceOf(Autoregressive)))
+        check(name, "model", self.model, AnyOf(OneOf("auto", *SEQUENCE_MODELS), InstanceOf(Autoregressive)))
         if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
             raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
         if self.entity is None and (self.schema is None or self.schema.entity is None):
@@ -159,7 +162,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
         if isinstance(self.model, ModelSpec):
             self.model.check_params()
-        return self.model if isinstance(self.model, Autoregressive) else Autoregressive()
+        name = "autoregressive" if self.model == "auto" else self.model
+        return name if isinstance(name, Autoregressive) else SEQUENCE_MODELS[str(name)]()
 
     # ---------------------------------------------------------------- draw
     def sample(
@@ -447,7 +451,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             out = cls(entity=encoder.entity, time=encoder.time, context=encoder.context_, device=device)
             out.encoder_ = encoder
             out.entities_ = TabularSynthesizer.from_state(value["entities"], own("entities"), target)
-            out.rolling_ = Rolling.from_state(value["rolling"], own("rolling"), encoder, out.entities_, target)
+            kind = LatentRolling if "sizes" in value["rolling"] else Rolling
+            out.rolling_ = kind.from_state(value["rolling"], own("rolling"), encoder, out.entities_, target)
             out.schema_, out.context_, out.moving_ = encoder.schema_, encoder.context_, encoder.moving_
             out.n_steps_, out.history_ = tuple(value["n_steps"]), []
             return out

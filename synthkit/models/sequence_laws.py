@@ -1,0 +1,268 @@
+"""Laws of the latents of whole sequences given their context: a mixture, and a generator that plays against a critic.
+
+Both stand on the same closed form: z is a ridge regression on the context's features plus residuals of a fitted
+covariance. What a net learns are the *whitened* residuals u, of which the closed form says N(0, I); a net starts there,
+and is kept only if entities that were held out are better explained by it. So few entities get a Gaussian, and many
+get what they show. Learnt from draws of the posteriors, not from their means.
+
+Shapes: B entities, L latents, C features of the context, K components.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from synthkit.layout import Allowed, Encoded, Field, Layout
+from synthkit.models.base import Model, ModelTags, Phase, Recipe, Stage, draw_codes
+from synthkit.models.objectives import PlainMLP, critic_loss, generator_loss, penalty
+from synthkit.models.sequence_rows import Linear
+from synthkit.runtime import seeded
+
+if TYPE_CHECKING:
+    from synthkit.models.sequence_latent import SequenceGAN, SequenceLatent, SequenceVAE
+
+__all__ = ["GeneratedLaw", "Law", "MixtureLaw"]
+
+_LOG_2PI = math.log(2 * math.pi)
+_PROBES = 16  # draws of a held-out entity's law
+_LEAST = 128  # entities of a step of the game: few are played several times
+_FEATURES = 16  # of the context that a net reads; the regression reads all
+
+
+class Law(Model):
+    """A law of z given the context. Its "rows" are entities: posterior means, log-variances, context.
+
+    Attributes:
+        learnt: whether the net is used, or the closed form; scores: their losses on held-out entities, the latter's
+            first; None where there were none, or once loaded.
+    """
+
+    tags: ClassVar[ModelTags] = ModelTags(has_log_prob=False)
+    learnt: Tensor
+
+    def __init__(self, spec: SequenceLatent, latents: int, context: int) -> None:
+        super().__init__()
+        self.recipe_, self.latents, self.context = spec, latents, context
+        self.scores: tuple[float, float] | None = None
+        self.layout = Layout(tuple(Field(k, "number") for k in range(2 * latents + context)))
+        self.base = Linear(context, latents)
+        self.read = min(context, _FEATURES)
+        self.register_buffer("root", torch.eye(latents))  # of the residuals' covariance
+        self.register_buffer("best", torch.zeros(context, self.read))  # combinations of the context that nets read
+        self.register_buffer("learnt", torch.zeros((), dtype=torch.bool))
+
+    def pack(self, mean: Tensor, log_var: Tensor, context: Tensor) -> Encoded:
+        """Entities as rows."""
+        num = torch.cat([mean, log_var, context], 1)
+        none = torch.zeros(len(num), 0, dtype=torch.uint8, device=num.device)
+        return Encoded(num, none, torch.ones_like(num, dtype=torch.bool), none.bool())
+
+    @torch.no_grad()
+    def start(self, data: Encoded) -> None:
+        """The closed form."""
+        mean, log_var, context = self._split(data)
+        self.base.fit(context, mean)
+        left = mean - self.base(context)
+        cover = left.T @ left / max(len(left), 1) + torch.diag(log_var.exp().mean(0))
+        self.get_buffer("root").copy_(torch.linalg.cholesky(cover + 1e-4 * torch.eye(self.latents).to(cover)))
+        x = self.base.inputs(context)
+        _, s, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+        k = min(self.read, int((s > 1e-3 * s[:1]).sum())) if len(s) else 0
+        self.get_buffer("best").zero_()[:, :k] = v[:k].T * (max(len(x), 1) ** 0.5 / s[:k])
+
+    def _split(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
+        n = self.latents
+        return data.num[:, :n], data.num[:, n : 2 * n], data.num[:, 2 * n :]
+
+    def features(self, context: Tensor) -> Tensor:
+        """``(B, read)`` what nets read of the context: its principal components."""
+        return self.base.inputs(context) @ self.get_buffer("best")
+
+    def residuals(self, data: Encoded) -> Tensor:
+        """``(B, L)`` whitened residuals of a draw of the posteriors (out of training, always the same)."""
+        mean, log_var, context = self._split(data)
+        if self.training:
+            noise = torch.randn_like(mean)
+        else:
+            with seeded(0, mean.device):
+                noise = torch.randn_like(mean)
+        left = mean + noise * (log_var / 2).exp() - self.base(context)
+        return torch.linalg.solve_triangular(self.get_buffer("root"), left.T, upper=False).T
+
+    @torch.no_grad()
+    def draw(self, context: Tensor) -> Tensor:
+        """``(B, L)`` latents of entities with these features ``(B, C)``."""
+        u = self.free(self.features(context)) if self.learnt else torch.randn(len(context), self.latents).to(context)
+        return self.base(context) + u @ self.get_buffer("root").T
+
+    @abstractmethod
+    def free(self, c: Tensor) -> Tensor:
+        """``(B, L)`` whitened residuals drawn given what nets read of the context."""
+
+    @abstractmethod
+    def recipe(self, entities: int) -> Recipe:
+        """How to train on so many entities."""
+
+    @torch.no_grad()
+    def judge(self, held: Encoded, plain: float) -> None:
+        """Keep what was learnt only if it is better on held-out entities than the closed form was."""
+        self.scores = plain, self.score(held)
+        self.learnt.fill_(self.scores[1] < plain)
+
+    @torch.no_grad()
+    def score(self, data: Encoded) -> float:
+        """Mean loss of held-out entities."""
+        self.eval()
+        return float(self(data, data).mean()) if len(data) else math.inf
+
+    def complete(self, partial: Encoded, allowed: Mapping[int, Allowed] | None = None) -> Encoded:
+        """Draws of z at the place of the posterior means, given the context."""
+        _, log_var, context = self._split(partial)
+        return self.pack(self.draw(context), torch.full_like(log_var, -8.0), context)
+
+
+class MixtureLaw(Law):
+    """A mixture of Gaussians whose weights, means and variances a net of the context gives (Bishop, "Mixture density
+    networks", 1994)."""
+
+    def __init__(self, spec: SequenceVAE, latents: int, context: int) -> None:
+        super().__init__(spec, latents, context)
+        self.k = spec.components
+        self.net = nn.Sequential(PlainMLP(self.read, spec.law_width, 1), nn.Dropout(0.2))
+        self.out = nn.Linear(spec.law_width, self.k * (1 + 2 * latents))
+        with torch.no_grad():
+            self.out.weight.zero_()
+            self.out.bias.zero_()
+            self.out.bias[self.k : self.k + self.k * latents] = 0.3 * torch.randn(self.k * latents)
+
+    def recipe(self, entities: int) -> Recipe:
+        spec = self.recipe_
+        size = min(256, max(entities // 2, 1))
+        return Recipe(spec.law_steps, size, spec.law_lr, weight_decay=0.05, ema=0.99, every=50, patience=8)
+
+    def _parts(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        out = self.out(self.net(c))
+        weight, mean, log_var = out.split([self.k, *[self.k * self.latents] * 2], 1)
+        shape = (len(c), self.k, self.latents)
+        return weight.log_softmax(1), mean.view(shape), log_var.view(shape).clamp(-6, 3)
+
+    def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
+        """-log p(u | context), ``(B,)``, in nats."""
+        u = self.residuals(target)
+        weight, mean, log_var = self._parts(self.features(self._split(target)[2]))
+        square = (u[:, None] - mean).square() * (-log_var).exp()
+        return -(weight - 0.5 * (square + log_var + _LOG_2PI).sum(2)).logsumexp(1)
+
+    @torch.no_grad()
+    def plain(self, data: Encoded) -> float:
+        """The closed form's loss."""
+        self.eval()
+        return float(0.5 * (self.residuals(data).square() + _LOG_2PI).sum(1).mean()) if len(data) else -math.inf
+
+    def free(self, c: Tensor) -> Tensor:
+        weight, mean, log_var = self._parts(c)
+        k = draw_codes(weight)[:, None, None].expand(-1, 1, self.latents)
+        mean, log_var = mean.gather(1, k).squeeze(1), log_var.gather(1, k).squeeze(1)
+        return mean + torch.randn_like(mean) * (log_var / 2).exp()
+
+
+class GeneratedLaw(Law):
+    """A conditional generator of u, which starts as the identity of its noise, against a critic that sees packs of
+    entities with their contexts (Lin et al., "PacGAN", NeurIPS 2018).
+
+    Means, variances and correlations of a batch, also with the context, are matched besides (after Yoon, Jarrett and
+    van der Schaar, "Time-series generative adversarial networks", NeurIPS 2019); of whitened residuals they are 0, 1
+    and 0. The averaged weights are judged on held-out entities by the energy score, which only the true law minimises
+    (Gneiting and Raftery, JASA 102, 2007).
+    """
+
+    def __init__(self, spec: SequenceGAN, latents: int, context: int) -> None:
+        super().__init__(spec, latents, context)
+        self.spec = spec
+        self.generator = nn.Sequential(
+            PlainMLP(latents + spec.noise + self.read, spec.law_width, 2), nn.Linear(spec.law_width, latents)
+        )
+        self.critic = nn.Sequential(
+            PlainMLP(spec.pack * (latents + self.read), spec.law_width, 2), nn.Linear(spec.law_width, 1)
+        )
+        with torch.no_grad():
+            self.generator[1].weight.mul_(0.01)
+            self.generator[1].bias.zero_()
+        self.stages = (
+            Stage(
+                "adversarial",
+                1.0,
+                (
+                    Phase("critic", ("critic.",), lr_factor=spec.critic_lr / spec.law_lr),
+                    Phase("generator", ("generator.",)),
+                ),
+            ),
+        )
+
+    def recipe(self, entities: int) -> Recipe:
+        spec = self.recipe_
+        size = min(256, max(entities // 2, 1))
+        return Recipe(
+            spec.law_steps, size, spec.law_lr, weight_decay=0.0, ema=0.99, every=100, patience=8, betas=(0.0, 0.95)
+        )
+
+    def free(self, c: Tensor) -> Tensor:
+        noise = torch.randn(len(c), self.latents + self.spec.noise, device=c.device)
+        out: Tensor = noise[:, : self.latents] + self.generator(torch.cat([noise, c], 1))
+        return out
+
+    def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
+        """The loss of a phase, ``(B,)``; out of training, the energy score."""
+        if not self.training:
+            return self._energy(target) if phase != "critic" else torch.zeros(len(target), device=target.num.device)
+        pack, n = self.spec.pack, len(target)
+        again = -(-max(_LEAST, pack) // n)
+        rows = target.take(torch.arange(n, device=target.num.device).repeat(again))
+        rows = rows.take(torch.randperm(len(rows), device=rows.num.device)[: len(rows) // pack * pack])
+        real, c = self.residuals(rows), self.features(self._split(rows)[2])
+        loss = self._critic(real, c) if phase == "critic" else self._generator(real, c)
+        return loss.mean().expand(n)
+
+    def _packs(self, u: Tensor, c: Tensor) -> Tensor:
+        return torch.cat([u, c], 1).view(len(u) // self.spec.pack, -1)
+
+    def _critic(self, real: Tensor, c: Tensor) -> Tensor:
+        with torch.no_grad():
+            fake = self.free(c)
+        a, b = self._packs(real, c), self._packs(fake, c)
+        loss = critic_loss("relativistic", self.critic(a)[:, 0], self.critic(b)[:, 0])
+        return loss + self.spec.penalty / 2 * penalty("relativistic", lambda x: self.critic(x)[:, 0], a, b)
+
+    def _generator(self, real: Tensor, c: Tensor) -> Tensor:
+        fake = self.free(c)
+        scores = (self.critic(self._packs(u, c))[:, 0] for u in (real, fake))
+        loss = generator_loss("relativistic", *scores)
+        return loss + self.spec.moments * self._moments(fake, c)
+
+    def _moments(self, u: Tensor, c: Tensor) -> Tensor:
+        n = len(u)
+        off = u.T @ u / n - torch.eye(self.latents, device=u.device)
+        return u.mean(0).square().sum() + off.square().mean(0).sum() + (u.T @ c / n).square().mean(0).sum()
+
+    def _energy(self, target: Encoded, learnt: bool = True) -> Tensor:
+        """E|G - u| - E|G - G'| / 2 of each entity, G and G' drawn given its context."""
+        u, c = self.residuals(target), self.features(self._split(target)[2])
+        with seeded(1, u.device):
+            many = c.repeat(_PROBES, 1)
+            drawn = self.free(many) if learnt else torch.randn(len(many), self.latents).to(u)
+        drawn = drawn.view(_PROBES, len(c), -1)
+        first = (drawn - u).norm(dim=2).mean(0)
+        second = torch.stack([(drawn - drawn.roll(k, 0)).norm(dim=2) for k in range(1, _PROBES)]).mean((0, 1))
+        return first - second / 2
+
+    @torch.no_grad()
+    def plain(self, data: Encoded) -> float:
+        """The closed form's energy score."""
+        self.eval()
+        return float(self._energy(data, learnt=False).mean()) if len(data) else -math.inf
