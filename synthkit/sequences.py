@@ -25,9 +25,9 @@ from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.ticks import Ticks
 
-__all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
+__all__ = ["GAP", "PACE", "ROWS", "START", "Records", "SequenceEncoder"]
 
-START, SPAN, ROWS, GAP = "(start)", "(span)", "(rows)", "(gap)"
+START, PACE, ROWS, GAP = "(start)", "(pace)", "(rows)", "(gap)"
 _CALENDAR = {"hour": 24, "weekday": 7, "day": 31, "month": 12}
 
 Ints = NDArray[np.int64]
@@ -38,8 +38,8 @@ class Records:
     """A panel: the rows of an entity together and in the order of time. Shapes: E entities, R rows.
 
     Attributes:
-        entities: a row per entity: its key, its context, and :data:`START`, :data:`SPAN` (if there is a time that is
-            not on a fixed grid), :data:`ROWS`.
+        entities: a row per entity: its key, its context, and :data:`START`, :data:`PACE` (the mean gap, if
+            gaps differ), :data:`ROWS`.
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
         lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
@@ -142,7 +142,7 @@ class SequenceEncoder:
         for role, name in wanted:
             if bool(table[name].isna().any()):
                 raise SchemaError(f"{where}: {role} column {name!r} has empty cells; drop or complete those rows.")
-        taken = [n for n in (START, SPAN, ROWS, GAP) if n in table.columns]
+        taken = [n for n in (START, PACE, ROWS, GAP) if n in table.columns]
         if taken:
             raise SchemaError(f"{where}: the column name {taken[0]!r} is reserved; rename the column.")
         return table.reset_index(drop=True)
@@ -248,11 +248,20 @@ class SequenceEncoder:
         if clock is not None:
             entities[START] = flat[self.time].iloc[starts].reset_index(drop=True)
             if self.gaps_ is not None:
-                span = clock[starts + lengths - 1] - clock[starts]
-                entities[SPAN] = self._gap_series(span)
+                entities[PACE] = self._pace(clock[starts + lengths - 1] - clock[starts], lengths)
                 gaps = self.encode_gaps(clock, starts)
         entities[ROWS] = lengths
         return Records(entities, rows, gaps, lengths, clock, order)
+
+    def _pace(self, span: NDArray[Any], lengths: Ints) -> NDArray[np.float64]:
+        """``(E,)`` mean gaps, in units of the median one; unknown of single rows.
+
+        A whole span follows mostly from how many rows there are, which a model of entities can learn only roughly; the
+        mean gap hardly hangs on that.
+        """
+        many = np.maximum(lengths - 1, 1)
+        out: NDArray[np.float64] = np.where(lengths > 1, span.astype(np.float64) / self.unit_ / many, np.nan)
+        return out
 
     def encode_gaps(self, clock: NDArray[Any], starts: Ints) -> Encoded:
         """The fields of the gaps before rows at ``clock``; nothing is known of them at ``starts``."""

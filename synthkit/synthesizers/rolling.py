@@ -22,7 +22,7 @@ from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
 from synthkit.schema import Constant
-from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.sequences import PACE, ROWS, START, Records, SequenceEncoder
 from synthkit.synthesizers.restoring import restored
 from synthkit.synthesizers.tabular import TabularSynthesizer
 from synthkit.synthesizers.training import Training
@@ -58,19 +58,11 @@ class Rolling:
         self.links, self.encoder = links, encoder
 
     # ---------------------------------------------------------------- entities
-    def units(self, span: pd.Series, encoder: SequenceEncoder) -> NDArray[np.float64]:
-        """``(E,)`` spans in units of the median gap."""
-        timed = pd.api.types.is_timedelta64_dtype(span.dtype)
-        numbers = span.to_numpy("timedelta64[ns]").astype(np.int64) if timed else span.to_numpy(np.float64)
-        out: NDArray[np.float64] = np.asarray(numbers, np.float64) / encoder.unit_
-        return out
-
     def spans(self, entities: pd.DataFrame, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
-        """``(E,)`` time from first to last row, in units of the median gap; stretched where more rows are asked for."""
-        if SPAN not in entities:
+        """``(E,)`` time from first to last row, in units of the median gap."""
+        if PACE not in entities:
             return np.zeros(len(entities))
-        drawn = np.maximum(entities[ROWS].to_numpy(np.float64) - 1, 1)
-        out: NDArray[np.float64] = self.units(entities[SPAN], self.encoder) * np.maximum(lengths - 1, 0) / drawn
+        out: NDArray[np.float64] = entities[PACE].fillna(1.0).to_numpy(np.float64) * np.maximum(lengths - 1, 0)
         return out
 
     def began(self, encoder: SequenceEncoder, entities: pd.DataFrame) -> NDArray[Any] | None:
@@ -304,7 +296,7 @@ def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[
 
 def _span_of(encoder: SequenceEncoder, records: Records) -> NDArray[np.float64]:
     """``(E,)`` time from first to last row, in units of the median gap."""
-    if SPAN not in records.entities or records.clock is None:
+    if PACE not in records.entities or records.clock is None:
         return np.zeros(len(records.lengths))
     ends = records.starts + records.lengths - 1
     out: NDArray[np.float64] = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_
