@@ -7,7 +7,6 @@ can learn, and into rows: the gap since the row before, and the columns that mov
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.encoder import TableEncoder
-from synthkit.errors import SchemaError, SynthkitWarning
+from synthkit.errors import SchemaError
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded
 from synthkit.protect import Protection
@@ -402,24 +401,3 @@ def _time_type(series: pd.Series) -> ColumnType:
     dated = pd.api.types.is_datetime64_any_dtype(series.dtype)
     name = "datetime" if dated else "duration" if pd.api.types.is_timedelta64_dtype(series.dtype) else "numeric"
     return Schema.infer(series.to_frame(), overrides={series.name: name}, rules=False).columns[series.name]
-
-
-def warn_of_panel(table: pd.DataFrame) -> None:
-    """Tell whoever gives a panel to a model of single rows."""
-    for name in table.columns:
-        column = table[name]
-        if not isinstance(name, str) or not name.lower().rstrip("_").endswith(("id", "key", "no")):
-            continue
-        many = column.nunique()
-        if not 1 < many <= len(table) / 2 or many < 10:
-            continue
-        times = [n for n in table.columns if pd.api.types.is_datetime64_any_dtype(table[n].dtype)]
-        for time in times:
-            if table.groupby(name, observed=True)[time].nunique().mean() > 1.5:
-                warnings.warn(
-                    f"TabularSynthesizer.fit: rows look like records over time (key {name!r}, time {time!r}); rows are "
-                    f"learnt one by one. SequenceSynthesizer(entity={name!r}, time={time!r}) keeps what links them.",
-                    SynthkitWarning,
-                    stacklevel=3,
-                )
-                return
