@@ -15,6 +15,7 @@ __all__ = ["looks_like_records", "warn_of_records"]
 _ROWS = 50_000  # looked at, from the first on
 _KEYS = 10  # different ones, at least
 _VARIES = 0.8  # share of keys with several rows whose rows have several times
+_HASHED = ("string", "integer", "empty")
 _WHO = r"patient|subject|person|customer|client|account|user|member|employee|household|device|usubjid"
 _KEY = re.compile(rf"(.*[_ .\-])?(id|key|uid|nr|nbr|no)|.*[a-z](ID|Id)|({_WHO})(id)?", re.IGNORECASE)
 _TIME = re.compile(r"(.*[_ .\-])?(time|date|day|week|month|quarter|year|visit|wave|period|hour|t)", re.IGNORECASE)
@@ -27,8 +28,8 @@ def warn_of_records(table: pd.DataFrame) -> None:
         key, time = found
         warnings.warn(
             f"TabularSynthesizer.fit: rows look like records over time (key {key!r}, time {time!r}), and are learnt "
-            f"one by one: SequenceSynthesizer(entity={key!r}, time={time!r}) learns what links them; entity={key!r} keeps "
-            "the rows of one key together where rows are held out or counted, and says that this is meant.",
+            f"one by one: SequenceSynthesizer(entity={key!r}, time={time!r}) learns what links them; entity={key!r} "
+            "says that single rows are meant, and keeps those of one key together where rows are held out.",
             SynthkitWarning,
             stacklevel=3,
         )
@@ -66,15 +67,14 @@ def _is_time(column: pd.Series) -> bool:
 def _count(column: pd.Series) -> int:
     """Different values of what may be a key; 0: it is none."""
     types, named = pd.api.types, _named(column)
-    dtype = column.dtype.categories.dtype if isinstance(column.dtype, pd.CategoricalDtype) else column.dtype
-    if types.is_bool_dtype(dtype) or types.is_float_dtype(dtype) or types.is_datetime64_any_dtype(dtype):
+    values = column.dtype.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if types.is_bool_dtype(values.dtype) or types.is_float_dtype(values.dtype):
         return 0
-    if types.is_timedelta64_dtype(dtype) or (types.is_numeric_dtype(dtype) and not named):
+    if types.is_datetime64_any_dtype(values.dtype) or types.is_timedelta64_dtype(values.dtype):
         return 0
-    if types.is_object_dtype(dtype) and pd.api.types.infer_dtype(column.head(100), skipna=True) not in (
-        "string",
-        "integer",
-    ):
+    if types.is_numeric_dtype(values.dtype) and not named:
+        return 0
+    if types.is_object_dtype(values.dtype) and types.infer_dtype(values[:100], skipna=True) not in _HASHED:
         return 0
     return int(column.nunique())
 
