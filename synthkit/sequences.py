@@ -24,10 +24,11 @@ from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.ticks import Ticks
 
-__all__ = ["GAP", "PACE", "ROWS", "START", "Records", "SequenceEncoder"]
+__all__ = ["GAP", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
-START, PACE, ROWS, GAP = "(start)", "(pace)", "(rows)", "(gap)"
+START, PACE, SPAN, ROWS, GAP = "(start)", "(pace)", "(span)", "(rows)", "(gap)"
 _CALENDAR = {"hour": 24, "weekday": 7, "day": 31, "month": 12}
+_SPAN = 0.35  # of how much an entity's span hangs on its rows, at most, for its pace to be learnt instead
 
 Ints = NDArray[np.int64]
 
@@ -37,8 +38,8 @@ class Records:
     """A panel: the rows of an entity together and in the order of time. Shapes: E entities, R rows.
 
     Attributes:
-        entities: a row per entity: its key, its context, and :data:`START`, :data:`PACE` (the mean gap, if
-            gaps differ), :data:`ROWS`.
+        entities: a row per entity: its key, its context, and :data:`START`, :data:`PACE` or
+            :data:`SPAN` (if gaps differ), :data:`ROWS`.
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
         lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
@@ -119,7 +120,7 @@ class SequenceEncoder:
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
         names = [self.entity, *self.moving_]
         self.rows_ = TableEncoder(self.schema_.project(names), protect=self.protect).fit(flat[names])
-        self.gaps_, self.step_, self.unit_, self.strict_ = None, None, 1.0, False
+        self.gaps_, self.step_, self.unit_, self.strict_, self.paced_ = None, None, 1.0, False, True
         self.calendar_: dict[str, int] = {}
         if clock is not None:
             self._fit_time(flat, owner, clock)
@@ -141,7 +142,7 @@ class SequenceEncoder:
         for role, name in wanted:
             if bool(table[name].isna().any()):
                 raise SchemaError(f"{where}: {role} column {name!r} has empty cells; drop or complete those rows.")
-        taken = [n for n in (START, PACE, ROWS, GAP) if n in table.columns]
+        taken = [n for n in (START, PACE, SPAN, ROWS, GAP) if n in table.columns]
         if taken:
             raise SchemaError(f"{where}: the column name {taken[0]!r} is reserved; rename the column.")
         return table.reset_index(drop=True)
@@ -214,6 +215,12 @@ class SequenceEncoder:
         who = Identifier(dtype=self.schema_.columns[self.entity].dtype, nullable=False)
         schema = Schema({self.entity: who, GAP: self._gap_type()}, self.entity)
         self.gaps_ = TableEncoder(schema, protect=self.protect).fit(frame)
+        # Either tells the other; which one a model of entities should learn is which hangs less on how many rows
+        # there are: a visit a month has a pace of its own, a stay of two days has a span.
+        lengths = np.bincount(owner)
+        pace, several = self._pace(clock, lengths), lengths > 1
+        on_pace, on_span = (_hangs(v[several], lengths[several]) for v in (pace, pace * (lengths - 1)))
+        self.paced_ = on_pace <= _SPAN * on_span
 
     def _gap_type(self) -> ColumnType:
         kind = self.schema_.columns[self.time]
@@ -247,19 +254,17 @@ class SequenceEncoder:
         if clock is not None:
             entities[START] = flat[self.time].iloc[starts].reset_index(drop=True)
             if self.gaps_ is not None:
-                entities[PACE] = self._pace(clock[starts + lengths - 1] - clock[starts], lengths)
+                pace = self._pace(clock, lengths)
+                entities[PACE if self.paced_ else SPAN] = pace if self.paced_ else pace * (lengths - 1)
                 gaps = self.encode_gaps(clock, starts)
         entities[ROWS] = lengths
         return Records(entities, rows, gaps, lengths, clock, order)
 
-    def _pace(self, span: NDArray[Any], lengths: Ints) -> NDArray[np.float64]:
-        """``(E,)`` mean gaps, in units of the median one; unknown of single rows.
-
-        A whole span follows mostly from how many rows there are, which a model of entities can learn only roughly; the
-        mean gap hardly hangs on that.
-        """
-        many = np.maximum(lengths - 1, 1)
-        out: NDArray[np.float64] = np.where(lengths > 1, span.astype(np.float64) / self.unit_ / many, np.nan)
+    def _pace(self, clock: NDArray[Any], lengths: Ints) -> NDArray[np.float64]:
+        """``(E,)`` mean gaps, in units of the median one; unknown of single rows."""
+        ends = np.cumsum(lengths) - 1
+        span = (clock[ends] - clock[ends - lengths + 1]).astype(np.float64) / self.unit_
+        out: NDArray[np.float64] = np.where(lengths > 1, span / np.maximum(lengths - 1, 1), np.nan)
         return out
 
     def encode_gaps(self, clock: NDArray[Any], starts: Ints) -> Encoded:
@@ -340,7 +345,13 @@ class SequenceEncoder:
             parts[part], own = encoder.to_state()
             arrays.update({f"{part}/{key}": value for key, value in own.items()})
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
-        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "ticks": self.ticks_.to_json()}
+        scalars = {
+            "step": self.step_,
+            "unit": self.unit_,
+            "strict": self.strict_,
+            "paced": self.paced_,
+            "ticks": self.ticks_.to_json(),
+        }
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 
@@ -358,9 +369,17 @@ class SequenceEncoder:
 
         out.rows_, out.gaps_ = part("rows"), part("gaps")
         out.step_, out.unit_ = value["step"], float(value["unit"])
-        out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
+        out.strict_, out.paced_, out.ticks_ = bool(value["strict"]), bool(value["paced"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
         return out
+
+
+def _hangs(values: NDArray[np.float64], rows: Ints) -> float:
+    """Share of the variance of the ranks of ``values`` that lies between tenths of the entities by their rows."""
+    rank = pd.Series(values).rank()
+    tenth = (pd.Series(rows).rank(pct=True) * 10).round()
+    total = float(rank.var(ddof=0))
+    return float(rank.groupby(tenth).transform("mean").var(ddof=0)) / total if total > 0 else 0.0
 
 
 def _zone(series: pd.Series) -> str | None:

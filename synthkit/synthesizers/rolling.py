@@ -22,7 +22,7 @@ from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
 from synthkit.schema import Constant
-from synthkit.sequences import PACE, ROWS, START, Records, SequenceEncoder
+from synthkit.sequences import PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.restoring import restored
 from synthkit.synthesizers.tabular import TabularSynthesizer
 from synthkit.synthesizers.training import Training
@@ -60,9 +60,13 @@ class Rolling:
     # ---------------------------------------------------------------- entities
     def spans(self, entities: pd.DataFrame, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
         """``(E,)`` time from first to last row, in units of the median gap."""
-        if PACE not in entities:
+        if PACE not in entities and SPAN not in entities:
             return np.zeros(len(entities))
-        out: NDArray[np.float64] = entities[PACE].fillna(1.0).to_numpy(np.float64) * np.maximum(lengths - 1, 0)
+        if PACE in entities:
+            pace = entities[PACE]
+        else:  # stretched where more rows are asked for
+            pace = entities[SPAN] / np.maximum(entities[ROWS].astype(float) - 1, 1)
+        out: NDArray[np.float64] = pace.fillna(1.0).to_numpy(np.float64) * np.maximum(lengths - 1, 0)
         return out
 
     def began(self, encoder: SequenceEncoder, entities: pd.DataFrame) -> NDArray[Any] | None:
@@ -296,7 +300,7 @@ def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[
 
 def _span_of(encoder: SequenceEncoder, records: Records) -> NDArray[np.float64]:
     """``(E,)`` time from first to last row, in units of the median gap."""
-    if PACE not in records.entities or records.clock is None:
+    if encoder.gaps_ is None or records.clock is None:
         return np.zeros(len(records.lengths))
     ends = records.starts + records.lengths - 1
     out: NDArray[np.float64] = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_
