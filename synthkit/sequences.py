@@ -7,7 +7,6 @@ can learn, and into rows: the gap since the row before, and the columns that mov
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from synthkit import io
 from synthkit.encoder import TableEncoder
-from synthkit.errors import SchemaError, SynthkitWarning
+from synthkit.errors import SchemaError
 from synthkit.grouped import GroupedNumber, find_groups
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Layout
@@ -27,10 +26,11 @@ from synthkit.protect import Protection
 from synthkit.schema import Categorical, ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.ticks import DAY, Ticks
 
-__all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
+__all__ = ["GAP", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
-START, SPAN, ROWS, GAP = "(start)", "(span)", "(rows)", "(gap)"
+START, PACE, SPAN, ROWS, GAP = "(start)", "(pace)", "(span)", "(rows)", "(gap)"
 _CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
+_SPAN = 0.35  # of how much an entity's span hangs on its rows, at most, for its pace to be learnt instead
 
 Ints = NDArray[np.int64]
 
@@ -40,8 +40,8 @@ class Records:
     """A panel: the rows of an entity together and in the order of time. Shapes: E entities, R rows.
 
     Attributes:
-        entities: a row per entity: its key, its context, and :data:`START`, :data:`SPAN` (if there is a time that is
-            not on a fixed grid), :data:`ROWS`.
+        entities: a row per entity: its key, its context, and :data:`START`, :data:`PACE` or
+            :data:`SPAN` (if gaps differ), :data:`ROWS`.
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
         lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
@@ -124,7 +124,8 @@ class SequenceEncoder:
         self._fit_groups(flat, protection)
         names = [self.entity, *self.moving_]
         self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
-        self.gaps_, self.step_, self.unit_, self.strict_, self.grain_ = None, None, 1.0, False, 1
+        self.gaps_, self.step_, self.unit_, self.strict_, self.paced_ = None, None, 1.0, False, True
+        self.grain_ = 1
         self.calendar_: dict[str, int] = {}
         if clock is not None:
             self._fit_time(flat, owner, clock)
@@ -191,7 +192,7 @@ class SequenceEncoder:
         for role, name in wanted:
             if bool(table[name].isna().any()):
                 raise SchemaError(f"{where}: {role} column {name!r} has empty cells; drop or complete those rows.")
-        taken = [n for n in (START, SPAN, ROWS, GAP) if n in table.columns]
+        taken = [n for n in (START, PACE, SPAN, ROWS, GAP) if n in table.columns]
         if taken:
             raise SchemaError(f"{where}: the column name {taken[0]!r} is reserved; rename the column.")
         return table.reset_index(drop=True)
@@ -266,6 +267,12 @@ class SequenceEncoder:
         who = Identifier(dtype=self.schema_.columns[self.entity].dtype, nullable=False)
         schema = Schema({self.entity: who, GAP: self._gap_type()}, self.entity)
         self.gaps_ = TableEncoder(schema, protect=self.protect).fit(frame)
+        # Either tells the other; which one a model of entities should learn is which hangs less on how many rows
+        # there are: a visit a month has a pace of its own, a stay of two days has a span.
+        lengths = np.bincount(owner)
+        pace, several = self._pace(clock, lengths), lengths > 1
+        on_pace, on_span = (_hangs(v[several], lengths[several]) for v in (pace, pace * (lengths - 1)))
+        self.paced_ = on_pace <= _SPAN * on_span
 
     def _gap_type(self) -> ColumnType:
         kind = self.schema_.columns[self.time]
@@ -297,11 +304,18 @@ class SequenceEncoder:
         if clock is not None:
             entities[START] = flat[self.time].iloc[starts].reset_index(drop=True)
             if self.gaps_ is not None:
-                span = clock[starts + lengths - 1] - clock[starts]
-                entities[SPAN] = self._gap_series(span)
+                pace = self._pace(clock, lengths)
+                entities[PACE if self.paced_ else SPAN] = pace if self.paced_ else pace * (lengths - 1)
                 gaps = self.encode_gaps(clock, starts)
         entities[ROWS] = lengths
         return Records(entities, rows, gaps, lengths, clock, order)
+
+    def _pace(self, clock: NDArray[Any], lengths: Ints) -> NDArray[np.float64]:
+        """``(E,)`` mean gaps, in units of the median one; unknown of single rows."""
+        ends = np.cumsum(lengths) - 1
+        span = (clock[ends] - clock[ends - lengths + 1]).astype(np.float64) / self.unit_
+        out: NDArray[np.float64] = np.where(lengths > 1, span / np.maximum(lengths - 1, 1), np.nan)
+        return out
 
     def encode_gaps(self, clock: NDArray[Any], starts: Ints) -> Encoded:
         """The fields of the gaps before rows at ``clock``; nothing is known of them at ``starts``."""
@@ -414,6 +428,7 @@ class SequenceEncoder:
         parts["groups"] = groups
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
         scalars: dict[str, Any] = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
+        scalars["paced"] = self.paced_
         scalars["ticks"] = self.ticks_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
@@ -439,9 +454,17 @@ class SequenceEncoder:
         late = [n for n in out.moving_ if n in out.groups_]
         out.moving_ = (*(n for n in out.moving_ if n not in out.groups_), *late)
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
-        out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
+        out.strict_, out.paced_, out.ticks_ = bool(value["strict"]), bool(value["paced"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
         return out
+
+
+def _hangs(values: NDArray[np.float64], rows: Ints) -> float:
+    """Share of the variance of the ranks of ``values`` that lies between tenths of the entities by their rows."""
+    rank = pd.Series(values).rank()
+    tenth = (pd.Series(rows).rank(pct=True) * 10).round()
+    total = float(rank.var(ddof=0))
+    return float(rank.groupby(tenth).transform("mean").var(ddof=0)) / total if total > 0 else 0.0
 
 
 def _zone(series: pd.Series) -> str | None:
@@ -482,24 +505,3 @@ def _time_type(series: pd.Series) -> ColumnType:
     dated = pd.api.types.is_datetime64_any_dtype(series.dtype)
     name = "datetime" if dated else "duration" if pd.api.types.is_timedelta64_dtype(series.dtype) else "numeric"
     return Schema.infer(series.to_frame(), overrides={series.name: name}, rules=False).columns[series.name]
-
-
-def warn_of_panel(table: pd.DataFrame) -> None:
-    """Tell whoever gives a panel to a model of single rows."""
-    for name in table.columns:
-        column = table[name]
-        if not isinstance(name, str) or not name.lower().rstrip("_").endswith(("id", "key", "no")):
-            continue
-        many = column.nunique()
-        if not 1 < many <= len(table) / 2 or many < 10:
-            continue
-        times = [n for n in table.columns if pd.api.types.is_datetime64_any_dtype(table[n].dtype)]
-        for time in times:
-            if table.groupby(name, observed=True)[time].nunique().mean() > 1.5:
-                warnings.warn(
-                    f"TabularSynthesizer.fit: rows look like records over time (key {name!r}, time {time!r}); rows are "
-                    f"learnt one by one. SequenceSynthesizer(entity={name!r}, time={time!r}) keeps what links them.",
-                    SynthkitWarning,
-                    stacklevel=3,
-                )
-                return

@@ -63,6 +63,32 @@ def test_finance(tmp_path):
 
 
 @pytest.mark.slow
+def test_patient_records(tmp_path):
+    text = output("patient_records.py", tmp_path)
+    assert "constant within a patient: age, sex, arm, died" in text
+    for label, near in (
+        ("visits of a patient", 1),
+        ("days between visits", 2),
+        ("pressure, drug against placebo", 5),
+        ("pressure, deviation within a patient", 1),
+        ("correlation with the visit before", 0.05),
+        ("share of visits at which the stage is worse", 0.03),
+        ("share without creatinine", 0.05),
+    ):
+        real, _, synthetic = row(text, label)
+        assert abs(real - synthetic) < near, label
+    _, floor, found = row(text, "entity_detection")
+    assert found < floor + 0.25
+    _, floor, found = row(text, "memorisation")
+    assert abs(found - 1) < 0.1
+    assert 0.8 < row(text, "in the fan of nine in ten draws")[0] < 0.98
+    ours, carried, mean = (row(text, label)[0] for label in ("synthkit", "the visit before", "mean of all"))
+    assert ours < carried < mean
+    placebo, drug = (row(text, label) for label in ("placebo", "drug"))
+    assert 7 < placebo[0] - drug[0] < 21
+
+
+@pytest.mark.slow
 def test_digits(tmp_path):
     models = [name for name in ("vae", "gan") if name in MODELS] or ["autoregressive"]
     folder, picture = tmp_path / "work", tmp_path / "digits.png"

@@ -23,7 +23,7 @@ from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
 from synthkit.schema import Constant
-from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.sequences import PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.restoring import restored
 from synthkit.synthesizers.tabular import TabularSynthesizer
 from synthkit.synthesizers.training import Training
@@ -59,17 +59,15 @@ class Rolling:
         self.links, self.encoder = links, encoder
 
     # ---------------------------------------------------------------- entities
-    def units(self, span: pd.Series, encoder: SequenceEncoder) -> NDArray[np.float64]:
-        """``(E,)`` spans in units of the median gap."""
-        out: NDArray[np.float64] = span.to_numpy(np.float64) * encoder.grain_ / encoder.unit_
-        return out
-
     def spans(self, entities: pd.DataFrame, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
-        """``(E,)`` time from first to last row, in units of the median gap; stretched where more rows are asked for."""
-        if SPAN not in entities:
+        """``(E,)`` time from first to last row, in units of the median gap."""
+        if PACE not in entities and SPAN not in entities:
             return np.zeros(len(entities))
-        drawn = np.maximum(entities[ROWS].to_numpy(np.float64) - 1, 1)
-        out: NDArray[np.float64] = self.units(entities[SPAN], self.encoder) * np.maximum(lengths - 1, 0) / drawn
+        if PACE in entities:
+            pace = entities[PACE]
+        else:  # stretched where more rows are asked for
+            pace = entities[SPAN] / np.maximum(entities[ROWS].astype(float) - 1, 1)
+        out: NDArray[np.float64] = pace.fillna(1.0).to_numpy(np.float64) * np.maximum(lengths - 1, 0)
         return out
 
     def began(self, encoder: SequenceEncoder, entities: pd.DataFrame) -> NDArray[Any] | None:
@@ -325,7 +323,7 @@ def _days(encoder: SequenceEncoder, records: Records) -> torch.Tensor | None:
 
 def _span_of(encoder: SequenceEncoder, records: Records) -> NDArray[np.float64]:
     """``(E,)`` time from first to last row, in units of the median gap."""
-    if SPAN not in records.entities or records.clock is None:
+    if encoder.gaps_ is None or records.clock is None:
         return np.zeros(len(records.lengths))
     ends = records.starts + records.lengths - 1
     out: NDArray[np.float64] = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_

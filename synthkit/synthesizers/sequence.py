@@ -24,7 +24,7 @@ from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.schema import Empty, Schema
-from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.sequences import PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
 from synthkit.synthesizers.latent_rolling import LatentRolling, fit_latent
@@ -335,23 +335,24 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         entity: Any = self.encoder_.entity
         k = records.lengths
-        given = records.entities.drop(columns=[ROWS, *([SPAN] if SPAN in records.entities else [])])
+        given = records.entities.drop(columns=[ROWS, PACE, SPAN], errors="ignore")
         keys = given.pop(entity)
         many = given.iloc[np.repeat(np.arange(len(given)), _TRIES)].reset_index(drop=True)
         draws = self.entities_.sample(len(many), where=many if len(many.columns) else None, seed=entropy(seed, 0))
         lengths = draws[ROWS].to_numpy(np.int64).reshape(-1, _TRIES)
         enough = lengths >= (k + steps)[:, None]
-        if SPAN in draws:
-            elapsed = self.rolling_.units(records.entities[SPAN], self.encoder_)
-            enough &= self.rolling_.units(draws[SPAN], self.encoder_).reshape(-1, _TRIES) >= elapsed[:, None]
+        if self.encoder_.gaps_ is not None:
+            elapsed = self.rolling_.spans(records.entities, k)
+            enough &= self.rolling_.spans(draws, lengths.ravel()).reshape(-1, _TRIES) >= elapsed[:, None]
         first = enough.argmax(1)
         out = draws.iloc[np.arange(len(k)) * _TRIES + first].reset_index(drop=True)
         found = enough.any(1)
         out[ROWS] = np.where(found, out[ROWS], k + steps)
-        if SPAN in out and not found.all():
-            rate = (k + steps - 1) / np.maximum(k - 1, 1)
-            longer = records.entities[SPAN].to_numpy() * rate
-            out[SPAN] = out[SPAN].where(found, pd.Series(longer).astype(out[SPAN].dtype))
+        if PACE in out:
+            out[PACE] = out[PACE].where(found, records.entities[PACE])
+        if SPAN in out:
+            longer = self.rolling_.spans(records.entities, k + steps)
+            out[SPAN] = out[SPAN].where(found, pd.Series(longer))
         for name in self.context_:
             out[name] = records.entities[name].to_numpy()
         out[entity] = keys.to_numpy()

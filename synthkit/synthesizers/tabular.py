@@ -28,6 +28,7 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import latent
 from synthkit.synthesizers.choice import choose, compare, owners
 from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
+from synthkit.synthesizers.records import warn_of_records
 from synthkit.synthesizers.restoring import loaded, restored
 from synthkit.synthesizers.training import Training
 
@@ -103,7 +104,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     # ---------------------------------------------------------------- fit
     def fit(self, table: pd.DataFrame, y: None = None) -> Self:
-        """Learn ``table``, which stays as it is.
+        """Learn ``table``, which stays as it is. Warns where its rows look like records over time, without an entity.
 
         Raises:
             ParamError, SchemaError, TrainingError: each names the argument or column and the remedy.
@@ -112,6 +113,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         device = resolve_device(self.device)
         seed = entropy(None) if self.random_state is None else int(self.random_state)
         encoder = TableEncoder(self.schema, protect=self.protect, entity=self.entity, weight=self.weight).fit(table)
+        if encoder.schema_.entity is None:
+            warn_of_records(table)
         encoder.schema_ = learn_rules(self.rules, self.schema, encoder, table)
         data = encoder.encode(table) if self.gaps == "learn" else encoder.encode(table, "fill", partial=True)
         weights = encoder.weights(table)
