@@ -284,7 +284,11 @@ class SequenceEncoder:
     def decode_gaps(self, data: Encoded) -> NDArray[Any]:
         """``(rows,)`` gaps in ticks."""
         assert self.gaps_ is not None
-        return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
+        gaps = canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
+        law = getattr(self.gaps_.transformers_[GAP], "law", None)
+        if self.strict_ and law is not None and law.step:  # a law of small gaps may round to none at all
+            gaps = np.maximum(gaps, np.asarray(law.step).astype(gaps.dtype))
+        return gaps
 
     def parts(self, clock: NDArray[Any]) -> NDArray[np.int64]:
         """``(rows, parts)`` codes of the calendar that rows go by, in the order of ``calendar_``."""
