@@ -29,6 +29,7 @@ FLOORS = {
     "ranges": 2,
     "enforce": 2,
     "ticks": 2,
+    "grouped": 2,
     "sequences": 2,
     "models": 3,
     "progress": 4,

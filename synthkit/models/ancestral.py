@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synthkit.errors import ConditionError
-from synthkit.layout import Allowed, Encoded
+from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import draw_codes
 from synthkit.models.resampling import Joint, alike, draw_jointly
 
@@ -158,6 +158,22 @@ class Block:
     def done(self) -> Encoded:
         """The rows as far as they are drawn."""
         return Encoded(self.num, self.cat, self.num_known, self.cat_known)
+
+    def enter_fields(self, given: Encoded, layout: Layout, first: int) -> None:
+        """Let inputs be known that were not so far: rows of ``layout``, whose fields begin at ``first``."""
+        whole = self.model.layout
+        for i, field in enumerate(layout.fields):
+            slot, mine = layout.slot[i], whole.slot[first + i]
+            if field.size:
+                self.cat[:, mine] = given.cat[:, slot].to(self.cat.dtype)
+                self.cat_known[:, mine] = given.cat_known[:, slot]
+            else:
+                self.num[:, mine], self.num_known[:, mine] = given.num[:, slot], given.num_known[:, slot]
+        self.tokens, self.known, self.offsets = self.model.read(self.done())
+        self.last = None
+        for i, node in enumerate(self.model.nodes):
+            if first <= node.field < first + len(layout.fields):
+                self._publish(i)
 
     def enter(self, i: int, tokens: Tensor) -> None:
         """Let ``tokens`` ``(rows,)`` be known of node i, which is not drawn."""
@@ -312,6 +328,10 @@ class Block:
         logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.outputs[i]]
         if self.model.skips is not None:
             logits = logits + self.model.skips.node(i, k, r, self.num[pick][:, self.model.dense])
+        if self.model.landing and i == self.model.landing.gap:
+            x, h = self.num[pick][:, self.model.dense], top[:, : self.model.spec.width]
+            lean = self.model.landing.lean(self.num[pick], x, h)
+            logits = logits + torch.nn.functional.pad(lean, (0, logits.shape[1] - lean.shape[1]))
         if self.model.near and i in self.model.near.row:
             lean = self._near(self.model.near, i, top, pick)
             logits = logits + torch.nn.functional.pad(lean, (0, logits.shape[1] - lean.shape[1]))

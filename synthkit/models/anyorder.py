@@ -28,6 +28,7 @@ from synthkit.models.bands import Bands
 from synthkit.models.base import Model, Recipe, check_allowed
 from synthkit.models.calibration import calibrate, settle
 from synthkit.models.forced import Forced
+from synthkit.models.landing import Landing
 from synthkit.models.near import KERNELS, Near
 from synthkit.models.nets import Codes, buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
@@ -57,8 +58,14 @@ class AutoregressiveModel(Model):
         # Inputs are read and never drawn: they have no nets.
         self.drawn = [i for i, node in enumerate(nodes) if layout.fields[node.field].column not in layout.inputs]
         self.net = {i: k for k, i in enumerate(self.drawn)}
-        self.prior = self.drawn[0] if self.drawn else n  # inputs that come before all that is drawn
+        at = {node.field: i for i, node in enumerate(nodes)}
+        self.hangs = {i: at[layout.after[node.field]] for i, node in enumerate(nodes) if node.field in layout.after}
+        place = [self.hangs.get(i, i) + (0.5 if i in self.hangs else 0.0) for i in range(n)]
+        self.natural_order = torch.argsort(torch.argsort(torch.tensor(place)))
+        first = self.drawn[0] if self.drawn else n  # inputs that come before all that is drawn
+        self.prior = [i for i in range(first) if i not in self.hangs]
         whole = [i for i, field in enumerate(layout.fields) if not field.size and field.given is None]
+        whole = [i for i in whole if layout.calendar is None or i != layout.calendar.clock]
         self.dense = [layout.slot[i] for i in whole if layout.fields[i].column in layout.inputs]
         self.wide = n > spec.reads  # each net reads some nodes only
         spec = spec.slim() if self.wide else spec
@@ -121,9 +128,11 @@ class AutoregressiveModel(Model):
             self.dense_first = nn.Parameter(self._start(*shape[:1], n, self.first_width).flatten(1) / shape[0] ** 0.5)
         self.skips: Skips | None = None
         self.near: Near | None = None
+        self.landing: Landing | None = None
         self.buckets = [[self.drawn[k] for k in b] for b in buckets([self.outputs[i] for i in self.drawn])]
         if self.dense:
             self.skips = Skips(len(self.dense), self.nodes, self.drawn, self.outputs, self.buckets)
+            self.landing = Landing(self.layout, self.nodes, len(self.dense), spec.width)
             self.near = Near(self.layout, self.nodes, self.drawn, len(self.dense), spec.width)
         self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
         self.head, self.head_smooth, self.head_bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
@@ -214,15 +223,33 @@ class AutoregressiveModel(Model):
     def _fit_skips(self, skips: Skips, data: Encoded, weight: Tensor | None) -> None:
         every = slice(None, None, max(len(data) // skips.rows, 1))
         rows = data.take(every)
-        order = self._reads(torch.arange(self.n_nodes))
+        order = self._reads(self.natural_order)
         forced = Forced(self, self.layout.empty(len(rows), rows.cat.device), rows, order)
         own_weight = None if weight is None else weight[every]
-        near = self.near or None
-        if near is not None:
-            tokens, offsets = forced.tokens, self.spread(forced.offsets)
-            near.learn(near.numbers(tokens, offsets, forced.known, near.targets), forced.last)
-        bias = list(self.head_bias)
-        skips.fit(forced.dense, forced.goals, forced.counts, bias, own_weight, self._own(), near, forced.last)
+        leans = self._start_leans(forced, self._own())
+        skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), own_weight, self._own(), leans)
+
+    def _start_leans(self, forced: Forced, own: Tensor) -> dict[int, Tensor]:
+        """What leans on last values and on dates, started; and what it adds to the logits of each node."""
+        out: dict[int, Tensor] = {}
+        flat = {i: self.head_bias[k][r, 0].detach() for i, (k, r) in self.place.items()}
+        none = torch.zeros(len(forced.dense), self.spec.width, device=forced.dense.device)
+        if self.near:
+            near, goals, counts = self.near, forced.goals[self.near.targets], forced.counts[self.near.targets]
+            near.learn(
+                near.numbers(forced.tokens, self.spread(forced.offsets), forced.known, near.targets), forced.last
+            )
+            starts = [flat[i][:cells] for i, cells in zip(near.targets, near.cells, strict=True)]
+            near.fit(forced.dense, forced.last, goals, counts, starts, own[:, near.targets])
+            for t, i in enumerate(near.targets):
+                out[i] = near.lean(t, forced.last[t], forced.dense, none)
+        if self.landing:
+            gap, cells = self.landing.gap, self.landing.cells
+            at = forced.counts[gap] & (forced.goals[gap] < cells)
+            self.landing.fit(forced.num[at], forced.goals[gap][at], flat[gap][:cells])
+            lean = self.landing.lean(forced.num, forced.dense, none)
+            out[gap] = out[gap] + lean if gap in out else lean
+        return out
 
     def _own(self) -> Tensor:
         """``(S, N)`` bool: real-valued inputs that tell of a node's own column."""
@@ -320,16 +347,19 @@ class AutoregressiveModel(Model):
     def _order(self) -> Tensor:
         """``(nets, N)`` bool: may net j (row) read node i (column)? The table's order, or some columns first."""
         n = self.n_nodes
-        position = torch.arange(n)
+        position = self.natural_order
         if self.training and self.wide:
             order = reads.orders(n, self.spec.natural, self.first.device)
-            order[:, : self.prior] = True
+            order[:, self.prior] = True
+            for i, of in self.hangs.items():
+                order[:, i] = order[:, of]
             return order[self.drawn]
         if self.training and n > 1 and float(torch.rand(())) >= self.spec.natural:
             first = torch.randperm(n)[: int(torch.randint(1, n, ()))]
             late = torch.ones(n, dtype=torch.long)
-            late[first] = late[: self.prior] = 0
-            position = torch.argsort(torch.argsort(late * n + torch.arange(n)))
+            late[first] = 0
+            self._prior_first(late)
+            position = torch.argsort(torch.argsort(late * n + self.natural_order))
         return self._reads(position)
 
     # ---------------------------------------------------------------- loss
@@ -356,8 +386,13 @@ class AutoregressiveModel(Model):
         """A fixed order: every other node first (k = 0: the even ones, k = 1: the odd ones)."""
         nodes = torch.arange(self.n_nodes)
         late = (nodes + k) % 2
-        late[: self.prior] = 0
-        return self._reads(late * self.n_nodes + nodes)
+        self._prior_first(late)
+        return self._reads(late * self.n_nodes + self.natural_order)
+
+    def _prior_first(self, late: Tensor) -> None:
+        late[self.prior] = 0
+        for i, of in self.hangs.items():
+            late[i] = late[of]
 
     def _reads(self, position: Tensor) -> Tensor:
         """``(nets, N)`` bool: net j (row) reads node i (column) if i's position is lower."""
@@ -373,6 +408,8 @@ class AutoregressiveModel(Model):
             return None
         if name == "skips.weight" and self.skips is not None:
             return 1, self.skips.owner
+        if name.startswith("landing") and self.landing:
+            return 1, torch.full((self.landing.head.shape[1],), self.net[self.landing.gap])
         if name == "near.weight" and self.near is not None:
             nets = torch.tensor([self.net[i] for i in self.near.targets], dtype=torch.long)
             return 1, nets.repeat_interleave(KERNELS)
@@ -399,7 +436,7 @@ class AutoregressiveModel(Model):
 
     def finish(self, data: Encoded, weight: Tensor | None = None) -> None:
         """Calibrate the heads in the table's order, on the training rows and then on rows that are drawn."""
-        calibrate(self, data, weight, self._reads(torch.arange(self.n_nodes)))
+        calibrate(self, data, weight, self._reads(self.natural_order))
         # Of a wide table too few rows could be drawn in the time, and none at all without inputs.
         if not self.wide and not self.layout.inputs:
             settle(self, data, weight)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synthkit.layout import Encoded, Field, Layout
+from synthkit.layout import Calendar, Encoded, Field, Layout
 from synthkit.models.nets import Codes, nodes_of, places
 
 __all__ = ["History", "State", "Steps"]
@@ -39,6 +39,9 @@ class Steps:
         context, gap, rows: layouts of their own; calendar: parts of the date, name -> codes.
         summary: per number, the column of a step that it tells of, or -1.
         links: pairs ``(field of rows, rate)`` that repeat their last known value.
+        days: of one unit of the gap's law, where dates count (a field for the time of the row before follows then).
+        groups: pairs ``(field of groups, field of a number)`` of rows: the number's last value in the row's own group
+            is an input that is known once the group is.
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -52,35 +55,52 @@ class Steps:
         rows: Layout,
         summary: Sequence[int],
         links: tuple[tuple[int, float], ...] = (),
+        days: float | None = None,
+        groups: Sequence[tuple[int, int]] = (),
     ) -> None:
         dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
         parts = [gap or Layout(()), dates, rows]
         self.step, _ = _join(parts)
         lag, origin = _without_nulls(self.step)
-        dense = Layout(tuple(Field(0, f"summary{k}") for k in range(len(summary))))
-        self.layout, shifts = _join([context, dense, lag, *parts])
-        columns = [{f.column for f in part.fields} for part in (context, dense, lag, *parts)]
-        offsets = _column_offsets([context, dense, lag, *parts])
-        given = {c + offsets[k] for k in (0, 1, 2, 4) for c in columns[k]}
+        self.clock = days is not None and gap is not None and bool(calendar)
+        tells = [f"summary{k}" for k in range(len(summary))] + ["clock"] * self.clock
+        dense = Layout(tuple(Field(0, part) for part in tells))
+        same = _same_group(rows, groups)
+        every = [context, dense, lag, same, *parts]
+        self.layout, shifts = _join(every)
+        columns = [{f.column for f in part.fields} for part in every]
+        offsets = _column_offsets(every)
+        given = {c + offsets[k] for k in (0, 1, 2, 3, 5) for c in columns[k]}
         back = {field: i for i, field in enumerate(origin)}  # of the step -> of the lag
         first = len(parts[0].fields) + len(dates.fields)
         copies = tuple(
-            (shifts[5] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
+            (shifts[6] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
         )
-        about = {shifts[1] + k: offsets[3] + c for k, c in enumerate(summary) if c >= 0}
+        about = {shifts[1] + k: offsets[4] + c for k, c in enumerate(summary) if c >= 0}
         whole = self.layout
-        shift = {0: shifts[3], 1: shifts[5] - first}  # gap, then columns
+        shift = {0: shifts[4], 1: shifts[6] - first}  # gap, then columns
         before = {
             field + shift[int(field >= first)]: shifts[2] + back[field]
             for field, f in enumerate(self.step.fields)
             if f.ordered and field in back
         }
+        starts = [i for i, f in enumerate(same.fields) if f.size]
+        after = {}
+        for k, (group, number) in enumerate(groups):
+            before[shifts[6] + number] = shifts[3] + starts[k]
+            after[shifts[3] + starts[k]] = shifts[6] + group
+        self.groups = [(first + group, first + number) for group, number in groups]
+        self.same, self.same_first = same, shifts[3]
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
-        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before)
+        dated = None
+        if self.clock and days is not None:
+            codes = [i for i in range(shifts[4], shifts[5]) if whole.fields[i].size and whole.fields[i].part != "null"]
+            dated = Calendar(codes[0], shifts[1] + len(summary), days, tuple(calendar)) if codes else None
+        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before, dated, after)
         self.lag = range(shifts[2], shifts[3])
-        self.gap = range(shifts[3], shifts[4])
-        self.dates = range(shifts[4], shifts[5])
-        self.rows = range(shifts[5], len(self.layout.fields))
+        self.gap = range(shifts[4], shifts[5])
+        self.dates = range(shifts[5], shifts[6])
+        self.rows = range(shifts[6], len(self.layout.fields))
         self._slots(lag, origin)
 
     def _slots(self, lag: Layout, origin: list[int]) -> None:
@@ -100,16 +120,32 @@ class Steps:
         self.null_slot = [nulls.get(c, -1) for c in range(self.columns)]
         self.code_slot = [firsts.get(c, nulls.get(c, -1)) for c in range(self.columns)]
 
-    def whole(self, context: Encoded, summary: Tensor, lag: Encoded, step: Encoded | None = None) -> Encoded:
-        """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown."""
+    def whole(
+        self,
+        context: Encoded,
+        summary: Tensor,
+        lag: Encoded,
+        step: Encoded | None = None,
+        days: Tensor | None = None,
+        same: Encoded | None = None,
+    ) -> Encoded:
+        """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown.
+
+        Args:
+            days: ``(B,)`` time of the rows before, in days; same: last values in the rows' own groups. None: unknown.
+        """
+        same = self.same.empty(len(summary), summary.device) if same is None else same
+        if self.clock:
+            before = torch.zeros(len(summary), device=summary.device) if days is None else days
+            summary = torch.cat([summary, before.to(summary)[:, None]], 1)
         step = self.step.empty(len(context), context.cat.device) if step is None else step
         dtype = self.layout.code_dtype
         sure = torch.ones_like(summary, dtype=torch.bool)
         return Encoded(
-            torch.cat([context.num, summary, lag.num, step.num], 1),
-            torch.cat([context.cat.to(dtype), lag.cat.to(dtype), step.cat.to(dtype)], 1),
-            torch.cat([context.num_known, sure, lag.num_known, step.num_known], 1),
-            torch.cat([context.cat_known, lag.cat_known, step.cat_known], 1),
+            torch.cat([context.num, summary, lag.num, same.num, step.num], 1),
+            torch.cat([context.cat.to(dtype), lag.cat.to(dtype), same.cat.to(dtype), step.cat.to(dtype)], 1),
+            torch.cat([context.num_known, sure, lag.num_known, same.num_known, step.num_known], 1),
+            torch.cat([context.cat_known, lag.cat_known, same.cat_known, step.cat_known], 1),
         )
 
     def step_of(self, whole: Encoded) -> Encoded:
@@ -178,6 +214,21 @@ def _join(parts: list[Layout]) -> tuple[Layout, list[int]]:
     return Layout(tuple(fields), laws, tuple(links)), shifts
 
 
+def _same_group(rows: Layout, groups: Sequence[tuple[int, int]]) -> Layout:
+    """Fields for the last values of numbers in the row's own group: a code each, and its offset."""
+    fields: list[Field] = []
+    laws = {}
+    for k, (_, number) in enumerate(groups):
+        code = len(fields)
+        fields.append(Field(k, "code", rows.fields[number].size, None, True))
+        if number in rows.laws:
+            laws[code] = rows.laws[number]
+        for f in rows.fields:
+            if f.given is not None and f.given[0] == number and not f.size:
+                fields.append(Field(k, "offset", 0, (code, f.given[1])))
+    return Layout(tuple(fields), laws)
+
+
 def _without_nulls(layout: Layout) -> tuple[Layout, list[int]]:
     """The fields of values alone (a flag of a column that has nothing else stays), and which they are."""
     alone = {f.column for f in layout.fields if f.part != "null"}
@@ -198,7 +249,8 @@ class State:
     Attributes:
         lag: last known values, in the fields of ``Steps``; sums, mass: ``(E, K, P + J)``, after the features the sizes
             of the J numbers' steps; last: ``(E, J)`` their last known scores; age: ``(E, N)`` rows since each node was
-            known; rows: ``(E,)`` so far; elapsed: ``(E,)`` time since the first row, in units of the median gap.
+            known; rows: ``(E,)`` so far; elapsed: ``(E,)`` time since the first row, in units of the median gap;
+        codes, offsets: ``(E, V, G)`` last values of numbers by group, -1 where there is none.
     """
 
     lag: Encoded
@@ -208,16 +260,18 @@ class State:
     age: Tensor
     rows: Tensor
     elapsed: Tensor
+    codes: Tensor
+    offsets: Tensor
 
     def take(self, index: Tensor | slice) -> State:
         """The entities at ``index``; a slice shares memory."""
-        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed)
+        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed, self.codes, self.offsets)
         return State(self.lag.take(index), *(t[index] for t in own))
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All of them."""
         lag = self.lag
-        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed)
+        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed, self.codes, self.offsets)
         return lag.num, lag.cat, lag.num_known, lag.cat_known, *own
 
 
@@ -346,7 +400,9 @@ class History(nn.Module):
         never = torch.full((entities, len(self.moving.nodes)), torch.inf, device=device)
         none = torch.full((entities, j), torch.nan, device=device)
         zero = torch.zeros(entities, device=device)
-        return State(lag, zeros, zeros.clone(), none, never, zero, zero.clone())
+        many = [steps.step.fields[group].size + 1 for group, _ in steps.groups]  # the last: null
+        codes = torch.full((entities, len(many), max(many, default=1)), -1, dtype=torch.int32, device=device)
+        return State(lag, zeros, zeros.clone(), none, never, zero, zero.clone(), codes, codes.float())
 
     def raw(self, state: State, static: Tensor, lengths: Tensor, span: Tensor) -> Tensor:
         """``(E, size)`` summaries before the next row, not yet standardised.
@@ -369,6 +425,39 @@ class History(nn.Module):
     def standard(self, raw: Tensor) -> Tensor:
         """Summaries on the scale of the training rows."""
         return ((raw - self.mean) / self.scale).clamp(-_LIMIT, _LIMIT)
+
+    def group_tokens(self, tokens: Tensor, steps: Steps) -> Tensor:
+        """``(E, V)`` groups of the rows, from tokens of the nodes of a step."""
+        at = {node.field: i for i, node in enumerate(self.moving.nodes)}
+        return tokens[:, [at[group] for group, _ in steps.groups]]
+
+    def recall(self, state: State, steps: Steps, groups: Tensor) -> Encoded:
+        """Last values in the rows' own groups ``(E, V)``, in the fields that :class:`Steps` has for them."""
+        out = steps.same.empty(len(groups), groups.device)
+        code = state.codes.gather(2, groups[..., None])[..., 0]
+        offset = state.offsets.gather(2, groups[..., None])[..., 0]
+        v = -1
+        for i, f in enumerate(steps.same.fields):
+            slot = steps.same.slot[i]
+            if f.size:
+                v += 1
+                out.cat[:, slot], out.cat_known[:, slot] = code[:, v].clamp(min=0).to(out.cat.dtype), code[:, v] >= 0
+            else:
+                out.num[:, slot], out.num_known[:, slot] = offset[:, v].clamp(min=0), offset[:, v] >= 0
+        return out
+
+    def _remember(self, state: State, steps: Steps, step: Encoded, tokens: Tensor) -> None:
+        groups, fields = self.group_tokens(tokens, steps), steps.step.fields
+        for v, (_, number) in enumerate(steps.groups):
+            slot, g = steps.step.slot[number], groups[:, v, None]
+            there = step.cat_known[:, slot, None]
+            code = torch.where(there, step.cat[:, slot, None].int(), state.codes[:, v].gather(1, g))
+            state.codes[:, v].scatter_(1, g, code)
+            inner = [i for i, f in enumerate(fields) if f.given is not None and f.given[0] == number and not f.size]
+            if inner:
+                k = steps.step.slot[inner[0]]
+                offset = torch.where(step.num_known[:, k, None], step.num[:, k, None], -1.0)
+                state.offsets[:, v].scatter_(1, g, torch.where(there, offset, state.offsets[:, v].gather(1, g)))
 
     def advance(self, state: State, steps: Steps, step: Encoded, gap: Tensor) -> None:
         """Hand on a row, in place.
@@ -397,5 +486,7 @@ class History(nn.Module):
             new = filled[:, column]
             mine.copy_(torch.where(new, theirs[:, slot].to(mine.dtype), mine))
             known_.copy_(torch.where(new, theirs_known[:, slot], known_))
+        if steps.groups:
+            self._remember(state, steps, step, self.moving.codes.read(step)[0])
         state.elapsed.add_(gap)
         state.rows.add_(1)

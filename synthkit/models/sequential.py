@@ -19,7 +19,7 @@ from synthkit.models.ancestral import Ancestral, Block
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.history import History, State, Steps
 
-__all__ = ["Clock", "Rollout", "repeats", "replay", "unroll"]
+__all__ = ["Clock", "Rollout", "draw_columns", "repeats", "replay", "unroll"]
 
 _LEAST = 0.02  # share of rows that repeat their last known value, for that to be an answer of its own
 
@@ -31,7 +31,7 @@ class Clock:
     Attributes:
         now: ``(E,)`` canonical times of the last rows; unit: the median gap.
         gaps: canonical gaps of drawn gap fields; None: ``fixed`` is the gap of all rows.
-        parts: ``(E, parts)`` calendar codes of times.
+        parts: ``(E, parts)`` calendar codes of times; days: ``(E,)`` days since 1970 by the clock on the wall.
     """
 
     now: NDArray[np.generic] | None
@@ -39,6 +39,7 @@ class Clock:
     gaps: Callable[[Encoded], NDArray[np.generic]] | None
     parts: Callable[[NDArray[np.generic]], NDArray[np.int64]]
     fixed: float | int | None = None
+    days: Callable[[NDArray[np.generic]], NDArray[np.float64]] | None = None
 
 
 def repeats(step: Encoded, steps: Steps, starts: Tensor, fields: range) -> tuple[tuple[int, float], ...]:
@@ -82,12 +83,14 @@ def unroll(
     gap: Tensor,
     span: Tensor,
     extra: Tensor | None = None,
+    days: Tensor | None = None,
 ) -> Encoded:
     """The rows of all entities with all that they may read, in the order of ``step``. E entities, R rows.
 
     Args:
         context: E rows; step: R rows, those of an entity together; lengths: ``(E,)``; gap: ``(R,)`` time since the row
-            before and span: ``(E,)``, in units of the median gap; extra: ``(E, X)`` what else rows read, or None.
+            before and span: ``(E,)``, in units of the median gap; extra: ``(E, X)`` what else rows read, or None; days:
+            ``(R,)`` wall time of the rows before.
     """
     order = lengths.argsort(descending=True, stable=True)
     starts = (lengths.cumsum(0) - lengths)[order]
@@ -97,6 +100,7 @@ def unroll(
     rows = len(step)
     summary = torch.zeros(rows, history.size, device=step.cat.device)
     lag = history.start(rows, steps).lag
+    same = steps.same.empty(rows, step.cat.device)
     for t in range(int(lengths.max()) if len(lengths) else 0):
         m = int((length > t).sum())
         at = starts[:m] + t
@@ -105,14 +109,36 @@ def unroll(
         for mine, theirs in ((lag.num, now.lag.num), (lag.cat, now.lag.cat)):
             mine[at] = theirs
         lag.num_known[at], lag.cat_known[at] = now.lag.num_known, now.lag.cat_known
-        history.advance(now, steps, step.take(at), gap[at])
+        here = step.take(at)
+        if steps.groups:
+            tokens = history.moving.codes.read(here)[0]
+            found = history.recall(now, steps, history.group_tokens(tokens, steps))
+            same.num[at], same.cat[at] = found.num, found.cat
+            same.num_known[at], same.cat_known[at] = found.num_known, found.cat_known
+        history.advance(now, steps, here, gap[at])
     if not bool(history.mean.any()):
         history.mean.copy_(summary.mean(0))
         history.scale.copy_(summary.std(0, correction=0).clamp(min=1e-3))
     summary = history.standard(summary)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=step.cat.device), lengths)
     summary = summary if extra is None else torch.cat([summary, extra[owner]], 1)
-    return steps.whole(context.take(owner), summary, lag, step)
+    return steps.whole(context.take(owner), summary, lag, step, days, same)
+
+
+def draw_columns(block: Block, nodes: list[int], history: History, steps: Steps, state: State) -> None:
+    """Draw the columns of rows, in place; numbers that are learnt by group come after their groups."""
+    if not steps.groups:
+        block.draw(nodes)
+        return
+    model = block.model
+    first = steps.layout.fields
+    shift = len(first) - len(steps.step.fields)
+    late = {number + shift for _, number in steps.groups}
+    block.draw([i for i in nodes if model.nodes[i].field not in late])
+    tokens = history.moving.codes.read(steps.step_of(block.done()))[0]
+    same = history.recall(state, steps, history.group_tokens(tokens, steps))
+    block.enter_fields(same, steps.same, steps.same_first)
+    block.draw([i for i in nodes if model.nodes[i].field in late])
 
 
 @torch.no_grad()
@@ -177,7 +203,10 @@ class Rollout:
             now = state.take(slice(0, m))
             summary = self.history.standard(self.history.raw(now, static[:m], lengths[:m], span[:m]))
             summary = summary if extra is None else torch.cat([summary, extra[:m]], 1)
-            whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m))
+            days = None
+            if clock.days is not None and clock.now is not None:
+                days = torch.as_tensor(clock.days(clock.now[:m]), device=summary.device)
+            whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m), days)
             step, gap = self._row(whole, now, clock, m)
             self.history.advance(now, self.steps, step, gap)
             drawn.append(step)
@@ -209,5 +238,5 @@ class Rollout:
             for i, codes in zip(self.dates, parts.T, strict=True):
                 block.enter(i, torch.as_tensor(codes.copy(), device=gap.device))
         skip = set(self.gap)
-        done = block.draw([i for i in self.plan.order if i not in skip])
-        return self.steps.step_of(done), gap
+        draw_columns(block, [i for i in self.plan.order if i not in skip], self.history, self.steps, now)
+        return self.steps.step_of(block.done()), gap

@@ -10,12 +10,11 @@ Sciences 2, 2009). Few rows overfit nets before they have learnt that tomorrow i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from synthkit.models.near import Near
 from synthkit.models.nets import Node, places
 
 __all__ = ["Skips"]
@@ -109,8 +108,7 @@ class Skips(nn.Module):
         bias: Sequence[Tensor],
         weight: Tensor | None,
         own: Tensor,
-        near: Near | None = None,
-        last: Tensor | None = None,
+        leans: Mapping[int, Tensor],
     ) -> None:
         """Fit the weights, and shift the nets' biases to go with them.
 
@@ -118,8 +116,8 @@ class Skips(nn.Module):
             x: ``(R, S)``; goals: ``(N', R)`` answers of all nodes, and counts: where they are known; bias: per bucket,
                 ``(n, 1, size)``, changed in place; weight: ``(R,)`` of the rows; own: ``(S, N)``, inputs that
                 tell of a node's own column, which are penalised less (after Litterman's "Minnesota" prior of vector
-                autoregressions, J. Business and Economic Statistics 4, 1986); near, last: what leans on last values,
-                and these, ``(T, R)``.
+                autoregressions, J. Business and Economic Statistics 4, 1986); leans: what else is added to the
+                logits of some nodes, ``(R, codes)``.
         """
         if len(x) < 2:
             return
@@ -130,12 +128,8 @@ class Skips(nn.Module):
             v = x.T @ (x @ v)
             v = v / v.norm().clamp(min=1e-12)
         largest = float((x @ v).square().sum() / len(x)) + 1.0
-        if near is not None and last is not None:
-            flat = {i: bias[k][r, 0] for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
-            starts = [flat[i][:cells] for i, cells in zip(near.targets, near.cells, strict=True)]
-            near.fit(x, last, goals[near.targets], counts[near.targets], starts, own[:, near.targets])
         for k, bucket in enumerate(self.buckets):
-            lean = self._lean(k, x, bias[k], near, last)
+            lean = self._lean(k, bias[k], len(x), leans)
             goal = goals[list(bucket)].clamp(max=bias[k].shape[2] - 1)
             seen = counts[list(bucket)].float() * w
             lighter = torch.where(own[:, list(bucket)].T, _OWN, 1.0)
@@ -143,15 +137,14 @@ class Skips(nn.Module):
                 k, x, goal, lighter, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest, lean
             )
 
-    def _lean(self, k: int, x: Tensor, bias: Tensor, near: Near | None, last: Tensor | None) -> Tensor | None:
-        """``(n, R, size)`` what last values add to the logits of bucket k; None: nothing."""
-        inside = [] if near is None else [(r, near.row[i]) for r, i in enumerate(self.buckets[k]) if i in near.row]
-        if near is None or last is None or not inside:
+    def _lean(self, k: int, like: Tensor, rows: int, leans: Mapping[int, Tensor]) -> Tensor | None:
+        """``(n, R, size)`` what else is added to the logits of bucket k; None: nothing."""
+        inside = [(r, i) for r, i in enumerate(self.buckets[k]) if i in leans]
+        if not inside:
             return None
-        out = torch.zeros(len(self.buckets[k]), len(x), bias.shape[2], device=x.device)
-        none = torch.zeros(len(x), near.head.shape[1], device=x.device)
-        for r, t in inside:
-            out[r, :, : near.cells[t]] = near.lean(t, last[t], x, none)
+        out = torch.zeros(len(self.buckets[k]), rows, like.shape[2], device=like.device)
+        for r, i in inside:
+            out[r, :, : leans[i].shape[1]] = leans[i]
         return out
 
     def _fit_bucket(

@@ -16,7 +16,8 @@ from synthkit.models.ancestral import Ancestral, Block
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.base import draw_codes
 from synthkit.models.forced import Forced
-from synthkit.models.history import History, Steps
+from synthkit.models.history import History, State, Steps
+from synthkit.models.sequential import draw_columns
 
 __all__ = ["fill_paths"]
 
@@ -35,6 +36,7 @@ def fill_paths(
     gap: Tensor,
     span: Tensor,
     extra: Tensor | None = None,
+    days: Tensor | None = None,
     particles: int = 8,
 ) -> Encoded:
     """``step`` with its gaps drawn. Shapes: E entities, R rows, K particles.
@@ -42,7 +44,7 @@ def fill_paths(
     Args:
         context: E rows, complete; step: R rows, those of an entity together; what it knows stays as it is.
         lengths: ``(E,)``; gap: ``(R,)`` time since the row before, and span: ``(E,)``, in units of the median gap;
-            extra: ``(E, X)`` what else rows read, or None.
+            extra: ``(E, X)`` what else rows read, or None; days: ``(R,)`` wall time of the rows before.
     """
     order = lengths.argsort(descending=True, stable=True)
     block = max(_ROWS // particles, 1)
@@ -54,7 +56,15 @@ def fill_paths(
         rows = torch.cat([torch.arange(s, s + n) for s, n in pairs]).to(step.cat.device)
         paths = _Paths(model, history, steps, particles)
         more = None if extra is None else extra[who]
-        drawn = paths.draw(context.take(who), step.take(rows), lengths[who], gap[rows], span[who], more)
+        drawn = paths.draw(
+            context.take(who),
+            step.take(rows),
+            lengths[who],
+            gap[rows],
+            span[who],
+            more,
+            None if days is None else days[rows],
+        )
         for mine, new in zip(
             (out.num, out.cat, out.num_known, out.cat_known),
             (drawn.num, drawn.cat, drawn.num_known, drawn.cat_known),
@@ -70,10 +80,17 @@ class _Paths:
         gap = {i for i in range(model.n_nodes) if model.nodes[i].field in steps.gap}
         self.nodes = [i for i in model.drawn if i not in gap]
         self.plan: Ancestral | None = None
-        self.natural = model._reads(torch.arange(model.n_nodes))
+        self.natural = model._reads(model.natural_order)
 
     def draw(
-        self, context: Encoded, step: Encoded, lengths: Tensor, gap: Tensor, span: Tensor, extra: Tensor | None = None
+        self,
+        context: Encoded,
+        step: Encoded,
+        lengths: Tensor,
+        gap: Tensor,
+        span: Tensor,
+        extra: Tensor | None = None,
+        days: Tensor | None = None,
     ) -> Encoded:
         """Entities in the order of falling lengths."""
         k, e = self.k, len(lengths)
@@ -93,16 +110,19 @@ class _Paths:
             chosen = now.take(parents[-1])
             for mine, new in zip(now.tensors(), chosen.tensors(), strict=True):
                 mine.copy_(new)
-            known = step.take((starts[:m] + t).repeat_interleave(k))
+            at = (starts[:m] + t).repeat_interleave(k)
+            known = step.take(at)
             summary = self.history.standard(self.history.raw(now, static[: m * k], length[: m * k], over[: m * k]))
             if extra is not None:
                 summary = torch.cat([summary, extra[owner[: m * k]]], 1)
-            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known)
+            before = None if days is None else days[at]
+            same = self._same(now, known)
+            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known, before, same)
             if bool(split[:m].any()):
                 weight[:m] += self._likely(whole).view(m, k)
-            done = self._fill(whole)
+            done = self._fill(whole, now)
             split[:m] |= self._gaps(known).view(m, k)[:, 0]
-            self.history.advance(now, self.steps, done, gap[(starts[:m] + t).repeat_interleave(k)])
+            self.history.advance(now, self.steps, done, gap[at])
             drawn.append(done)
         return self._trace(drawn, parents, weight, lengths)
 
@@ -124,9 +144,20 @@ class _Paths:
         nothing = self.model.layout.empty(len(whole), whole.cat.device)
         return -Forced(self.model, nothing, whole, self.natural).losses().sum(0)
 
-    def _fill(self, whole: Encoded) -> Encoded:
+    def _fill(self, whole: Encoded, now: State) -> Encoded:
         self.plan = self.plan or Ancestral(self.model, whole, {})
-        return self.steps.step_of(Block(self.plan, whole).draw(self.nodes))
+        block = Block(self.plan, whole)
+        draw_columns(block, self.nodes, self.history, self.steps, now)
+        return self.steps.step_of(block.done())
+
+    def _same(self, now: State, known: Encoded) -> Encoded | None:
+        """Last values in the rows' own groups, where all groups are known."""
+        if not self.steps.groups:
+            return None
+        tokens, there = self.history.moving.codes.read(known)
+        same = self.history.recall(now, self.steps, self.history.group_tokens(tokens, self.steps))
+        missing = ~self.history.group_tokens(there, self.steps).all(1)[:, None]
+        return same.hide(missing.expand_as(same.num_known), missing.expand_as(same.cat_known))
 
     def _gaps(self, step: Encoded) -> Tensor:
         """Rows in which a column that moves is not known."""

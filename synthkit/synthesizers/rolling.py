@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.conditions import compile_where
+from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.autoregressive import Autoregressive
@@ -87,6 +88,13 @@ class Rolling:
         """Conditions on moving columns, for every row."""
         if not moving:
             return Conditions({}, None, lambda table: table)
+        grouped = [name for name in moving if name in encoder.groups_]
+        if grouped:
+            raise ConditionError(
+                f"SequenceSynthesizer.sample: argument 'where': {grouped[0]!r} is learnt by the groups of "
+                f"{encoder.groups_[grouped[0]].by!r}, so that a condition on it alone has no meaning; "
+                "put the condition on the groups, and select rows afterwards."
+            )
         compiled = compile_where(encoder.rows_, moving, 1)
         first = self.steps.rows.start
         rules = {field + first: rule for field, rule in compiled.allowed.items()}
@@ -118,7 +126,9 @@ class Rolling:
         with seeded(seed, device), torch.no_grad():
             known = context.to(device)
             args = (self.model, self.history, self.steps, known, step.to(device))
-            done = fill_paths(*args, *tensors, self.extra(known, self.past(encoder, records))).to("cpu")
+            done = fill_paths(
+                *args, *tensors, self.extra(known, self.past(encoder, records)), _days(encoder, records)
+            ).to("cpu")
         return self.steps.split(done, self._gap_layout(encoder), encoder.rows_.layout_)[1]
 
     def extra(self, context: Encoded, past: State | None) -> torch.Tensor | None:
@@ -154,6 +164,7 @@ class Rolling:
             None if encoder.gaps_ is None else lambda step: encoder.decode_gaps(self._gap(step, encoder)),
             encoder.parts,
             encoder.step_,
+            encoder.days if self.steps.clock else None,
         )
         with seeded(seed, device), torch.no_grad():
             state = self.history.start(len(rows), self.steps) if past is None else past.take(at)
@@ -250,7 +261,7 @@ class RowData:
         context = entities.encoder_.encode(records.entities, "state")
         history.learn(context, step)
         lengths, span = torch.from_numpy(records.lengths), torch.from_numpy(_span_of(encoder, records)).float()
-        data = unroll(history, steps, context, step, lengths, gap, span, extra)
+        data = unroll(history, steps, context, step, lengths, gap, span, extra, _days(encoder, records))
         wide = len(nodes_of(steps.layout))
         spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
         owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
@@ -280,10 +291,12 @@ def laid_out(
     encoder: SequenceEncoder, entities: TabularSynthesizer, links: tuple[tuple[int, float], ...], extra: int = 0
 ) -> tuple[History, Steps]:
     """History and fields; ``extra``: numbers of entities that their rows read beside context and history."""
-    gap = None if encoder.gaps_ is None else encoder.gaps_.layout_
+    gap = encoder.gap_layout()
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
     history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
-    return history, Steps(context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links)
+    about = [*history.about, *[-1] * extra]
+    more = encoder.gap_days(), encoder.group_fields()
+    return history, Steps(context, gap, encoder.calendar_, rows, about, links, *more)
 
 
 def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
@@ -296,6 +309,16 @@ def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[
     gap = np.diff(records.clock, prepend=records.clock[:1]).astype(np.float64) / encoder.unit_
     gap[records.starts] = 0.0
     return steps.build(records.gaps, dates, records.rows), torch.from_numpy(gap).float()
+
+
+def _days(encoder: SequenceEncoder, records: Records) -> torch.Tensor | None:
+    """``(R,)`` wall time of the rows before, in days since 1970 (of first rows, their own)."""
+    if records.clock is None or encoder.gap_days() is None:
+        return None
+    days = encoder.days(records.clock)
+    before = np.concatenate([days[:1], days[:-1]])
+    before[records.starts] = days[records.starts]
+    return torch.from_numpy(before)
 
 
 def _span_of(encoder: SequenceEncoder, records: Records) -> NDArray[np.float64]:

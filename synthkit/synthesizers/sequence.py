@@ -415,7 +415,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             entities = self.entities_.impute(entities, seed=entropy(seed, 0))
         context = self.entities_.encoder_.encode(entities, "fill")
         rows = self.rolling_.fill(self.encoder_, context, records, entropy(seed, 1))
-        done = self.encoder_.rows_.decode(rows, seed=entropy(seed, 2))
+        done = self.encoder_.decode_rows(rows, entropy(seed, 2))
         owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
         for c in self.context_:
             done[c] = entities[c].iloc[owner].to_numpy()
