@@ -16,7 +16,6 @@ import pandas as pd
 from synthkit import SequenceSynthesizer, evaluate
 
 STAGES = ["I", "II", "III"]
-FAN = 100  # continuations of each patient
 
 
 def draw_patients(patients: int, seed: int) -> pd.DataFrame:
@@ -110,15 +109,15 @@ def score(real: pd.DataFrame, fresh: pd.DataFrame, synthetic: pd.DataFrame) -> N
         print(f"{name:<45}{found.best:>12.2f}{found.fresh:>10.2f}{found.matched:>12.2f}")
 
 
-def go_on(synthesizer: SequenceSynthesizer, fresh: pd.DataFrame) -> None:
+def go_on(synthesizer: SequenceSynthesizer, fresh: pd.DataFrame, draws: int) -> None:
     """Hide the last three visits of unseen patients, draw what may follow, and look where the truth lies."""
     left = fresh.groupby("patient").cumcount(ascending=False)
     known, hidden = fresh[left >= 3], fresh[left < 3]
     known = known[known.groupby("patient")["visit"].transform("size") >= 2]
     hidden = hidden[hidden["patient"].isin(known["patient"])]
-    fan = synthesizer.extend(known, 3, n=FAN, seed=0)
-    drawn = fan["pressure"].to_numpy().reshape(FAN, -1)
-    # of 100 draws the 5th and the 95th, as ranks of 101 places: nine in ten new values lie between them
+    fan = synthesizer.extend(known, 3, n=draws, seed=0)
+    drawn = fan["pressure"].to_numpy().reshape(draws, -1)
+    # the draws leave one place more than they are for a new value: nine in ten of these lie between low and high
     low, high = np.quantile(drawn, [0.05, 0.95], axis=0, method="weibull")
     truth = hidden["pressure"].to_numpy()
     print(f"\nwhat follows, for {known['patient'].nunique()} unseen patients; the pressure of their hidden visits lies")
@@ -157,8 +156,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer patients and training steps")
     options = parser.parse_args(arguments)
-    real, fresh = draw_patients(300 if options.quick else 800, 1), draw_patients(200, 2)
-    print(f"{real['patient'].nunique()} patients with {len(real)} visits to learn from, {200} others held out")
+    patients, others, draws = (300, 100, 40) if options.quick else (800, 200, 100)
+    real, fresh = draw_patients(patients, 1), draw_patients(others, 2)
+    print(f"{patients} patients with {len(real)} visits to learn from, {others} others held out")
     synthesizer = SequenceSynthesizer(
         entity="patient",
         time="visit",
@@ -167,11 +167,11 @@ def main(arguments: list[str] | None = None) -> None:
         max_seconds=120,
     ).fit(real)
     print(f"constant within a patient: {', '.join(synthesizer.context_)}")
-    synthetic = synthesizer.sample(real["patient"].nunique(), seed=0)
+    synthetic = synthesizer.sample(patients, seed=0)
     print(synthetic.head(4).to_string(index=False))
     compare_laws(real, fresh, synthetic)
     score(real, fresh, synthetic)
-    go_on(synthesizer, fresh)
+    go_on(synthesizer, fresh, draws)
     fill(synthesizer, fresh)
     what_if(synthesizer, fresh)
 

@@ -124,8 +124,8 @@ class SequenceEncoder:
         self._fit_groups(flat, protection)
         names = [self.entity, *self.moving_]
         self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
-        self.gaps_, self.step_, self.unit_, self.strict_, self.paced_ = None, None, 1.0, False, True
-        self.grain_ = 1
+        self.gaps_, self.step_, self.unit_ = None, None, 1.0
+        self.strict_, self.paced_, self.grain_ = False, True, 1
         self.calendar_: dict[str, int] = {}
         if clock is not None:
             self._fit_time(flat, owner, clock)
@@ -334,7 +334,11 @@ class SequenceEncoder:
     def decode_gaps(self, data: Encoded) -> NDArray[Any]:
         """``(rows,)`` gaps in ticks."""
         assert self.gaps_ is not None
-        return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0] * self.grain_
+        gaps = canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
+        law = getattr(self.gaps_.transformers_[GAP], "law", None)
+        if self.strict_ and law is not None and law.step:  # a law of small gaps may round to none at all
+            gaps = np.maximum(gaps, np.asarray(law.step).astype(gaps.dtype))
+        return gaps * self.grain_
 
     def parts(self, clock: NDArray[Any]) -> NDArray[np.int64]:
         """``(rows, parts)`` codes of the calendar that rows go by, in the order of ``calendar_``."""
@@ -427,9 +431,14 @@ class SequenceEncoder:
             arrays.update({f"groups/{k}/{key}": value for key, value in own.items()})
         parts["groups"] = groups
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
-        scalars: dict[str, Any] = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
-        scalars["paced"] = self.paced_
-        scalars["ticks"] = self.ticks_.to_json()
+        scalars: dict[str, Any] = {
+            "step": self.step_,
+            "unit": self.unit_,
+            "strict": self.strict_,
+            "paced": self.paced_,
+            "grain": self.grain_,
+            "ticks": self.ticks_.to_json(),
+        }
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 

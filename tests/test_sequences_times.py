@@ -92,3 +92,21 @@ def test_times_keep_their_kind_grid_and_order(kind):
         assert all(a < b for pairs in steps for a, b in pairs)
     last, first = table.groupby("who")["t"].max(), later.groupby("who")["t"].min()
     assert (first > last).all()
+
+
+@pytest.mark.parametrize("unit", ["number", "date"])
+def test_small_gaps_do_not_become_none(unit):
+    """Exponential gaps, cut to hundredths: the least one is a hundredth, and no record comes at the time of another."""
+    steps = np.ceil(np.random.default_rng(0).exponential(5, (80, EACH)) * 100).cumsum(1).ravel()
+    times = steps / 100 if unit == "number" else DAY + pd.to_timedelta(steps * 36, "s")
+    drawn = fitted(panel(times, 80)).sample(1500, seed=1)
+    gaps = drawn.groupby("who", sort=False)["t"].diff().dropna()
+    assert (gaps > gaps.iloc[0] * 0).all()
+    grid = gaps / (0.01 if unit == "number" else pd.Timedelta("36s"))
+    assert np.allclose(grid, grid.round(), atol=1e-6)
+
+
+def test_equal_times_are_drawn_where_there_are_some():
+    drawn = fitted(panel(walk((0, 0, 1, 3)))).sample(100, seed=1)
+    gaps = drawn.groupby("who", sort=False)["t"].diff().dropna()
+    assert (gaps >= 0).all() and 0.3 < (gaps == 0).mean() < 0.7
