@@ -253,7 +253,10 @@ class LatentRows(AutoregressiveModel):
     @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
         self.eval()
-        super().take_frequencies(data if self.entities is None else self.with_latents(data)[0], weight)
+        data = data if self.entities is None else self.with_latents(data)[0]
+        # At random weights, latents that say nothing would be noise to the nets before they could learn better.
+        self.dense_first[[self.dense.index(k) for k in self.latent_slots]] = 0.0
+        super().take_frequencies(data, weight)
 
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
         """As of the row model, in nats, and the row's share of what its entity's z tells."""
