@@ -1,7 +1,7 @@
 """Laws of the latents of whole sequences given their context: a mixture, and a generator that plays against a critic.
 
 Both stand on the same closed form: the normal scores of z are a ridge regression on the context's features plus
-residuals of a fitted covariance (a Gaussian copula given the context). What a net learns are the *whitened* residuals u,
+residuals of a fitted covariance (a Gaussian copula given the context). What a net learns are *whitened* residuals u,
 of which the closed form says N(0, I); a net starts there, and is kept only if entities that were held out are better
 explained by it. So few entities get the closed form, and many get what they show. Learnt from draws of the posteriors,
 not from their means.
@@ -37,6 +37,7 @@ _FAR = 6.0  # latents and scores at most
 _FLATTEST = 0.05  # of the mean distance of knots: no two are nearer
 _BEHIND = 10  # entities behind a knot, or a twentieth of few
 _PROBES = 16  # draws of a held-out entity's law
+_CHECKS = 7  # of the generator in training
 _LEAST = 128  # entities of a step of the game: few are played several times
 _FEATURES = 16  # of the context that a net reads; the regression reads all
 
@@ -137,8 +138,11 @@ class Law(Model):
     @torch.no_grad()
     def draw(self, context: Tensor) -> Tensor:
         """``(B, L)`` latents of entities with these features ``(B, C)``."""
-        u = self.free(self.features(context)) if self.learnt else torch.randn(len(context), self.latents).to(context)
+        u = self.free(self.features(context)) if self.learnt else self._plain(context)
         return self.latents_of(self.base(context) + u @ self.get_buffer("root").T)
+
+    def _plain(self, context: Tensor) -> Tensor:
+        return torch.randn(len(context), self.latents, device=context.device)
 
     @abstractmethod
     def free(self, c: Tensor) -> Tensor:
@@ -256,13 +260,13 @@ class GeneratedLaw(Law):
     def recipe(self, entities: int) -> Recipe:
         spec = self.recipe_
         size = min(256, max(entities // 2, 1))
-        return Recipe(
-            spec.law_steps, size, spec.law_lr, weight_decay=0.0, ema=0.99, every=100, patience=8, betas=(0.0, 0.95)
-        )
+        every = max(spec.law_steps // _CHECKS, 1)  # seldom: the score is flat for a while before the game finds modes
+        return Recipe(spec.law_steps, size, spec.law_lr, weight_decay=0.0, ema=0.99, every=every, betas=(0.0, 0.95))
 
     def free(self, c: Tensor) -> Tensor:
-        noise = torch.randn(len(c), self.latents + self.spec.noise, device=c.device)
-        out: Tensor = noise[:, : self.latents] + self.generator(torch.cat([noise, c], 1))
+        start = torch.randn(len(c), self.latents, device=c.device)  # first: the closed form draws the same
+        noise = torch.randn(len(c), self.spec.noise, device=c.device)
+        out: Tensor = start + self.generator(torch.cat([start, noise, c], 1))
         return out
 
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
@@ -303,7 +307,7 @@ class GeneratedLaw(Law):
         u, c = self.residuals(target), self.features(self._split(target)[2])
         with seeded(1, u.device):
             many = c.repeat(_PROBES, 1)
-            drawn = self.free(many) if learnt else torch.randn(len(many), self.latents).to(u)
+            drawn = self.free(many) if learnt else torch.randn(len(many), self.latents, device=u.device)
         drawn = drawn.view(_PROBES, len(c), -1)
         first = (drawn - u).norm(dim=2).mean(0)
         second = torch.stack([(drawn - drawn.roll(k, 0)).norm(dim=2) for k in range(1, _PROBES)]).mean((0, 1))
