@@ -23,10 +23,11 @@ from safetensors.numpy import save as save_tensors
 
 from synthkit.errors import LoadError
 
-__all__ = ["FORMAT_VERSION", "from_json", "load", "save", "to_json"]
+__all__ = ["FORMAT_VERSION", "from_json", "kind_of", "load", "save", "to_json"]
 
 FORMAT_VERSION = 1
 _MAX_JSON = 256 << 20
+_MAX_HEAD = 1 << 16
 _HEAD, _BODY, _ARRAYS = "synthkit.json", "content.json", "arrays.safetensors"
 
 
@@ -181,6 +182,18 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
         raise LoadError(f"{where}: the file cannot be read ({error.strerror or 'damaged'}).") from error
     except Exception as error:
         raise LoadError(f"{where}: the file is truncated, damaged, or not a synthkit file.") from error
+
+
+def kind_of(path: str | os.PathLike[str]) -> str | None:
+    """The kind of object that a file says it holds; None where it says nothing (:func:`load` tells why)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(_HEAD).file_size > _MAX_HEAD:
+                return None
+            kind = json.loads(archive.read(_HEAD))["kind"]
+    except Exception:
+        return None
+    return kind if isinstance(kind, str) else None
 
 
 def _members(archive: zipfile.ZipFile, size: int, where: str) -> dict[str, bytes]:

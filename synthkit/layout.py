@@ -19,7 +19,7 @@ from torch import Tensor
 from synthkit.errors import SchemaError
 from synthkit.transforms.quantile import QuantileLaw
 
-__all__ = ["Allowed", "Encoded", "Field", "Layout"]
+__all__ = ["Allowed", "Calendar", "Encoded", "Field", "Layout"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,21 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Calendar:
+    """How a gap that is drawn leads from one date to the next.
+
+    Attributes:
+        gap: its coded field; clock: the real-valued field that holds the time of the row before, in days since 1970 by
+            the clock on the wall; days: of one unit of the gap's law; parts: "hour", "weekday", "day", as rows go by.
+    """
+
+    gap: int
+    clock: int
+    days: float
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Layout:
     """The fields of a table, column by column; the fields of a column are adjacent and ordered null, code, offset.
 
@@ -54,6 +69,8 @@ class Layout:
         inputs: columns that are never drawn: whoever completes rows has to know them. Their real-valued fields (of
             size 0, applying always) are read as they are.
         about: which column such a real-valued field tells of, where it does.
+        calendar: of a gap between rows.
+        before: coded field that is drawn -> the input that holds its last known value, on the same law.
 
     >>> layout = Layout((Field(0, "null", 2), Field(0, "code", 9, (0, (0,))), Field(1, "code", 4)))
     >>> layout.n_num, layout.n_cat, layout.groups
@@ -65,6 +82,8 @@ class Layout:
     links: tuple[tuple[int, int, float], ...] = ()
     inputs: frozenset[int] = frozenset()
     about: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    before: Mapping[int, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    calendar: Calendar | None = None
 
     def __post_init__(self) -> None:
         for i, field in enumerate(self.fields):

@@ -57,6 +57,8 @@ class Numeric(ColumnType):
         integer: whether every value is whole (a float column may be); decimals: how many digits follow the point
             (None after learning: as many as a float holds). Both are learnt where they are None.
         low, high: bounds, inclusive; declared ones are public, and checked. None: learnt by the encoder.
+        by: the column of groups in each of which the number means something else (results by test, in long form).
+            ``SequenceSynthesizer`` learns a law per group then; models of single rows do not know of it.
 
     Raises:
         SchemaError: ``low`` exceeds ``high``, or ``decimals`` is not in 0 to 15.
@@ -66,6 +68,7 @@ class Numeric(ColumnType):
     low: float | None = None
     high: float | None = None
     decimals: int | None = None
+    by: Any = None
     sdtype: ClassVar[str] = "numerical"
 
     def __post_init__(self) -> None:

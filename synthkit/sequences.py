@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,18 +17,20 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from synthkit import io
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError, SynthkitWarning
+from synthkit.grouped import GroupedNumber, find_groups
 from synthkit.inference import canonical, from_canonical
-from synthkit.layout import Encoded
+from synthkit.layout import Encoded, Layout
 from synthkit.protect import Protection
-from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+from synthkit.schema import Categorical, ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+from synthkit.ticks import DAY, Ticks
 
 __all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
 START, SPAN, ROWS, GAP = "(start)", "(span)", "(rows)", "(gap)"
-_CALENDAR = {"hour": 24, "weekday": 7, "day": 31, "month": 12}
-_DAY = 86_400_000_000_000
+_CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
 
 Ints = NDArray[np.int64]
 
@@ -42,7 +44,7 @@ class Records:
             not on a fixed grid), :data:`ROWS`.
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
-        lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` canonical times, or None.
+        lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
         order: ``(R,)`` where each row stood in the table.
     """
 
@@ -70,7 +72,8 @@ class SequenceEncoder:
     Attributes:
         schema_: the types of all columns, in table order; context_, moving_: names.
         rows_: the codec of the moving columns; gaps_: that of the gap between rows, or None.
-        step_: the gap where it is always the same, or None. calendar_: parts of dates that rows go by, name -> codes.
+        ticks_: what gaps are counted in. step_: the gap where it is always the same, or None. calendar_: parts of dates
+            that rows go by, name -> codes.
     """
 
     schema_: Schema
@@ -79,6 +82,7 @@ class SequenceEncoder:
     rows_: TableEncoder
     gaps_: TableEncoder | None
     step_: int | float | None
+    ticks_: Ticks
 
     def __init__(
         self,
@@ -102,9 +106,10 @@ class SequenceEncoder:
         """
         if self.entity is None and self.schema is not None:
             self.entity = self.schema.entity
-        self.levels_ = [name for name in table.index.names if name is not None and name in (self.entity, self.time)]
         flat = self._flat(table)
+        self.levels_ = [name for name in table.index.names if name is not None and name in (self.entity, self.time)]
         self._infer(flat)
+        self.ticks_ = Ticks()
         order, lengths, clock = self._sort(flat)
         if len(lengths) < 2:
             raise SchemaError(
@@ -115,14 +120,60 @@ class SequenceEncoder:
         self.context_ = self._context(flat, owner, lengths)
         roles = (self.entity, self.time)
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
+        protection = self.protect or Protection(min_count=1)
+        self._fit_groups(flat, protection)
         names = [self.entity, *self.moving_]
-        self.rows_ = TableEncoder(self.schema_.project(names), protect=self.protect).fit(flat[names])
-        self.gaps_, self.step_, self.unit_, self.strict_ = None, None, 1.0, False
+        self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
+        self.gaps_, self.step_, self.unit_, self.strict_, self.grain_ = None, None, 1.0, False, 1
         self.calendar_: dict[str, int] = {}
-        self.zone_: str | None = None
         if clock is not None:
             self._fit_time(flat, owner, clock)
         return self
+
+    def _fit_groups(self, flat: pd.DataFrame, protection: Protection) -> None:
+        """Numbers that are learnt by group, and the moving columns in an order in which groups come first."""
+        found = find_groups(flat, self.schema_, self.moving_)
+        for name, by in found.items():
+            if by not in self.moving_ or not isinstance(self.schema_.columns[by], Categorical):
+                raise SchemaError(
+                    f"SequenceSynthesizer: column {name!r}: argument 'by' of its type names {by!r}, which is no categorical "
+                    "column that varies within entities; name one, or leave 'by' out."
+                )
+        self.groups_ = {
+            name: GroupedNumber(self.schema_.columns[name], by).fit(  # type: ignore[arg-type]
+                flat[name], flat[by], flat[self.entity], protection
+            )
+            for name, by in found.items()
+        }
+        late = [n for n in self.moving_ if n in found]
+        self.moving_ = tuple([*(n for n in self.moving_ if n not in found), *late])
+
+    def _row_schema(self) -> Schema:
+        """Types of the moving columns, as the row model sees them."""
+        columns = {n: self.schema_.columns[n] for n in (self.entity, *self.moving_)}
+        for name in self.groups_:
+            columns[name] = Numeric(low=0.0, high=1.0, nullable=self.schema_.columns[name].nullable)
+        return Schema(columns, self.entity)
+
+    def _places(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows with their grouped numbers as places."""
+        if not self.groups_:
+            return rows
+        rows = rows.copy()
+        for name, grouped in self.groups_.items():
+            rows[name] = grouped.places(rows[name], rows[grouped.by])
+        return rows
+
+    def decode_rows(self, data: Encoded, seed: int) -> pd.DataFrame:
+        """The moving columns of completed rows, in the dtypes of the table."""
+        rows = self.rows_.decode(data, seed=seed)
+        for name, grouped in self.groups_.items():
+            numbers = grouped.numbers(rows[name], rows[grouped.by])
+            null = np.isnan(numbers)
+            kind = self.schema_.columns[name]
+            whole = np.round(np.where(null, 0.0, numbers)).astype(np.int64) if grouped.kind.integer else numbers
+            rows[name] = from_canonical(whole, null, kind, name=name)
+        return rows
 
     def _flat(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table with entity and time as columns, checked."""
@@ -165,7 +216,7 @@ class SequenceEncoder:
         clock = None
         keys: tuple[Any, ...] = (owner,)
         if self.time is not None:
-            clock = canonical(flat[self.time], self.schema_.columns[self.time])[0]
+            clock = self.canonical_times(flat[self.time])
             keys = (clock, owner)
         order = np.lexsort(keys).astype(np.int64)  # stable: ties keep the table's order
         return order, np.bincount(owner).astype(np.int64), None if clock is None else clock[order]
@@ -195,20 +246,22 @@ class SequenceEncoder:
 
     def _fit_time(self, flat: pd.DataFrame, owner: Ints, clock: NDArray[Any]) -> None:
         later = np.flatnonzero(owner[1:] == owner[:-1])
-        gaps = clock[later + 1] - clock[later]
-        kind = self.schema_.columns[self.time]
-        self.strict_ = bool(len(gaps)) and bool((gaps > 0).all())
-        if isinstance(kind, Datetime):
-            self.zone_ = _zone(flat[self.time])
+        if isinstance(self.schema_.columns[self.time], Datetime):
+            self.ticks_ = Ticks.learn(clock, _zone(flat[self.time]))
+            clock = self.ticks_.count(clock)
             parts = self._parts(clock)
             keep = [p for p in _CALENDAR if len(np.unique(parts[p])) > 1]
             self.calendar_ = {p: _CALENDAR[p] for p in keep}
+        gaps = clock[later + 1] - clock[later]
+        self.strict_ = bool(len(gaps)) and bool((gaps > 0).all())
         if not len(gaps):
             return
         if gaps.min() == gaps.max():
             self.step_ = gaps[0].item()
             return
         self.unit_ = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
+        if not isinstance(self.schema_.columns[self.time], Numeric):
+            self.grain_ = max(int(np.gcd.reduce(gaps)), 1)
         frame = pd.DataFrame({self.entity: flat[self.entity].to_numpy()[later], GAP: self._gap_series(gaps)})
         who = Identifier(dtype=self.schema_.columns[self.entity].dtype, nullable=False)
         schema = Schema({self.entity: who, GAP: self._gap_type()}, self.entity)
@@ -218,10 +271,10 @@ class SequenceEncoder:
         kind = self.schema_.columns[self.time]
         if isinstance(kind, Numeric):
             return Numeric(integer=kind.integer, decimals=kind.decimals, nullable=False)
-        return Duration(nullable=False)
+        return Numeric(integer=True, nullable=False)
 
     def _gap_series(self, gaps: NDArray[Any]) -> Any:
-        return gaps if isinstance(self._gap_type(), Numeric) else gaps.astype("timedelta64[ns]")
+        return gaps if isinstance(self.schema_.columns[self.time], Numeric) else gaps // self.grain_
 
     # ---------------------------------------------------------------- use
     def encode(self, table: pd.DataFrame, missing: str = "state") -> Records:
@@ -238,7 +291,7 @@ class SequenceEncoder:
         order, lengths, clock = self._sort(flat)
         flat = flat.iloc[order].reset_index(drop=True)
         starts = np.cumsum(lengths) - lengths
-        rows = self.rows_.encode(flat[[self.entity, *self.moving_]], missing)
+        rows = self.rows_.encode(self._places(flat[[self.entity, *self.moving_]]), missing)
         entities = flat.iloc[starts][[self.entity, *self.context_]].reset_index(drop=True)
         gaps = None
         if clock is not None:
@@ -265,9 +318,9 @@ class SequenceEncoder:
         return self.unit_ if isinstance(self.schema_.columns[self.time], Numeric) else int(self.unit_)
 
     def decode_gaps(self, data: Encoded) -> NDArray[Any]:
-        """``(rows,)`` canonical gaps."""
+        """``(rows,)`` gaps in ticks."""
         assert self.gaps_ is not None
-        return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
+        return canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0] * self.grain_
 
     def parts(self, clock: NDArray[Any]) -> NDArray[np.int64]:
         """``(rows, parts)`` codes of the calendar that rows go by, in the order of ``calendar_``."""
@@ -278,19 +331,37 @@ class SequenceEncoder:
 
     def _parts(self, clock: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
         """The calendar by the clock on the wall; codes count from 0."""
-        moments = pd.Series(clock.astype("datetime64[ns]"))
-        if self.zone_ is not None:
-            moments = moments.dt.tz_localize("UTC").dt.tz_convert(self.zone_).dt.tz_localize(None)
-        wall = moments.dt
-        parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": wall.day - 1, "month": wall.month - 1}
+        wall = pd.Series(self.ticks_.wall(self.ticks_.moments(clock)).astype("datetime64[ns]")).dt
+        day = (wall.day - 1).mask(wall.is_month_end, 31)
+        parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": day, "month": wall.month - 1}
         return {name: np.asarray(part.to_numpy(), np.int64) for name, part in parts.items()}
 
+    def days(self, clock: NDArray[Any]) -> NDArray[np.float64]:
+        """``(rows,)`` days since 1970 by the clock on the wall."""
+        return np.asarray(self.ticks_.wall(self.ticks_.moments(clock)) / DAY, np.float64)
+
+    def gap_layout(self) -> Layout | None:
+        """The fields of the gap, with its law, however few values it takes."""
+        if self.gaps_ is None:
+            return None
+        layout, law = self.gaps_.layout_, getattr(self.gaps_.transformers_[GAP], "law", None)
+        codes = [i for i, field in enumerate(layout.fields) if field.size and field.part != "null"]
+        return layout if law is None or not codes else replace(layout, laws={codes[0]: law})
+
+    def gap_days(self) -> float | None:
+        """Days of one unit of the gap; None where gaps are not counted in time."""
+        dated = isinstance(self.schema_.columns.get(self.time), Datetime)
+        if self.gaps_ is None or not dated or self.ticks_.kind == "months":
+            return None
+        return self.grain_ * (1.0 if self.ticks_.counted else 1.0 / DAY)
+
     def canonical_times(self, times: pd.Series) -> NDArray[Any]:
-        """What :meth:`times` inverts."""
-        return canonical(times, self.schema_.columns[self.time])[0]
+        """Times in ticks, which :meth:`times` inverts."""
+        return self.ticks_.count(canonical(times, self.schema_.columns[self.time])[0])
 
     def times(self, clock: NDArray[Any], name: Hashable = None) -> pd.Series:
-        """Canonical times as the table has them."""
+        """Ticks as the table has them."""
+        clock = self.ticks_.moments(clock)
         kind = self.schema_.columns[self.time]
         if isinstance(kind, Numeric) and kind.decimals is not None and not kind.integer:
             clock = np.round(clock, kind.decimals)
@@ -305,7 +376,7 @@ class SequenceEncoder:
             entities: E rows, key and context; rows: R rows, those of an entity together; lengths: ``(E,)``.
         """
         at = np.repeat(np.arange(len(lengths)), lengths)
-        moving = self.rows_.decode(rows, seed=seed)
+        moving = self.decode_rows(rows, seed)
         columns = {}
         for name in self.schema_.columns:
             if name == self.time and clock is not None:
@@ -329,8 +400,15 @@ class SequenceEncoder:
                 continue
             parts[part], own = encoder.to_state()
             arrays.update({f"{part}/{key}": value for key, value in own.items()})
+        groups = []
+        for k, (name, grouped) in enumerate(self.groups_.items()):
+            json, own = grouped.to_state()
+            groups.append([io.to_json(name), json])
+            arrays.update({f"groups/{k}/{key}": value for key, value in own.items()})
+        parts["groups"] = groups
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
-        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "zone": self.zone_}
+        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
+        scalars["ticks"] = self.ticks_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 
@@ -347,8 +425,15 @@ class SequenceEncoder:
             return None if value[name] is None else TableEncoder.from_state(value[name], own)
 
         out.rows_, out.gaps_ = part("rows"), part("gaps")
-        out.step_, out.unit_ = value["step"], float(value["unit"])
-        out.strict_, out.zone_ = bool(value["strict"]), value["zone"]
+        out.groups_ = {}
+        for k, (name, json) in enumerate(value["groups"]):
+            prefix = f"groups/{k}/"
+            own = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
+            out.groups_[io.from_json(name)] = GroupedNumber.from_state(json, own)
+        late = [n for n in out.moving_ if n in out.groups_]
+        out.moving_ = tuple([*(n for n in out.moving_ if n not in out.groups_), *late])
+        out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
+        out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
         return out
 

@@ -128,7 +128,7 @@ def test_options_of_fit_reach_the_synthesizer(folder, tmp_path, capsys):
     schema = Schema.infer(table, sex=Categorical(categories=("F", "M", "X")), entity="person", weight="w")
     (tmp_path / "s.json").write_text(json.dumps(schema.to_dict()))
     words = ("--out", tmp_path / "m", "--max-steps", 2, "--quiet")
-    for extra in (("--schema", tmp_path / "s.json"), ("--entity", "person", "--weight", "w")):
+    for extra in (("--schema", tmp_path / "s.json"), ("--entity", "person", "--weight", "w", "--single-rows")):
         assert run(capsys, "fit", tmp_path / "t.csv", *words, *extra)[0] == 0
         fitted = TabularSynthesizer.load(tmp_path / "m")
         assert fitted.schema_.entity == "person" and fitted.schema_.weight == "w"

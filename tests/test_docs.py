@@ -19,6 +19,7 @@ from synthkit.cli import main
 from synthkit.metrics.registry import METRICS
 from synthkit.models import MODELS
 from synthkit.schema import COLUMN_TYPES
+from synthkit.testing import draw_panel
 from synthkit.transforms import TRANSFORMERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,6 +79,8 @@ def test_bash_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     table.loc[::10, "sex"] = None
     table.to_csv("table.csv", index=False)
     table.sample(100, random_state=0).to_csv("holdout.csv", index=False)
+    for seed, name in enumerate(("visits", "drawn_visits", "other_visits")):
+        draw_panel(40, seed).to_csv(f"{name}.csv", index=False)
     lines = [line for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("synthkit ")]
     assert {words[0] for words in commands} >= {"fit", "sample", "impute", "info", "evaluate"}

@@ -28,6 +28,8 @@ FLOORS = {
     "conditions": 2,
     "ranges": 2,
     "enforce": 2,
+    "ticks": 2,
+    "grouped": 2,
     "sequences": 2,
     "models": 3,
     "progress": 4,

@@ -348,7 +348,8 @@ def test_figures_are_drawn_and_saved(report, name, options, tmp_path):
 
 def test_every_figure_is_tested_above():
     domains = {"survival", "hazards", "stability", "information", "calibration"}  # in test_report_domains.py
-    assert set(FIGURES) == {"summary", "column", "pairs", "rows", "parts"} | domains
+    over_time = {"lengths", "gaps", "paths", "moves", "lags"}  # in test_panel_report.py
+    assert set(FIGURES) == {"summary", "column", "pairs", "rows", "parts"} | domains | over_time
 
 
 @pytest.mark.parametrize(

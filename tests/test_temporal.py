@@ -16,43 +16,10 @@ from synthkit.metrics.temporal_detection import entity_detection, memorisation
 from synthkit.metrics.temporal_dynamics import autocorrelation, icc, transitions, variance
 from synthkit.metrics.temporal_summary import summaries
 from synthkit.testing.metrics import untouched
+from synthkit.testing.panels import PHI, STAY
+from synthkit.testing.panels import draw_panel as draw
 
 KEYS = {"entity": "who", "time": "when"}
-PHI, STAY = 0.6, 0.85
-
-
-def draw(entities: int, seed: int, *, rows: float = 10.0, spread: float = 1.0, phi: float = PHI) -> pd.DataFrame:
-    """Patients: ``x`` is an AR(1) around a level of the patient's, ``y`` follows the former ``x``, ``state`` is a
-    Markov chain, gaps are exponential with a patient's own mean, ``arm`` raises the level, and ``died`` follows it.
-    """
-    rng = np.random.default_rng(seed)
-    n = 2 + rng.poisson(rows, entities)
-    who, starts = np.repeat(np.arange(entities), n), np.cumsum(n) - n
-    position = np.arange(n.sum()) - starts[who]
-    arm = rng.integers(0, 2, entities)
-    level = spread * rng.normal(size=entities) + (arm if phi else 0)
-    e, u = rng.normal(size=n.sum()), rng.random(n.sum())
-    x, state = e.copy(), (u < 0.5).astype(int)
-    for t in range(1, n.max()):
-        at = np.flatnonzero(position == t)
-        x[at] = phi * x[at - 1] + np.sqrt(1 - phi**2) * e[at]
-        state[at] = np.where(u[at] < STAY, state[at - 1], 1 - state[at - 1])
-    y = np.where(position == 0, 0.0, np.roll(x, 1)) + 0.5 * rng.normal(size=len(x))
-    y[rng.random(len(y)) < 0.1] = np.nan
-    days = np.where(position == 0, 0.0, rng.exponential(7 * np.exp(0.5 * rng.normal(size=entities))[who]))
-    days = np.cumsum(days) - np.cumsum(days)[starts][who] + rng.uniform(0, 300, entities)[who]
-    died = rng.random(entities) < 1 / (1 + np.exp(-2 * level))
-    return pd.DataFrame(
-        {
-            "who": [f"p{seed}-{i}" for i in who],
-            "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(days.round(3), "D"),
-            "x": x + level[who],
-            "y": y,
-            "state": np.where(state == 1, "on", "off"),
-            "arm": np.where(arm == 1, "a", "b")[who],
-            "died": died[who],
-        }
-    )
 
 
 @cache
@@ -157,12 +124,12 @@ def test_gaps_are_in_days_or_in_units():
 def test_fresh_entities_are_near_the_floor():
     table = figures(tables()[1], *PANEL_METRICS)
     assert table["value"].notna().all() and table["floor"].notna().all()
-    errors = table[table["best"] == 0].drop(["label", "context_kept"])
+    errors = table[table["best"] == 0].drop(["label", "context_kept", "entity_copies"])
     free = errors.drop("next_step")  # of a model
     above = free[["matched", "floor"]].max(axis=1) - free["chance"]
     assert (above < 4 * free["chance_sd"]).all(), table.to_string()
     assert abs(table.loc["next_step", "value"]) < 0.05
-    assert table.loc["context_kept", "value"] == 0
+    assert (table.loc[["context_kept", "entity_copies"], ["value", "floor"]] == 0).all(axis=None)
     assert table.loc["entity_detection", ["value", "floor"]].between(0.35, 0.62).all()
     assert table.loc["memorisation", ["value", "floor"]].between(0.9, 1.1).all()
     assert abs(table.loc["label", "value"]) < 0.15
@@ -171,7 +138,8 @@ def test_fresh_entities_are_near_the_floor():
 def test_identical_tables_have_no_error():
     real = tables()[0]
     table = score_panel(real, real, **KEYS).table.set_index("metric")
-    errors = table.loc[(table["best"] == 0) & table["value"].notna(), "value"]
+    assert table.loc["entity_copies", "value"] == 1
+    errors = table.loc[(table["best"] == 0) & table["value"].notna(), "value"].drop("entity_copies")
     assert len(errors) == 13 and (errors.abs() < 1e-12).all()
     assert table.loc["entity_detection", "value"] < 0.5  # copies on both sides of a fold
     assert table.loc["memorisation", "note"] == "needs holdout"

@@ -1,4 +1,4 @@
-"""The ``synthkit`` command: demo, fit, sample, inspect, errors, impute, evaluate, info; as the API, with its seeds.
+"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, evaluate, info; as the API.
 
 Results go to stdout; progress, warnings and errors to stderr, an error in one line. Exit codes: 0 done, 2 bad arguments
 or input, 130 interrupted (a fit that had begun is then saved with its best weights so far, an evaluation with its
@@ -23,12 +23,13 @@ from synthkit.cli.clean import add_errors, add_inspect
 from synthkit.cli.evaluate import add_evaluate
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
 from synthkit.cli.impute import add_impute
+from synthkit.cli.sequences import add_extend, add_records, check_records, describe, fit_records, flat, load_model
 from synthkit.conditions import between, isnull, notnull
 from synthkit.errors import ConditionError, ParamError, SynthkitError, SynthkitWarning
 from synthkit.models import MODELS
 from synthkit.report import evaluate
 from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, Numeric, Schema
-from synthkit.synthesizers import TabularSynthesizer
+from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = ["main", "parse_where", "read_table", "write_table"]
 
@@ -87,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="learn a CSV or Parquet file")
     fit.add_argument("data")
-    fit.add_argument("--out", required=True, help="the model file to write")
+    fit.add_argument("-o", "--out", required=True, help="the model file to write")
     fit.add_argument("--model", default="auto", choices=["auto", *MODELS])
-    fit.add_argument("--entity", help="column that says whose row it is")
+    add_records(fit)
     fit.add_argument("--weight", help="column of survey weights")
     add_schema(fit)
     fit.add_argument("--max-seconds", type=float)
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sample = commands.add_parser("sample", help="draw synthetic rows")
     sample.add_argument("model")
-    sample.add_argument("-n", type=int, required=True, help="rows")
+    sample.add_argument("-n", type=int, required=True, help="rows; of records over time: entities")
     sample.add_argument(
         "--where",
         action="append",
@@ -108,9 +109,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CONDITION",
         help="'age=30..60', 'age=60..', 'sex=F,M', 'job=\"a, b\"', 'x=null', 'x=notnull'; repeat it for more columns",
     )
+    sample.add_argument("--length", type=int, help="of records over time: rows of every entity")
+    sample.add_argument("--start", metavar="TIME", help="of records over time: time of every first row")
     add_output(sample)
     sample.set_defaults(run=_sample)
 
+    add_extend(commands)
     add_inspect(commands)
     add_errors(commands)
     add_impute(commands)
@@ -125,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
 # -------------------------------------------------------------------- commands
 def _fit(options: argparse.Namespace) -> None:
     check_output(options.out)
+    records = check_records(options)
     schema = given_schema(options)
+    if records:
+        return fit_records(options, schema)
     synthesizer = TabularSynthesizer(
         options.model,
         schema=schema,
@@ -144,15 +151,32 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _sample(options: argparse.Namespace) -> None:
     check_output(options.out, table=True)
-    synthesizer = TabularSynthesizer.load(options.model)
+    synthesizer = load_model(options.model)
     where = parse_where(options.where, synthesizer.schema_) or None
-    table = synthesizer.sample(options.n, where=where, seed=options.seed)
+    if isinstance(synthesizer, SequenceSynthesizer):
+        start = _start(options.start, synthesizer)
+        table = flat(synthesizer.sample(options.n, length=options.length, start=start, where=where, seed=options.seed))
+    elif options.length is not None or options.start is not None:
+        name = "--start" if options.length is None else "--length"
+        raise ParamError(f"sample: argument {name!r} is for records over time; this model draws single rows.")
+    else:
+        table = synthesizer.sample(options.n, where=where, seed=options.seed)
     write_table(table, options.out, formulas=options.allow_formulas)
     print(f"{len(table)} rows are in {options.out}")
 
 
+def _start(text: str | None, synthesizer: SequenceSynthesizer) -> Any:
+    time = synthesizer.encoder_.time
+    if text is None or time is None:
+        return text  # without a time, sample says so
+    return _value(text, synthesizer.schema_.columns[time], str(time), "--start")
+
+
 def _info(options: argparse.Namespace) -> None:
-    synthesizer = TabularSynthesizer.load(options.model)
+    synthesizer = load_model(options.model)
+    if isinstance(synthesizer, SequenceSynthesizer):
+        print(describe(synthesizer))
+        return
     print(f"model   {synthesizer.choice_}")
     print(f"steps   {synthesizer.n_steps_}")
     print(f"columns {len(synthesizer.schema_.columns)}")
@@ -246,7 +270,7 @@ def _rule(text: str, kind: ColumnType, name: str) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _value(text: str, kind: ColumnType, name: str) -> Any:
+def _value(text: str, kind: ColumnType, name: str, argument: str = "--where") -> Any:
     try:
         if isinstance(kind, Numeric):
             return int(text) if kind.integer else float(text)
@@ -258,7 +282,7 @@ def _value(text: str, kind: ColumnType, name: str) -> Any:
             return pd.Timedelta(text)
     except (ValueError, KeyError) as error:
         raise ConditionError(
-            f"argument '--where': column {name!r} ({type(kind).__name__}) cannot be {text!r}."
+            f"argument {argument!r}: column {name!r} ({type(kind).__name__}) cannot be {text!r}."
         ) from error
     # a category or a constant that is no text is named by its text
     levels = (kind.value,) if isinstance(kind, Constant) else getattr(kind, "categories", None)

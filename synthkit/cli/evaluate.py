@@ -33,7 +33,18 @@ def add_evaluate(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--metric", action="append", metavar="NAME", help="compute this only; repeat it for more")
     parser.add_argument("--secret", action="append", default=[], metavar="COLUMN", help="attack it; repeat it for more")
     parser.add_argument("--domain", choices=["medical", "credit"], help="add the figures of a field")
-    parser.add_argument("--time", metavar="COLUMN", help="of a time-to-event pair, or of an out-of-time split")
+    parser.add_argument("--entity", metavar="COLUMN", help="whose record a row is: the tables are records over time")
+    parser.add_argument(
+        "--time",
+        metavar="COLUMN",
+        help="when a record was made (with --entity); else of a time-to-event pair, or of an out-of-time split",
+    )
+    parser.add_argument(
+        "--context",
+        action="append",
+        metavar="COLUMN",
+        help="with --entity: constant within entities; repeat it for more (by default found in the real table)",
+    )
     parser.add_argument("--event", metavar="COLUMN")
     add_schema(parser)
     parser.add_argument("--seed", type=int, default=0)
@@ -73,7 +84,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         level=options.level,
         secrets=options.secret,
         domain=options.domain,
+        entity=options.entity,
         time=options.time,
+        context=options.context,
         event=options.event,
         seed=options.seed,
         max_seconds=options.max_seconds,

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
+from synthkit.cli.sequences import load_model
 from synthkit.errors import ParamError
 from synthkit.imputation import ENGINES, ImputationSet, Imputer, score_imputation
 from synthkit.models import MODELS
 from synthkit.runtime import entropy
-from synthkit.synthesizers import TabularSynthesizer
+from synthkit.synthesizers import SequenceSynthesizer
 
 __all__ = ["add_impute"]
 
@@ -48,8 +49,10 @@ def _impute(options: argparse.Namespace) -> None:
     _check(options)
     *model, data = options.files
     schema = given_schema(options)
-    synthesizer = TabularSynthesizer.load(model[0]) if model else None
+    synthesizer = load_model(model[0]) if model else None
     table = read_table(data, schema if synthesizer is None else synthesizer.schema_)
+    if isinstance(synthesizer, SequenceSynthesizer):
+        return _fill_records(synthesizer, table, options)
     if options.score:
         scored = Imputer(options.method, schema=schema, max_seconds=options.max_seconds)
         print(score_imputation(table, {options.method: scored}, seed=options.seed or 0))
@@ -78,6 +81,18 @@ def _impute(options: argparse.Namespace) -> None:
         _write(copies[k - 1], table, _numbered(options.out, k), options)
     if options.audit:
         _record(copies, filled, options)
+
+
+def _fill_records(synthesizer: SequenceSynthesizer, table: pd.DataFrame, options: argparse.Namespace) -> None:
+    """Records over time, filled from the rows before and after."""
+    if options.audit:
+        raise ParamError("impute: argument '--audit' is not for a model of records over time; leave it out.")
+    if options.m is None:
+        return _write(synthesizer.impute(table, mode=options.mode, seed=options.seed), table, options.out, options)
+    copies = synthesizer.impute(table, mode=options.mode, n=options.m, seed=options.seed)
+    for k in range(options.m):
+        rows = copies.iloc[k * len(table) : (k + 1) * len(table)]
+        _write(rows, table, _numbered(options.out, k + 1), options)
 
 
 def _record(copies: ImputationSet, filled: pd.DataFrame | None, options: argparse.Namespace) -> None:

@@ -249,6 +249,8 @@ class Score:
         note: the metric's remark.
         details: what figures are drawn from.
         definition, reading: of the metric.
+        of: what is counted and drawn in ``matched`` and the references: ``"rows"``, or whole ``"entities"`` of records
+            over time.
     """
 
     name: str
@@ -270,6 +272,7 @@ class Score:
     details: Mapping[str, Any] = field(default_factory=dict)
     definition: str = ""
     reading: str = ""
+    of: Literal["rows", "entities"] = "rows"
 
     @property
     def shown(self) -> float:

@@ -9,6 +9,7 @@ entities (:func:`synthkit.metrics.temporal_report.score_panel`) says how far a f
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,10 +193,15 @@ def _laws(a: Coded, b: Coded) -> dict[Hashable, float]:
 
 
 def context_kept(real: Panel, synthetic: Panel) -> Measurement:
-    """Share of synthetic entities in which a context column varies, beyond that of the real ones; mean over columns."""
+    """Share of synthetic entities in which a context column varies, beyond that of the real ones; mean over columns.
+
+    With a 95 % interval over synthetic entities.
+    """
     check_pair("context_kept", real, synthetic)
     shares = [{name: n / len(t) for name, n in t.wavering.items()} for t in (real, synthetic)]
-    return mean_of({n: max(0.0, shares[1][n] - share) for n, share in shares[0].items()}, "there is no context")
+    found = mean_of({n: max(0.0, shares[1][n] - share) for n, share in shares[0].items()}, "there is no context")
+    error = 1.96 * np.sqrt(found.value * (1 - found.value) / len(synthetic))  # as if columns varied together
+    return replace(found, interval=None if np.isnan(error) else (max(0.0, found.value - error), found.value + error))
 
 
 def context_dependence(real: Panel, synthetic: Panel) -> Measurement:

@@ -20,7 +20,7 @@ from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.tables import Coded, Kinds, code_tables, kinds_of
 from synthkit.schema import Schema
 
-__all__ = ["Panel", "check_pair", "panels"]
+__all__ = ["Panel", "check_pair", "flat", "panels"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -204,27 +204,31 @@ def panels(
         raise ParamError("panels: pass one table at least.")
     if time is not None and entity == time:
         raise ParamError("panels: arguments 'entity' and 'time' name one column; name two.")
-    flat = [_flat(table, entity, time) for table in tables]
+    plain = [flat(table, entity, time) for table in tables]
     if kinds is None:
-        kinds = kinds_of(Schema.infer(flat[0].drop(columns=[entity, *([] if time is None else [time])])))
+        kinds = kinds_of(Schema.infer(plain[0].drop(columns=[entity, *([] if time is None else [time])])))
     kinds = {name: kind for name, kind in kinds.items() if name not in (entity, time)}
     for name in context or ():
-        if any(name not in table for table in flat):
+        if any(name not in table for table in plain):
             raise SchemaError(f"panels: argument 'context': there is no column {name!r}; name columns of every table.")
-    clocks = [None if time is None else _clock(table[time]) for table in flat]
+    clocks = [None if time is None else _clock(table[time]) for table in plain]
     if len({None if c is None else (c.dated, c.zone) for c in clocks}) > 1:
         raise SchemaError(
             f"panels: time column {time!r} differs between the tables in its type or time zone; convert it to one."
         )
-    coded = code_tables(*flat, kinds=kinds)
-    sorted_ = [_Sorted.of(c, table[entity], clock, time) for c, table, clock in zip(coded, flat, clocks, strict=True)]
+    coded = code_tables(*plain, kinds=kinds)
+    sorted_ = [_Sorted.of(c, table[entity], clock, time) for c, table, clock in zip(coded, plain, clocks, strict=True)]
     chosen = _context(sorted_[0], context, kinds)
     coding = object()
     return tuple(s.panel(entity, time, chosen, kinds, coding) for s in sorted_)
 
 
-def _flat(table: pd.DataFrame, entity: Hashable, time: Hashable | None) -> pd.DataFrame:
-    """The table with entity and time as columns, checked."""
+def flat(table: pd.DataFrame, entity: Hashable, time: Hashable | None) -> pd.DataFrame:
+    """The table with entity and time as columns and a plain index.
+
+    Raises:
+        SchemaError: it is no DataFrame, or one of the columns is missing or null; or there is one entity only.
+    """
     if not isinstance(table, pd.DataFrame):
         raise SchemaError(f"panels: a table must be a pandas DataFrame, got a {type(table).__name__}.")
     wanted = [("entity", entity), *([] if time is None else [("time", time)])]

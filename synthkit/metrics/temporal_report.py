@@ -15,12 +15,12 @@ from synthkit.metrics import temporal as shape
 from synthkit.metrics import temporal_dynamics as dynamics
 from synthkit.metrics.base import Measurement
 from synthkit.metrics.tables import Kinds
-from synthkit.metrics.temporal_detection import entity_detection, memorisation
+from synthkit.metrics.temporal_detection import entity_copies, entity_detection, memorisation
 from synthkit.metrics.temporal_panel import Panel, panels
 from synthkit.metrics.temporal_utility import label, next_step
 from synthkit.params import Interval, check
 
-__all__ = ["PANEL_METRICS", "PanelReport", "score_panel"]
+__all__ = ["PANEL_METRICS", "PanelMetric", "PanelReport", "PanelRun", "score_panel"]
 
 Judges = Literal["real", "holdout"]
 
@@ -61,6 +61,7 @@ PANEL_METRICS: dict[str, PanelMetric] = {
     "missing_runs": PanelMetric(shape.missing_runs),
     "next_step": PanelMetric(next_step, judge="holdout", seeded=True),
     "label": PanelMetric(label, judge="holdout", seeded=True, targeted=True),
+    "entity_copies": PanelMetric(entity_copies),
     "memorisation": PanelMetric(memorisation, 1.0, "higher", judge="holdout", seeded=True),
 }
 """The figures of :func:`score_panel`, in the order of its table."""
@@ -149,7 +150,7 @@ def score_panel(
     made = panels(*tables, entity=entity, time=time, context=context, kinds=kinds)
     if target is not None and target not in made[0].kinds:
         raise ParamError(f"score_panel: argument 'target': {target!r} is no judged column; name one of them.")
-    run = _Run(made[0], made[1], made[2] if holdout is not None else None, target, seed)
+    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed)
     chance = run.chance(chosen, deals)
     lines, parts, found = [], [], {}
     for name in chosen:
@@ -163,7 +164,13 @@ def score_panel(
 
 
 @dataclass(frozen=True)
-class _Run:
+class PanelRun:
+    """The panels of one comparison, made together, and what is drawn from them in place of the synthetic one.
+
+    Attributes:
+        target: of the label; seed: of folds, subsamples, halves and deals.
+    """
+
     real: Panel
     synthetic: Panel
     holdout: Panel | None
@@ -173,28 +180,49 @@ class _Run:
     def all(self, metric: PanelMetric) -> tuple[Measurement, Measurement, Measurement]:
         """The value; the same of as many entities as the floor has; the floor."""
         none = Measurement.nothing("")
-        lacking = [word for word in ("holdout", "target") if self._lacks(metric, word)]
-        if lacking:
-            return Measurement.nothing(f"needs {' and '.join(lacking)}"), none, none
-        call = partial(metric.measure, **({"seed": self.seed} if metric.seeded else {}))
-        if metric.targeted:
-            call = partial(call, target=self.target)
+        if why := self.lacking(metric):
+            return Measurement.nothing(why), none, none
+        call = self.call(metric)
         if self.holdout is None:
             return call(self.real, self.synthetic), none, none
         if metric.judge == "real":
             value = call(self.real, self.synthetic)
-            few = self.synthetic.head(len(self.holdout), self.seed)
+            few, fresh = self.matched(metric)
             matched = value if few is self.synthetic else call(self.real, few)
-            return value, matched, call(self.real, self.holdout)
-        fresh, judge = self.holdout.halves(self.seed)
-        train, few = (t.head(len(fresh), self.seed) for t in (self.real, self.synthetic))
+            return value, matched, call(self.real, fresh)
         value = call(self.real, self.synthetic, self.holdout)
+        few, fresh = self.matched(metric)
+        train, judge = self.judges(metric)
         return value, call(train, few, judge), call(train, fresh, judge)
+
+    def call(self, metric: PanelMetric) -> Callable[..., Measurement]:
+        """The metric, told seed and target as far as it takes them."""
+        told = ({"seed": self.seed} if metric.seeded else {}) | ({"target": self.target} if metric.targeted else {})
+        return partial(metric.measure, **told)
+
+    def matched(self, metric: PanelMetric) -> tuple[Panel, Panel]:
+        """Synthetic and fresh real entities, equally many; with a holdout only."""
+        fresh = self._holdout if metric.judge == "real" else self._holdout.halves(self.seed)[0]
+        fresh = fresh.head(len(self.synthetic), self.seed)
+        return self.synthetic.head(len(fresh), self.seed), fresh
+
+    def judges(self, metric: PanelMetric) -> tuple[Panel, ...]:
+        """Whom ``matched`` and references are held against: training entities; and half the holdout, if it judges."""
+        if metric.judge == "real":
+            return (self.real,)
+        fresh = self.matched(metric)[1]
+        return self.real.head(len(fresh), self.seed), self._holdout.halves(self.seed)[1]
+
+    @property
+    def _holdout(self) -> Panel:
+        if self.holdout is None:
+            raise ParamError("score_panel: argument 'holdout': floors need one.")
+        return self.holdout
 
     def chance(self, names: Sequence[str], deals: int) -> dict[str, list[float]]:
         """Floors of ``deals`` other deals of real and holdout entities, of errors that train no model."""
         cheap = [n for n in names if PANEL_METRICS[n].judge == "real" and not PANEL_METRICS[n].seeded]
-        cheap = [n for n in cheap if n != "context_kept"]  # a defect, and not a matter of chance
+        cheap = [n for n in cheap if n not in ("context_kept", "entity_copies")]  # they know their own noise
         out: dict[str, list[float]] = {name: [] for name in cheap}
         if self.holdout is None or not cheap:
             return out
@@ -203,6 +231,21 @@ class _Run:
             for name in cheap:
                 out[name].append(PANEL_METRICS[name].measure(one, other).value)
         return out
+
+    def taught(self, name: str, deals: int) -> list[float]:
+        """Floors of ``deals`` other deals of training and fresh entities before the same judge, of a model's skill."""
+        metric = PANEL_METRICS[name]
+        if self.holdout is None or self.lacking(metric) or metric.judge != "holdout":
+            return []
+        train, *judge = self.judges(metric)
+        fresh = self.matched(metric)[1]
+        dealt = (train.dealt_anew(fresh, self.seed * deals + deal) for deal in range(deals))
+        return [self.call(metric)(one, other, *judge).value for one, other in dealt]
+
+    def lacking(self, metric: PanelMetric) -> str:
+        """What is not there for a metric, in words; empty where nothing."""
+        words = [word for word in ("holdout", "target") if self._lacks(metric, word)]
+        return f"needs {' and '.join(words)}" if words else ""
 
     def _lacks(self, metric: PanelMetric, word: str) -> bool:
         if word == "holdout":

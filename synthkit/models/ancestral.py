@@ -21,6 +21,7 @@ from synthkit.models.resampling import Joint, alike, draw_jointly
 
 if TYPE_CHECKING:
     from synthkit.models.anyorder import AutoregressiveModel
+    from synthkit.models.near import Near
 
 __all__ = ["Ancestral", "Block"]
 
@@ -74,7 +75,8 @@ class Ancestral:
             a, b = int(model.slices[i]), int(model.slices[i + 1])
             rows_of = model.codes_of(i)[:, : b - a]
             at = slice(self.start[i], self.start[i] + model.tokens[i])
-            self.table[:, at] = (rows_of @ model.first[a:b].flatten(1)).view(-1, n, h).transpose(0, 1)  # type: ignore[index]
+            read = (rows_of @ model.first[a:b].flatten(1)).view(len(rows_of), n, h)
+            self.table[:, at] = read.transpose(0, 1)  # type: ignore[index]
         weight = torch.zeros(len(self.direct), model.spec.features, n, h, device=device)
         for q, i in enumerate(self.direct):
             a, b = int(model.slices[i]), int(model.slices[i + 1])
@@ -121,6 +123,7 @@ class Block:
             else None
         )
         self.rows, self.device = len(self.tokens), self.tokens.device
+        self.last: Tensor | None = None  # last values of what leans on them
         self.log_weight: Tensor | None = None  # of each row, where conditions are weighed
         # Places in their laws of the numbers known so far, for bands.
         self.places = torch.zeros(self.tokens.shape, device=self.device)
@@ -309,6 +312,13 @@ class Block:
         logits = torch.addmm(self.model.head_bias[k][r], top, self.plan.heads[k][r])[:, : self.model.outputs[i]]
         if self.model.skips is not None:
             logits = logits + self.model.skips.node(i, k, r, self.num[pick][:, self.model.dense])
+        if self.model.landing and i == self.model.landing.gap:
+            x, h = self.num[pick][:, self.model.dense], top[:, : self.model.spec.width]
+            lean = self.model.landing.lean(self.num[pick], x, h)
+            logits = logits + torch.nn.functional.pad(lean, (0, logits.shape[1] - lean.shape[1]))
+        if self.model.near and i in self.model.near.row:
+            lean = self._near(self.model.near, i, top, pick)
+            logits = logits + torch.nn.functional.pad(lean, (0, logits.shape[1] - lean.shape[1]))
         if i in self.model.bands.row:
             logits = self._lean(i, top, pick, logits)
         if copies is not None:
@@ -331,6 +341,14 @@ class Block:
                 f"Model.complete: argument 'allowed' leaves nothing for field {self.model.nodes[i].field}."
             )
         return draw_codes(logits, uniform)
+
+    def _near(self, near: Near, i: int, top: Tensor, pick: Tensor | slice) -> Tensor:
+        """What node i's last value adds to its logits."""
+        if self.last is None:
+            self.last = near.numbers(self.tokens, self.model.spread(self.offsets), self.known, near.source)
+        t = near.row[i]
+        x = self.num[pick][:, self.model.dense]
+        return near.lean(t, self.last[t][pick], x, top[:, : self.model.spec.width])
 
     def _lean(self, i: int, top: Tensor, pick: Tensor | slice, logits: Tensor) -> Tensor:
         """Logits of node i with its band around the places of its sources."""

@@ -28,6 +28,8 @@ from synthkit.models.bands import Bands
 from synthkit.models.base import Model, Recipe, check_allowed
 from synthkit.models.calibration import calibrate, settle
 from synthkit.models.forced import Forced
+from synthkit.models.landing import Landing
+from synthkit.models.near import KERNELS, Near
 from synthkit.models.nets import Codes, buckets, code_features, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
 from synthkit.models.skips import Skips
@@ -58,6 +60,7 @@ class AutoregressiveModel(Model):
         self.net = {i: k for k, i in enumerate(self.drawn)}
         self.prior = self.drawn[0] if self.drawn else n  # inputs that come before all that is drawn
         whole = [i for i, field in enumerate(layout.fields) if not field.size and field.given is None]
+        whole = [i for i in whole if layout.calendar is None or i != layout.calendar.clock]
         self.dense = [layout.slot[i] for i in whole if layout.fields[i].column in layout.inputs]
         self.wide = n > spec.reads  # each net reads some nodes only
         spec = spec.slim() if self.wide else spec
@@ -119,9 +122,13 @@ class AutoregressiveModel(Model):
             shape = len(self.dense), n * self.first_width
             self.dense_first = nn.Parameter(self._start(*shape[:1], n, self.first_width).flatten(1) / shape[0] ** 0.5)
         self.skips: Skips | None = None
+        self.near: Near | None = None
+        self.landing: Landing | None = None
         self.buckets = [[self.drawn[k] for k in b] for b in buckets([self.outputs[i] for i in self.drawn])]
         if self.dense:
             self.skips = Skips(len(self.dense), self.nodes, self.drawn, self.outputs, self.buckets)
+            self.landing = Landing(self.layout, self.nodes, len(self.dense), spec.width)
+            self.near = Near(self.layout, self.nodes, self.drawn, len(self.dense), spec.width)
         self.place = {i: (k, r) for k, b in enumerate(self.buckets) for r, i in enumerate(b)}
         self.head, self.head_smooth, self.head_bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for k, bucket in enumerate(self.buckets):
@@ -214,7 +221,30 @@ class AutoregressiveModel(Model):
         order = self._reads(torch.arange(self.n_nodes))
         forced = Forced(self, self.layout.empty(len(rows), rows.cat.device), rows, order)
         own_weight = None if weight is None else weight[every]
-        skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), own_weight, self._own())
+        leans = self._start_leans(forced, self._own())
+        skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), own_weight, self._own(), leans)
+
+    def _start_leans(self, forced: Forced, own: Tensor) -> dict[int, Tensor]:
+        """What leans on last values and on dates, started; and what it adds to the logits of each node."""
+        out: dict[int, Tensor] = {}
+        flat = {i: self.head_bias[k][r, 0].detach() for i, (k, r) in self.place.items()}
+        none = torch.zeros(len(forced.dense), self.spec.width, device=forced.dense.device)
+        if self.near:
+            near, goals, counts = self.near, forced.goals[self.near.targets], forced.counts[self.near.targets]
+            near.learn(
+                near.numbers(forced.tokens, self.spread(forced.offsets), forced.known, near.targets), forced.last
+            )
+            starts = [flat[i][:cells] for i, cells in zip(near.targets, near.cells, strict=True)]
+            near.fit(forced.dense, forced.last, goals, counts, starts, own[:, near.targets])
+            for t, i in enumerate(near.targets):
+                out[i] = near.lean(t, forced.last[t], forced.dense, none)
+        if self.landing:
+            gap, cells = self.landing.gap, self.landing.cells
+            at = forced.counts[gap] & (forced.goals[gap] < cells)
+            self.landing.fit(forced.num[at], forced.goals[gap][at], flat[gap][:cells])
+            lean = self.landing.lean(forced.num, forced.dense, none)
+            out[gap] = out[gap] + lean if gap in out else lean
+        return out
 
     def _own(self) -> Tensor:
         """``(S, N)`` bool: real-valued inputs that tell of a node's own column."""
@@ -365,6 +395,13 @@ class AutoregressiveModel(Model):
             return None
         if name == "skips.weight" and self.skips is not None:
             return 1, self.skips.owner
+        if name.startswith("landing") and self.landing:
+            return 1, torch.full((self.landing.head.shape[1],), self.net[self.landing.gap])
+        if name == "near.weight" and self.near is not None:
+            nets = torch.tensor([self.net[i] for i in self.near.targets], dtype=torch.long)
+            return 1, nets.repeat_interleave(KERNELS)
+        if name == "near.head" and self.near is not None:
+            return 0, torch.tensor([self.net[i] for i in self.near.targets], dtype=torch.long)
         if stem == "dense_first":
             return 1, torch.arange(len(self.drawn)).repeat_interleave(self.first_width)
         if stem == "bands":

@@ -14,6 +14,8 @@ from synthkit.layout import Encoded
 
 if TYPE_CHECKING:
     from synthkit.models.anyorder import AutoregressiveModel
+    from synthkit.models.landing import Landing
+    from synthkit.models.near import Near
 
 __all__ = ["Forced"]
 
@@ -33,9 +35,15 @@ class Forced:
         self.done = model.read(partial)[1]
         self.there = model.codes.present(partial, self.done)
         self.counts, self.goals = (self.known & ~self.done).T, self.tokens.T  # of all nodes
-        self.dense = target.num[:, model.dense]
+        self.num, self.dense = target.num, target.num[:, model.dense]
         self.wide = (self.offsets >= 0) & ~partial.num_known[:, model.offset_slot]
         self.closed: dict[int, Tensor] = {}
+        near = model.near or None
+        self.last = (
+            near.numbers(self.tokens, model.spread(self.offsets), self.known, near.source)
+            if near is not None
+            else self.tokens.new_zeros(0, len(self.tokens)).double()
+        )
         if model.pointers:
             self._copy()
         self.top = self._hidden()
@@ -111,6 +119,10 @@ class Forced:
             logits = torch.baddbmm(model.head_bias[k], _pick(h, self._nets(bucket)), model.head_weights(k))
             if model.skips is not None:
                 logits = logits + model.skips.bucket(k, self.dense)
+            if model.landing and model.landing.gap in bucket:
+                logits = self._landing(model.landing, logits, bucket.index(model.landing.gap))
+            if model.near:
+                logits = self._near(model.near, logits, bucket)
             inside = [r for r, i in enumerate(bucket) if i in model.bands.row]
             if bands is not None and inside:
                 rows = [model.bands.row[bucket[r]] for r in inside]
@@ -120,6 +132,22 @@ class Forced:
             if some_there or any(i in self.closed for i in bucket):
                 logits = logits.masked_fill(self._forbidden(logits, bucket), -1e9)
             yield k, bucket, logits, self.goals[bucket].clamp(max=logits.shape[2] - 1)
+
+    def _landing(self, landing: Landing, logits: Tensor, r: int) -> Tensor:
+        """The logits of a bucket with what leans on the dates that gaps lead to, in row ``r``."""
+        lean = landing.lean(self.num, self.dense, self.h[self.model.net[landing.gap]])
+        row = torch.tensor([r], device=logits.device)
+        return logits.index_add(0, row, F.pad(lean, (0, logits.shape[2] - lean.shape[1]))[None])
+
+    def _near(self, near: Near, logits: Tensor, bucket: list[int]) -> Tensor:
+        """The logits of a bucket with what leans on last values."""
+        out = list(logits.unbind(0))
+        for r, i in enumerate(bucket):
+            t = near.row.get(i)
+            if t is not None:
+                lean = near.lean(t, self.last[t], self.dense, self.h[self.model.net[i]])
+                out[r] = out[r] + F.pad(lean, (0, logits.shape[2] - lean.shape[1]))
+        return torch.stack(out)
 
     def _forbidden(self, logits: Tensor, bucket: list[int]) -> Tensor:
         """Null where a value is known to be there; copies of what the net does not know."""

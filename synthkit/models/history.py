@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synthkit.layout import Encoded, Field, Layout
+from synthkit.layout import Calendar, Encoded, Field, Layout
 from synthkit.models.nets import Codes, nodes_of, places
 
 __all__ = ["History", "State", "Steps"]
@@ -39,6 +39,7 @@ class Steps:
         context, gap, rows: layouts of their own; calendar: parts of the date, name -> codes.
         summary: per number, the column of a step that it tells of, or -1.
         links: pairs ``(field of rows, rate)`` that repeat their last known value.
+        days: of one unit of the gap's law, where dates count (a field for the time of the row before follows then).
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -52,12 +53,15 @@ class Steps:
         rows: Layout,
         summary: Sequence[int],
         links: tuple[tuple[int, float], ...] = (),
+        days: float | None = None,
     ) -> None:
         dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
         parts = [gap or Layout(()), dates, rows]
         self.step, _ = _join(parts)
         lag, origin = _without_nulls(self.step)
-        dense = Layout(tuple(Field(0, f"summary{k}") for k in range(len(summary))))
+        self.clock = days is not None and gap is not None and bool(calendar)
+        tells = [f"summary{k}" for k in range(len(summary))] + ["clock"] * self.clock
+        dense = Layout(tuple(Field(0, part) for part in tells))
         self.layout, shifts = _join([context, dense, lag, *parts])
         columns = [{f.column for f in part.fields} for part in (context, dense, lag, *parts)]
         offsets = _column_offsets([context, dense, lag, *parts])
@@ -69,8 +73,18 @@ class Steps:
         )
         about = {shifts[1] + k: offsets[3] + c for k, c in enumerate(summary) if c >= 0}
         whole = self.layout
+        shift = {0: shifts[3], 1: shifts[5] - first}  # gap, then columns
+        before = {
+            field + shift[int(field >= first)]: shifts[2] + back[field]
+            for field, f in enumerate(self.step.fields)
+            if f.ordered and field in back
+        }
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
-        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about)
+        dated = None
+        if self.clock and days is not None:
+            codes = [i for i in range(shifts[3], shifts[4]) if whole.fields[i].size and whole.fields[i].part != "null"]
+            dated = Calendar(codes[0], shifts[1] + len(summary), days, tuple(calendar)) if codes else None
+        self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before, dated)
         self.lag = range(shifts[2], shifts[3])
         self.gap = range(shifts[3], shifts[4])
         self.dates = range(shifts[4], shifts[5])
@@ -94,8 +108,17 @@ class Steps:
         self.null_slot = [nulls.get(c, -1) for c in range(self.columns)]
         self.code_slot = [firsts.get(c, nulls.get(c, -1)) for c in range(self.columns)]
 
-    def whole(self, context: Encoded, summary: Tensor, lag: Encoded, step: Encoded | None = None) -> Encoded:
-        """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown."""
+    def whole(
+        self, context: Encoded, summary: Tensor, lag: Encoded, step: Encoded | None = None, days: Tensor | None = None
+    ) -> Encoded:
+        """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown.
+
+        Args:
+            days: ``(B,)`` time of the rows before, in days; None: unknown.
+        """
+        if self.clock:
+            before = torch.zeros(len(summary), device=summary.device) if days is None else days
+            summary = torch.cat([summary, before.to(summary)[:, None]], 1)
         step = self.step.empty(len(context), context.cat.device) if step is None else step
         dtype = self.layout.code_dtype
         sure = torch.ones_like(summary, dtype=torch.bool)
@@ -190,19 +213,29 @@ class State:
     """What E entities hand on to their next row. K rates, P features.
 
     Attributes:
-        lag: last known values, in the fields of ``Steps``; sums, mass: ``(E, K, P)``; rows: ``(E,)`` so far;
-        elapsed: ``(E,)`` time since the first row, in units of the median gap.
+        lag: last known values, in the fields of ``Steps``; sums, mass: ``(E, K, P + J)``, after the features the sizes
+            of the J numbers' steps; last: ``(E, J)`` their last known scores; age: ``(E, N)`` rows since each node was
+            known; rows: ``(E,)`` so far; elapsed: ``(E,)`` time since the first row, in units of the median gap.
     """
 
     lag: Encoded
     sums: Tensor
     mass: Tensor
+    last: Tensor
+    age: Tensor
     rows: Tensor
     elapsed: Tensor
 
     def take(self, index: Tensor | slice) -> State:
         """The entities at ``index``; a slice shares memory."""
-        return State(self.lag.take(index), self.sums[index], self.mass[index], self.rows[index], self.elapsed[index])
+        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed)
+        return State(self.lag.take(index), *(t[index] for t in own))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of them."""
+        lag = self.lag
+        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed)
+        return lag.num, lag.cat, lag.num_known, lag.cat_known, *own
 
 
 class Features(nn.Module):
@@ -227,6 +260,10 @@ class Features(nn.Module):
         for name, value in (("base", [0, *sizes]), ("keep", keep), ("last", [n - 1 for n in sizes])):
             self.register_buffer(name, torch.tensor(value, dtype=torch.long), persistent=False)
         self.base = self.base.cumsum(0)[:-1]
+        # Numbers of many codes: how far they move from row to row is a feature, too.
+        self.numbers = [i for i, node in enumerate(self.nodes) if node.tokens > _FEW and node.ordered]
+        first = {i: k for k, i in reversed(list(enumerate(n // self.most for n in keep)))}
+        self.score = [first[i] for i in self.numbers]
         self.register_buffer("table", torch.zeros(sum(sizes), self.most))
         self.register_buffer("counted", torch.zeros(sum(sizes), self.most))
 
@@ -273,6 +310,15 @@ class Features(nn.Module):
         w = (F.embedding(at, self.counted) * known[..., None]).flatten(1)[:, self.keep]
         return x * w, w
 
+    def scores(self, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Normal scores ``(B, J)`` of the numbers, from features, and where there is one."""
+        return x[:, self.score], w[:, self.score] > 0
+
+    def filled(self, data: Encoded) -> Tensor:
+        """``(B, N)``: which nodes hold a value."""
+        tokens, known = self.codes.read(data)
+        return known & (tokens < torch.tensor([node.size for node in self.nodes], device=tokens.device))
+
 
 class History(nn.Module):
     """Summaries of rows gone by, and of the context. Shapes: E entities, P features of a step, K rates.
@@ -288,8 +334,12 @@ class History(nn.Module):
         super().__init__()
         self.timed = timed
         self.static, self.moving = Features(context), Features(step)
-        own = [step.fields[self.moving.nodes[int(k) // self.moving.most].field].column for k in self.moving.keep]
-        self.about = own * len(_DECAYS) + [-1] * (len(self.static) + 7 + 3 * timed)
+        columns = [step.fields[node.field].column for node in self.moving.nodes]
+        own = [columns[int(k) // self.moving.most] for k in self.moving.keep]
+        own += [columns[i] for i in self.moving.numbers]
+        self.gaps = [i for i, node in enumerate(self.moving.nodes) if node.null is not None]
+        self.about = own * len(_DECAYS) + [columns[i] for i in self.gaps]
+        self.about += [-1] * (2 * len(self.static) + 7 + 3 * timed)
         self.size = len(self.about)
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("scale", torch.ones(self.size))
@@ -301,8 +351,8 @@ class History(nn.Module):
 
     def start(self, entities: int, steps: Steps) -> State:
         """Nothing has happened yet."""
-        device, p = self.mean.device, len(self.moving)
-        zeros = torch.zeros(entities, len(_DECAYS), p, device=device)
+        device, p, j = self.mean.device, len(self.moving), len(self.moving.numbers)
+        zeros = torch.zeros(entities, len(_DECAYS), p + j, device=device)
         num, cat = len(steps.lag_num), len(steps.lag_cat)
         lag = Encoded(
             torch.zeros(entities, num, device=device),
@@ -310,9 +360,10 @@ class History(nn.Module):
             torch.zeros(entities, num, dtype=torch.bool, device=device),
             torch.zeros(entities, cat, dtype=torch.bool, device=device),
         )
-        return State(
-            lag, zeros, zeros.clone(), torch.zeros(entities, device=device), torch.zeros(entities, device=device)
-        )
+        never = torch.full((entities, len(self.moving.nodes)), torch.inf, device=device)
+        none = torch.full((entities, j), torch.nan, device=device)
+        zero = torch.zeros(entities, device=device)
+        return State(lag, zeros, zeros.clone(), none, never, zero, zero.clone())
 
     def raw(self, state: State, static: Tensor, lengths: Tensor, span: Tensor) -> Tensor:
         """``(E, size)`` summaries before the next row, not yet standardised.
@@ -328,7 +379,9 @@ class History(nn.Module):
         if self.timed:
             rest = (span - state.elapsed).clamp(min=0)
             place += [state.elapsed.log1p(), rest.log1p(), ((rest + 0.02) / (left + 1)).log() * (t > 0)]
-        return torch.cat([means, static, torch.stack(place, 1)], 1)
+        stale = 1 / (1 + state.age[:, self.gaps])
+        prior = static / (1 + t)[:, None]  # the less is known of an entity, the more its context says
+        return torch.cat([means, stale, static, prior, torch.stack(place, 1)], 1)
 
     def standard(self, raw: Tensor) -> Tensor:
         """Summaries on the scale of the training rows."""
@@ -341,17 +394,25 @@ class History(nn.Module):
             step: the rows, one per entity; gap: ``(E,)`` time since the row before, in units of the median gap.
         """
         x, w = self.moving(step)
+        score, seen = self.moving.scores(x, w)
+        jump = (score - state.last).abs()
+        there = seen & ~jump.isnan()
+        x = torch.cat([x, torch.where(there, jump, 0.0)], 1)
+        w = torch.cat([w, there.to(w)], 1)
+        state.last.copy_(torch.where(seen, score, state.last))
+        known = self.moving.filled(step)
+        state.age.copy_(torch.where(known, 0.0, state.age) + 1)
         decay = torch.tensor(_DECAYS, device=x.device)[:, None]
         forget = torch.where(w[:, None] > 0, decay, 1.0)  # a cell that is not there says nothing of the past either
         state.sums.mul_(forget).add_(x[:, None])
         state.mass.mul_(forget).add_(w[:, None])
         filled = steps.filled(step)
-        for mine, theirs, known, theirs_known, column, slot in (
+        for mine, theirs, known_, theirs_known, column, slot in (
             (state.lag.num, step.num, state.lag.num_known, step.num_known, steps.num_column, steps.lag_num),
             (state.lag.cat, step.cat, state.lag.cat_known, step.cat_known, steps.cat_column, steps.lag_cat),
         ):
             new = filled[:, column]
             mine.copy_(torch.where(new, theirs[:, slot].to(mine.dtype), mine))
-            known.copy_(torch.where(new, theirs_known[:, slot], known))
+            known_.copy_(torch.where(new, theirs_known[:, slot], known_))
         state.elapsed.add_(gap)
         state.rows.add_(1)

@@ -31,7 +31,7 @@ class Clock:
     Attributes:
         now: ``(E,)`` canonical times of the last rows; unit: the median gap.
         gaps: canonical gaps of drawn gap fields; None: ``fixed`` is the gap of all rows.
-        parts: ``(E, parts)`` calendar codes of times.
+        parts: ``(E, parts)`` calendar codes of times; days: ``(E,)`` days since 1970 by the clock on the wall.
     """
 
     now: NDArray[np.generic] | None
@@ -39,6 +39,7 @@ class Clock:
     gaps: Callable[[Encoded], NDArray[np.generic]] | None
     parts: Callable[[NDArray[np.generic]], NDArray[np.int64]]
     fixed: float | int | None = None
+    days: Callable[[NDArray[np.generic]], NDArray[np.float64]] | None = None
 
 
 def repeats(step: Encoded, steps: Steps, starts: Tensor, fields: range) -> tuple[tuple[int, float], ...]:
@@ -82,12 +83,14 @@ def unroll(
     gap: Tensor,
     span: Tensor,
     extra: Tensor | None = None,
+    days: Tensor | None = None,
 ) -> Encoded:
     """The rows of all entities with all that they may read, in the order of ``step``. E entities, R rows.
 
     Args:
         context: E rows; step: R rows, those of an entity together; lengths: ``(E,)``; gap: ``(R,)`` time since the row
-            before and span: ``(E,)``, in units of the median gap; extra: ``(E, X)`` what else rows read, or None.
+            before and span: ``(E,)``, in units of the median gap; extra: ``(E, X)`` what else rows read, or None; days:
+            ``(R,)`` wall time of the rows before.
     """
     order = lengths.argsort(descending=True, stable=True)
     starts = (lengths.cumsum(0) - lengths)[order]
@@ -112,7 +115,7 @@ def unroll(
     summary = history.standard(summary)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=step.cat.device), lengths)
     summary = summary if extra is None else torch.cat([summary, extra[owner]], 1)
-    return steps.whole(context.take(owner), summary, lag, step)
+    return steps.whole(context.take(owner), summary, lag, step, days)
 
 
 @torch.no_grad()
@@ -177,7 +180,10 @@ class Rollout:
             now = state.take(slice(0, m))
             summary = self.history.standard(self.history.raw(now, static[:m], lengths[:m], span[:m]))
             summary = summary if extra is None else torch.cat([summary, extra[:m]], 1)
-            whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m))
+            days = None
+            if clock.days is not None and clock.now is not None:
+                days = torch.as_tensor(clock.days(clock.now[:m]), device=summary.device)
+            whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m), days)
             step, gap = self._row(whole, now, clock, m)
             self.history.advance(now, self.steps, step, gap)
             drawn.append(step)

@@ -10,7 +10,7 @@ Sciences 2, 2009). Few rows overfit nets before they have learnt that tomorrow i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,8 @@ class Skips(nn.Module):
         for i in drawn:
             self.span[i] = slice(start, start + widths[i])
             start += widths[i]
-        self.owner = torch.repeat_interleave(torch.arange(len(drawn)), torch.tensor([widths[i] for i in drawn]))
+        counts = torch.tensor([widths[i] for i in drawn], dtype=torch.long)
+        self.owner = torch.repeat_interleave(torch.arange(len(drawn)), counts)
         self.weight = nn.Parameter(torch.zeros(inputs, start))
         for k, bucket in enumerate(buckets):
             size = max(outputs[i] for i in bucket)
@@ -100,7 +101,14 @@ class Skips(nn.Module):
 
     @torch.no_grad()
     def fit(
-        self, x: Tensor, goals: Tensor, counts: Tensor, bias: Sequence[Tensor], weight: Tensor | None, own: Tensor
+        self,
+        x: Tensor,
+        goals: Tensor,
+        counts: Tensor,
+        bias: Sequence[Tensor],
+        weight: Tensor | None,
+        own: Tensor,
+        leans: Mapping[int, Tensor],
     ) -> None:
         """Fit the weights, and shift the nets' biases to go with them.
 
@@ -108,7 +116,8 @@ class Skips(nn.Module):
             x: ``(R, S)``; goals: ``(N', R)`` answers of all nodes, and counts: where they are known; bias: per bucket,
                 ``(n, 1, size)``, changed in place; weight: ``(R,)`` of the rows; own: ``(S, N)``, inputs that
                 tell of a node's own column, which are penalised less (after Litterman's "Minnesota" prior of vector
-                autoregressions, J. Business and Economic Statistics 4, 1986).
+                autoregressions, J. Business and Economic Statistics 4, 1986); leans: what else is added to the
+                logits of some nodes, ``(R, codes)``.
         """
         if len(x) < 2:
             return
@@ -120,15 +129,34 @@ class Skips(nn.Module):
             v = v / v.norm().clamp(min=1e-12)
         largest = float((x @ v).square().sum() / len(x)) + 1.0
         for k, bucket in enumerate(self.buckets):
+            lean = self._lean(k, bias[k], len(x), leans)
             goal = goals[list(bucket)].clamp(max=bias[k].shape[2] - 1)
             seen = counts[list(bucket)].float() * w
             lighter = torch.where(own[:, list(bucket)].T, _OWN, 1.0)
             self._fit_bucket(
-                k, x, goal, lighter, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest
+                k, x, goal, lighter, seen / seen.sum(1, keepdim=True).clamp(min=1e-9), bias[k], 2 * largest, lean
             )
 
+    def _lean(self, k: int, like: Tensor, rows: int, leans: Mapping[int, Tensor]) -> Tensor | None:
+        """``(n, R, size)`` what else is added to the logits of bucket k; None: nothing."""
+        inside = [(r, i) for r, i in enumerate(self.buckets[k]) if i in leans]
+        if not inside:
+            return None
+        out = torch.zeros(len(self.buckets[k]), rows, like.shape[2], device=like.device)
+        for r, i in inside:
+            out[r, :, : leans[i].shape[1]] = leans[i]
+        return out
+
     def _fit_bucket(
-        self, k: int, x: Tensor, goal: Tensor, lighter: Tensor, seen: Tensor, bias: Tensor, steep: float
+        self,
+        k: int,
+        x: Tensor,
+        goal: Tensor,
+        lighter: Tensor,
+        seen: Tensor,
+        bias: Tensor,
+        steep: float,
+        lean: Tensor | None,
     ) -> None:
         basis, columns = self.get_buffer(f"basis{k}"), self.get_buffer(f"columns{k}")
         n, most, s = len(basis), basis.shape[1], x.shape[1]
@@ -138,7 +166,8 @@ class Skips(nn.Module):
         penalty = _PENALTY * (2 * math.log(max(s * most, 2)) / rows).sqrt()[:, None, None] * lighter[..., None]
         target = torch.gather(basis.transpose(1, 2), 1, goal[..., None].expand(-1, -1, most))  # (n, R, most)
         for _ in range(_ROUNDS):
-            p = torch.baddbmm(bias, torch.matmul(x, ahead), basis).softmax(2)
+            logits = torch.baddbmm(bias, torch.matmul(x, ahead), basis)
+            p = (logits if lean is None else logits + lean).softmax(2)
             wrong = (torch.bmm(p, basis.transpose(1, 2)) - target) * seen[..., None]
             moved = ahead - torch.matmul(x.T, wrong) / steep
             new = moved.sign() * (moved.abs() - penalty / steep).clamp(min=0)

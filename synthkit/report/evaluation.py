@@ -21,7 +21,7 @@ from synthkit.report.inputs import build_cases, choose
 from synthkit.report.report import Report, versions
 from synthkit.schema import Schema
 
-__all__ = ["Step", "evaluate", "evaluate_all", "score_all"]
+__all__ = ["Run", "Step", "check_how", "evaluate", "evaluate_all", "score_all"]
 
 Progress = Callable[["Step"], bool | None]
 
@@ -53,7 +53,9 @@ def evaluate(
     level: Level = "default",
     secrets: Sequence[Hashable] = (),
     domain: Literal["medical", "credit"] | None = None,
+    entity: Hashable | None = None,
     time: Hashable | None = None,
+    context: Sequence[Hashable] | None = None,
     event: Hashable | None = None,
     kinds: Kinds | None = None,
     seed: int = 0,
@@ -81,7 +83,12 @@ def evaluate(
             at every level.
         secrets: columns that an attacker would like to learn; they are attacked one by one.
         domain: adds the figures of a field: ``"medical"`` or ``"credit"``.
-        time, event: columns of a time-to-event pair; ``time`` also orders rows for an out-of-time split.
+        entity: the column that names whose record a row is (a patient, a customer): the tables are records over time,
+            and are judged by entities (:mod:`synthkit.report.panel`). The holdout must be other entities.
+        time, event: columns of a time-to-event pair; ``time`` also orders rows for an out-of-time split. With
+            ``entity``, ``time`` is when a record was made; without it, an entity's records have no order.
+        context: with ``entity``: the columns that are constant within entities; by default those that are so in
+            ``real``.
         kinds: ``{column: "numeric" | "categorical" | "datetime"}``: the columns to judge and what they are, where
             the schema is not to decide.
         seed: of all that is random. The same arguments and seed give the same scores.
@@ -89,7 +96,9 @@ def evaluate(
         progress: True for a bar on stderr, or a callable given a :class:`Step`; returning True stops.
 
     Raises:
-        SchemaError: a table is empty, lacks a column or holds what its kind cannot be; the target has one class.
+        SchemaError: a table is empty, lacks a column or holds what its kind cannot be; the target has one class; an
+            entity is in ``real`` and in ``holdout``; entity or time are null; a declared context column varies within
+            an entity.
         ParamError: an argument is out of its set, names no column, or an unknown metric.
 
     >>> from synthkit.testing import tiny_table
@@ -97,23 +106,17 @@ def evaluate(
     >>> sorted(report.scores), bool(report.scores["copies"].copy > 0.9)
     (['copies', 'shape'], True)
     """
-    return evaluate_all(
-        real,
-        {"synthetic": synthetic},
-        holdout=holdout,
-        target=target,
-        schema=schema,
-        metrics=metrics,
-        level=level,
-        secrets=secrets,
-        domain=domain,
-        time=time,
-        event=event,
-        kinds=kinds,
-        seed=seed,
-        max_seconds=max_seconds,
-        progress=progress,
-    )["synthetic"]
+    known = {"target": target, "schema": schema, "level": level, "secrets": secrets, "kinds": kinds, "seed": seed}
+    how: dict[str, Any] = {"metrics": metrics, "max_seconds": max_seconds, "progress": progress, "domain": domain}
+    if entity is not None:
+        from synthkit.report.panel import evaluate_panel  # it needs this module's Run
+
+        of_panel: dict[str, Any] = {"entity": entity, "time": time, "context": context, "event": event}
+        return evaluate_panel(real, synthetic, holdout=holdout, **of_panel, **known, **how)
+    if context is not None:
+        raise ParamError("evaluate: argument 'context' needs 'entity', the column that names whose record a row is.")
+    several = {"synthetic": synthetic}
+    return evaluate_all(real, several, holdout=holdout, time=time, event=event, **known, **how)["synthetic"]
 
 
 def evaluate_all(
@@ -128,23 +131,30 @@ def evaluate_all(
     **known: Any,
 ) -> dict[str, Report]:
     """A report per synthetic table; references are computed once. For arguments and errors see :func:`evaluate`."""
+    check_how(max_seconds, progress, domain)
+    cases = build_cases(real, synthetic, holdout, **known)
+    chosen, left_out = choose(metrics, cases.any, domain)
+    run = Run(cases, left_out, max_seconds, progress)
+    run.all(chosen)
+    run.check()
+    return {name: run.report(name, list(chosen), domain) for name in synthetic}
+
+
+def check_how(max_seconds: object, progress: object, domain: object) -> None:
+    """Check the arguments that say how to go on.
+
+    Raises:
+        ParamError: one is out of its set.
+    """
     check("evaluate", "max_seconds", max_seconds, Optional(Interval(float, 0, None, "neither")))
     check("evaluate", "domain", domain, OneOf(None, "medical", "credit"))
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise ParamError("evaluate: argument 'progress' must be True, None or a callable.")
-    cases = build_cases(real, synthetic, holdout, **known)
-    chosen, left_out = choose(metrics, cases.any, domain)
-    run = _Run(cases, left_out, max_seconds, progress)
-    run.all(chosen)
-    if not run.found:
-        why = "; ".join(f"{name}: {reason}" for name, reason in run.left_out.items())
-        raise ParamError(f"evaluate: argument 'metrics': none can be computed ({why}).")
-    return {name: run.report(name, list(chosen), domain) for name in synthetic}
 
 
 # -------------------------------------------------------------------- the work
 @dataclass
-class _Run:
+class Run:
     """The measurements, one metric after the other."""
 
     cases: Cases
@@ -155,7 +165,7 @@ class _Run:
     seconds: dict[str, float] = field(default_factory=dict)
     start: float = field(default_factory=clock.perf_counter)
 
-    def all(self, chosen: Mapping[str, Metric]) -> None:
+    def all(self, chosen: Mapping[str, Any]) -> None:
         """Measure; the quickest levels first, so that a lack of time costs what is dear."""
         order = sorted(chosen.values(), key=lambda m: LEVELS.index(m.level))
         bar = tqdm(total=len(order), unit="metric", leave=False) if self.progress is True else None
@@ -166,7 +176,7 @@ class _Run:
                     stopped = "no time was left (max_seconds)"
                     break
                 begin = clock.perf_counter()
-                self.found[metric.name] = score_all(metric, self.cases)
+                self.found[metric.name] = self.scores_of(metric)
                 self.seconds[metric.name] = clock.perf_counter() - begin
                 if bar is not None:
                     bar.set_postfix_str(metric.name)
@@ -186,6 +196,20 @@ class _Run:
         self.left_out.update(dict.fromkeys(late, stopped))
         if late:
             warnings.warn(f"evaluate: {stopped}; {len(late)} metrics are left out.", SynthkitWarning, stacklevel=4)
+
+    def scores_of(self, metric: Any) -> dict[str, Score]:
+        """The scores of one metric by the name of the synthetic table."""
+        return score_all(metric, self.cases)
+
+    def check(self) -> None:
+        """Check that something was found.
+
+        Raises:
+            ParamError: nothing was, and why.
+        """
+        if not self.found:
+            why = "; ".join(f"{name}: {reason}" for name, reason in self.left_out.items())
+            raise ParamError(f"evaluate: argument 'metrics': none can be computed ({why}).")
 
     def elapsed(self) -> float:
         """Seconds since the start."""

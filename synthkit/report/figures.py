@@ -126,7 +126,7 @@ def _beside(body: str, height: int, picture: Bins, labels: Sequence[str]) -> tup
 
 
 def _outside(pair: Pair, labels: Sequence[str]) -> str:
-    if len(labels) == 1:
+    if len(pair.synthetic) == 1:
         return f"real {_share(pair.real)}, synthetic {percent(pair.synthetic[0])}"
     return f"real {_share(pair.real)}, others {percent(min(pair.synthetic))} to {percent(max(pair.synthetic))}"
 

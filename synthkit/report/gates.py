@@ -27,6 +27,8 @@ from scipy.stats import norm
 from synthkit.errors import GateError, ParamError
 from synthkit.metrics.base import Score
 from synthkit.metrics.registry import METRICS
+from synthkit.report.panel_words import PANEL_WORDS
+from synthkit.report.profiles import PROFILES, Gate, Profile
 
 __all__ = [
     "JOINT_ALPHA",
@@ -44,93 +46,6 @@ Status = Literal["pass", "fail", "cannot tell"]
 JOINT_ALPHA = 0.02
 """A profile's gates together fail fresh rows in so many cases at most; below .05, as intervals are approximate."""
 _Z = float(norm.ppf(0.975))  # of the scores' intervals
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What one score has to keep.
-
-    Attributes:
-        tolerance: how much worse than fresh rows is good enough.
-        limit: how much worse must not go unnoticed.
-        optional: where there is no such figure, the gate is left out rather than undecided.
-        whole: besides the matched rows, all rows are judged, as more rows see more: against ``"fresh"``, where the
-            figure does not depend on the number of rows; or against the ``"best"`` value, where the metric brings its
-            own control, so that fresh rows score the best value on average.
-    """
-
-    tolerance: float
-    limit: float
-    optional: bool = False
-    whole: Literal["fresh", "best"] | None = None
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A purpose and its gates.
-
-    Attributes:
-        purpose: what the table is for, in words.
-        gates: by score.
-        strict: to pass, the data have to certify every gate.
-    """
-
-    purpose: str
-    gates: Mapping[str, Gate]
-    strict: bool = False
-
-
-# The one table of all tolerances. Rows: score; Gate(tolerance, limit). In units of the score.
-PROFILES: dict[str, Profile] = {
-    "imputation": Profile(
-        "fill gaps: each cell given the others of its row",
-        {
-            "shape": Gate(0.03, 0.15),
-            "pair": Gate(0.03, 0.15),
-            "detection": Gate(0.10, 0.30),
-            "rules": Gate(0.01, 0.10, optional=True),
-            "global_utility": Gate(0.10, 0.40, optional=True),
-            "tstr": Gate(0.05, 0.30, optional=True),
-        },
-    ),
-    "augmentation": Profile(
-        "add rows to what a model learns from",
-        {
-            "shape": Gate(0.05, 0.20),
-            "pair": Gate(0.05, 0.20),
-            "detection": Gate(0.15, 0.35),
-            "rules": Gate(0.02, 0.10, optional=True),
-            "tstr": Gate(0.05, 0.30),
-        },
-    ),
-    "test-data": Profile(
-        "try software on rows of the right form, without the real ones",
-        {
-            "shape": Gate(0.10, 0.30),
-            "pair": Gate(0.15, 0.40),
-            "coverage": Gate(0.10, 0.30),
-            "null_rates": Gate(0.05, 0.20),
-            "rules": Gate(0.01, 0.10, optional=True),
-            "copies": Gate(0.01, 0.10, whole="fresh"),
-        },
-    ),
-    "release": Profile(
-        "hand the rows to others: no attack that was tried finds more than in fresh rows, certified",
-        {
-            "shape": Gate(0.10, 0.20),
-            "pair": Gate(0.10, 0.20),
-            "copies": Gate(0.005, 0.02, whole="fresh"),
-            "near_copies": Gate(0.02, 0.10, whole="fresh"),
-            "dcr": Gate(0.03, 0.10, whole="best"),
-            "nndr": Gate(0.03, 0.10, whole="best"),
-            "membership": Gate(0.03, 0.10, whole="best"),
-            "singling_out": Gate(0.05, 0.30, whole="best"),
-            "linkability": Gate(0.05, 0.20, whole="best"),
-            "attribute_inference": Gate(0.05, 0.25, optional=True, whole="best"),
-        },
-        strict=True,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -224,7 +139,8 @@ def judge(
     if not isinstance(profile, str) or profile not in PROFILES:
         raise ParamError(f"check: argument 'profile' must be one of {', '.join(PROFILES)}, got {profile!r}.")
     chosen = PROFILES[profile]
-    gates = _overridden(chosen.gates, overrides, scores)
+    of_panel = any(score.of == "entities" for score in scores.values())
+    gates = _overridden(chosen.panel if of_panel else chosen.gates, overrides, scores)
     gates = {name: gate for name, gate in gates.items() if not (gate.optional and _absent(scores.get(name)))}
     checks = sum(1 + (gate.whole is not None) for gate in gates.values())
     z = float(norm.ppf(1 - JOINT_ALPHA / max(checks, 1)))
@@ -243,7 +159,7 @@ def _overridden(
 ) -> dict[str, Gate]:
     out = dict(gates)
     for name, value in overrides.items():
-        if name not in out and name not in scores and name not in METRICS:
+        if name not in out and name not in scores and name not in METRICS and name not in PANEL_WORDS:
             raise ParamError(f"check: argument {name!r} is no score; there are {', '.join(scores)}.")
         if value is None:
             out.pop(name, None)
@@ -263,7 +179,8 @@ def _absent(score: Score | None) -> bool:
 
 
 def _label(name: str) -> str:
-    return METRICS[name].label if name in METRICS else name
+    known = METRICS.get(name) or PANEL_WORDS.get(name)
+    return known.label if known else name
 
 
 def _undecided(name: str, label: str, reason: str, gate: Gate) -> GateResult:

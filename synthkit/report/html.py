@@ -16,6 +16,7 @@ from synthkit.report import text
 from synthkit.report.credit import credit_section
 from synthkit.report.drawn import Drawing, columns_section, detection_section, pairs_section, rows_section
 from synthkit.report.gates import PROFILES
+from synthkit.report.panel_section import panel_section
 from synthkit.report.sections import (
     definitions_section,
     limits_section,
@@ -24,6 +25,7 @@ from synthkit.report.sections import (
     scores_section,
     summary_section,
     verdict_section,
+    whats,
 )
 from synthkit.report.style import asset, page_style
 from synthkit.report.survival import survival_section
@@ -39,6 +41,7 @@ _NAMES = {
     "verdict": "Verdict",
     "summary": "Summary",
     "scores": "Scores",
+    "overtime": "Over time",
     "columns": "Columns",
     "pairs": "Pairs",
     "rows": "Rows",
@@ -87,9 +90,10 @@ def render(report: Report, *, profiles: str | Sequence[str] | None = None) -> st
     drawn = {"synthetic": report}
     drawing = Drawing.of_reports(drawn)
     parts = {
-        "verdict": verdict_section(verdicts) if verdicts else "",
+        "verdict": verdict_section(verdicts, whats(report)) if verdicts else "",
         "summary": summary_section(report),
         "scores": scores_section(report),
+        "overtime": panel_section(report),
         "columns": "" if drawing is None else columns_section(drawing),
         "pairs": pairs_section(report),
         "rows": rows_section(report),

@@ -6,12 +6,14 @@ They are those of the HTML report, drawn by the package itself, so that no plott
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from synthkit.errors import ParamError
 from synthkit.report.credit import calibration_figure, information_figure, stability_figure
 from synthkit.report.drawn import Drawing, pair_score, rows_figures
 from synthkit.report.figures import heat_figure, heat_order, parts_figure
+from synthkit.report.panel_section import panel_figure, panel_figures
 from synthkit.report.scales import summary_figure
 from synthkit.report.survival import Survival, hazards_figure
 from synthkit.report.svg import Figure
@@ -38,6 +40,8 @@ def plot(report: Report, name: str = "summary", **options: Any) -> Figure:
             ``"stability"``: population stability index per column (domain "credit"). ``"information"``: information
             value per column. ``"calibration"``: default rates by decile of risk; option ``trained``: on which rows the
             scorecard learnt, ``"synthetic"`` or ``"real"``.
+            Of records over time: ``"lengths"`` and ``"gaps"``; ``"paths"``, ``"moves"`` (from state to state) and
+            ``"lags"`` (autocorrelation), of a ``column`` of those that the page draws, by default the first.
             The name of a score is short for its parts, or its summary where it has none.
 
     Returns:
@@ -137,6 +141,10 @@ def _calibration(report: Report, trained: str = "synthetic") -> Figure:
     return calibration_figure(details["deciles trained on real"], "real rows", colour=-1)
 
 
+def _counted(title: str, report: Report) -> Figure:
+    return panel_figure(report, "counts", next((t for t, *_ in panel_figures(report)["counts"] if title in t), title))
+
+
 def _details(report: Report, name: str, score: str, key: str) -> Mapping[str, Any]:
     found = report.scores[score].details if score in report.scores else {}
     if key not in found:
@@ -162,4 +170,9 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "stability": (_stability, ()),
     "information": (_information, ()),
     "calibration": (_calibration, ("trained",)),
+    "lengths": (partial(_counted, "Records per entity"), ()),
+    "gaps": (partial(_counted, "Times between records"), ()),
+    "paths": (partial(panel_figure, part="paths"), ("column",)),
+    "moves": (partial(panel_figure, part="moves"), ("column",)),
+    "lags": (partial(panel_figure, part="lags"), ("column",)),
 }

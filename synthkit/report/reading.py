@@ -18,9 +18,17 @@ __all__ = ["Standing", "brief", "leading", "standing", "summary"]
 
 # The scores that lead a panel's summary, in this order, as many as there are.
 _LEAD: dict[Group, tuple[str, ...]] = {
-    "fidelity": ("detection", "detection_boosting", "shape", "pair"),
-    "utility": ("tstr", "utility_kept", "what_if"),
-    "privacy": ("membership", "mia_distance", "copies", "dcr"),
+    "fidelity": (
+        "entity_detection",
+        "transitions",
+        "variance",
+        "detection",
+        "detection_boosting",
+        "shape",
+        "pair",
+    ),
+    "utility": ("label", "next_step", "tstr", "utility_kept", "what_if"),
+    "privacy": ("memorisation", "entity_copies", "membership", "mia_distance", "copies", "dcr"),
 }
 _SHOWN = 3
 
@@ -44,15 +52,15 @@ def standing(score: Score) -> Standing:
     if math.isnan(score.value):
         return Standing("unsure", "not found")
     if math.isnan(score.fresh) or math.isnan(value):
-        return Standing("unsure", "no fresh rows")
+        return Standing("unsure", f"no fresh {score.of}")
     excess = excess_over_fresh(score)
     if interval is None and score.fresh_interval is None:
-        return Standing("pass", "as fresh rows") if excess.value <= 0 else Standing("unsure", "no interval")
+        return Standing("pass", f"as fresh {score.of}") if excess.value <= 0 else Standing("unsure", "no interval")
     if excess.low > 0:
         return Standing("fail", "worse than fresh")
     if not score.details.get("power", {}).get("enough", True):
         return Standing("unsure", "too few rows")
-    return Standing("pass", "as fresh rows")
+    return Standing("pass", f"as fresh {score.of}")
 
 
 def leading(report: Report, group: Group) -> list[Score]:
@@ -79,8 +87,10 @@ def brief(score: Score) -> str:
     if math.isnan(value):
         return text.sentence(score)
     reading = (score.reading or f"{score.label}: {{value}}").replace("{value}", text.number(value))
-    culprit = ("copied rows", score.copy) if score.group == "privacy" else ("independent columns", score.independent)
-    found = [(name, v) for name, v in (("fresh real rows", score.fresh), culprit) if not math.isnan(v)]
+    culprit = (
+        (f"copied {score.of}", score.copy) if score.group == "privacy" else ("independent columns", score.independent)
+    )
+    found = [(name, v) for name, v in ((f"fresh real {score.of}", score.fresh), culprit) if not math.isnan(v)]
     beside = ", ".join(f"{name}: {text.number(v)}" for name, v in found)
     return text.capital(reading.replace("{best}", text.number(score.best)).rstrip(".")) + (
         f" ({beside})." if beside else "."
@@ -96,16 +106,15 @@ def _count(group: Group, scores: Sequence[Score]) -> str:
     stands = {score.name: standing(score).status for score in scores}
     good, bad, unsure = (sum(s == status for s in stands.values()) for status in ("pass", "fail", "unsure"))
     what = "attacks and distances" if group == "privacy" else "figures"
+    fresh = "fresh real entities" if any(score.of == "entities" for score in scores) else "fresh real rows"
     if good + bad == 0:
-        return f"None of the {len(scores)} {what} can be held against fresh real rows."
+        return f"None of the {len(scores)} {what} can be held against {fresh}."
     if len(scores) == 1:
-        return f"The one figure is {'' if bad else 'not shown to be '}worse than for fresh real rows."
+        return f"The one figure is {'' if bad else 'not shown to be '}worse than for {fresh}."
     if bad == 0:
-        line = f"None of the {len(scores)} {what} is shown to be worse than for fresh real rows"
+        line = f"None of the {len(scores)} {what} is shown to be worse than for {fresh}"
     else:
-        line = (
-            f"{bad} of {len(scores)} {what} {'is' if bad == 1 else 'are'} worse than for fresh real rows, beyond chance"
-        )
+        line = f"{bad} of {len(scores)} {what} {'is' if bad == 1 else 'are'} worse than for {fresh}, beyond chance"
     line += f"; {unsure} cannot be told." if unsure else "."
     worst = [score for score in scores if stands[score.name] == "fail"]
     if worst:

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ from synthkit.metrics.tables import Kind
 from synthkit.report import text
 from synthkit.report.gates import Verdict, assert_verdict, judge
 from synthkit.schema import Schema
+
+if TYPE_CHECKING:
+    from synthkit.report.panel_cases import PanelTables
 
 __all__ = ["Report", "versions"]
 
@@ -56,6 +59,7 @@ class Report:
         tables: the tables behind the figures, for plots: ``"real"``, ``"synthetic"``, ``"holdout"``, ``"judge"``,
             ``"matched"``, ``"fresh"``, ``"copy"``, ``"independent"``. Never written to JSON; empty after reading it.
         schema: column types and rules; not in JSON.
+        panels: records over time: the panels behind the figures; not in JSON, and ``None`` where rows are no records.
     """
 
     scores: Mapping[str, Score]
@@ -65,6 +69,7 @@ class Report:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     schema: Schema | None = None
+    panels: PanelTables | None = None
 
     # ---------------------------------------------------------------- gates
     def check(self, profile: str, **overrides: Any) -> Verdict:
@@ -92,7 +97,13 @@ class Report:
         """One row per score, indexed by name: value, interval, references, and the sentence."""
         rows = {}
         for name, score in self.scores.items():
-            row: dict[str, Any] = {"group": score.group, "label": score.label, "goal": score.goal, "best": score.best}
+            row: dict[str, Any] = {
+                "group": score.group,
+                "of": score.of,
+                "label": score.label,
+                "goal": score.goal,
+                "best": score.best,
+            }
             for figure in _FIGURES:
                 row[figure] = getattr(score, figure)
                 if figure in ("value", "matched", "fresh"):
@@ -196,7 +207,7 @@ class Report:
 
 # -------------------------------------------------------------------- JSON
 def _score_to_json(score: Score) -> dict[str, Any]:
-    out: dict[str, Any] = {key: getattr(score, key) for key in ("name", "label", "group", "goal")}
+    out: dict[str, Any] = {key: getattr(score, key) for key in ("name", "label", "group", "of", "goal")}
     out |= {"best": score.best, "bounds": [_finite(bound) for bound in score.bounds]}
     out |= {figure: _finite(getattr(score, figure)) for figure in _FIGURES}
     for key in _INTERVALS:
@@ -219,6 +230,7 @@ def _score_from_json(value: Mapping[str, Any]) -> Score:
     }
     return Score(
         **plain,
+        of=value.get("of", "rows"),
         bounds=(-math.inf if low is None else low, math.inf if high is None else high),
         parts={io.from_json(part["of"]): _number(part["value"]) for part in value["parts"]},
         **figures,

@@ -146,12 +146,13 @@ def scale_svg(score: Score, scale: Scale | None = None) -> str:
     return f'<svg class="sk" width="100%" height="28" role="img" aria-label="{label}">{body}{hit}</svg>'
 
 
-def scale_legend(*, several: bool = False) -> str:
-    """What the marks are, for a page of one table or of several."""
+def scale_legend(*, several: bool = False, of: str = "rows") -> str:
+    """What the marks are, for a page of one table or of several; ``of``: what is counted."""
     one = (("synthetic", "synthetic, on as many rows as the references"), ("all", "synthetic, all rows"))
     kinds = REFERENCES if several else (*one, *REFERENCES)
     items = "".join(
-        f'<li><svg class="sk" width="18" height="18" aria-hidden="true">{mark(kind, "9", 9)}</svg>{label}</li>'
+        f'<li><svg class="sk" width="18" height="18" aria-hidden="true">{mark(kind, "9", 9)}</svg>'
+        f"{label.replace('rows', of)}</li>"
         for kind, label in kinds
     )
     lines = "" if several else "lines: 95 % intervals; "

@@ -30,6 +30,7 @@ __all__ = [
     "summary_section",
     "table",
     "verdict_section",
+    "whats",
 ]
 
 _SIGNS = {"pass": "✓", "fail": "✕", "unsure": "?", "cannot tell": "?"}
@@ -85,6 +86,11 @@ def real_rows(reports: Mapping[str, Report]) -> str:
     return "holdout rows" if held else "training rows"
 
 
+def whats(report: Report) -> str:
+    """What a report counts: rows, or, of records over time, entities."""
+    return "entities" if text.is_panel(report) else "rows"
+
+
 def legend(real: str, names: Sequence[str], kind: Literal["area", "curve"] = "area") -> str:
     """How real rows and each synthetic table are drawn in figures that lay them over each other."""
     box = '<svg class="sk" width="26" height="14" aria-hidden="true">'
@@ -107,14 +113,14 @@ def figure_card(title: str, figure: Figure, remark: str = "") -> str:
 
 
 # -------------------------------------------------------------------- verdicts
-def verdict_section(verdicts: Sequence[Verdict]) -> str:
-    """A card per purpose: does the table pass, and why not?"""
+def verdict_section(verdicts: Sequence[Verdict], what: str = "rows") -> str:
+    """A card per purpose: does the table pass, and why not? ``what``: what is counted."""
     cards = "".join(_card(verdict) for verdict in verdicts)
     return section(
         "verdict",
         "Good enough for…",
         f'<div class="cards two">{cards}</div>',
-        lead="A gate asks how much worse the synthetic rows score than as many fresh real rows. It fails where "
+        lead=f"A gate asks how much worse the synthetic {what} score than as many fresh real {what}. It fails where "
         "they are worse than tolerated beyond chance, and cannot tell where the data are too few to see.",
     )
 
@@ -162,10 +168,12 @@ def _why_empty(report: Report, group: Group) -> str:
 
 def scores_section(report: Report) -> str:
     """Every score on its scale, with its sentence; its definition and breakdown unfold."""
-    parts = [scale_legend()]
+    what = whats(report)
+    parts = [scale_legend(of=what)]
     for title, scores in text.panels(report):
         rows = "".join(_score_rows(score) for score in scores)
-        heads = ("Score", "All rows", "Like for like", "Fresh rows", "Scale")
+        of = scores[0].of
+        heads = ("Score", f"All {of}", "Like for like", f"Fresh {of}", "Scale")
         head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in heads)
         parts.append(
             f'<table class="scores" role="table"><caption>{title}</caption><thead role="rowgroup"><tr role="row">{head}'
@@ -175,8 +183,8 @@ def scores_section(report: Report) -> str:
         "scores",
         "Scores",
         *parts,
-        lead="Compare “like for like” with “fresh rows”: both have the same number of rows and the same judge. "
-        "Fresh rows are real rows that nobody trained on; a perfect generator would score the same.",
+        lead=f"Compare “like for like” with “fresh {what}”: both have the same number of {what} and the same judge. "
+        f"Fresh {what} are real {what} that nobody trained on; a perfect generator would score the same.",
     )
 
 
@@ -184,9 +192,9 @@ def _score_rows(score: Score) -> str:
     stand = standing(score)
     goal = "lower is better" if score.goal == "lower" else "higher is better"
     cells = (
-        ("All rows", f"<b>{text.number(score.value)}</b>{_interval(score.interval)}"),
+        (f"All {score.of}", f"<b>{text.number(score.value)}</b>{_interval(score.interval)}"),
         ("Like for like", f"<b>{text.number(score.matched)}</b>{_interval(score.matched_interval)}"),
-        ("Fresh rows", f"{text.number(score.fresh)}{_interval(score.fresh_interval)}"),
+        (f"Fresh {score.of}", f"{text.number(score.fresh)}{_interval(score.fresh_interval)}"),
     )
     data = "".join(f'<td role="cell" data-label="{name}">{cell}</td>' for name, cell in cells)
     name = esc(score.name)
@@ -227,7 +235,7 @@ def privacy_section(report: Report) -> str:
     scores = [score for score in report.scores.values() if score.group == "privacy"]
     if not scores:
         return ""
-    rows = []
+    rows, what = [], whats(report)
     for score in scores:
         power = score.details.get("power", {})
         seen = text.number(power["detectable"]) if "detectable" in power else "-"
@@ -241,29 +249,30 @@ def privacy_section(report: Report) -> str:
                 seen,
                 chip(
                     stand.status,
-                    {"pass": "no more than in fresh rows", "fail": "more than in fresh rows"}.get(
+                    {"pass": f"no more than in fresh {what}", "fail": f"more than in fresh {what}"}.get(
                         stand.status, stand.words
                     ),
                 ),
                 f'<div class="wide">{scale_svg(score)}</div>',
             )
         )
-    heads = ("Attack", "Synthetic rows", "Fresh rows (control)", "Copied rows", "Least it could see", "Found", "Scale")
+    sides = (f"Synthetic {what}", f"Fresh {what} (control)", f"Copied {what}")
+    heads = ("Attack", *sides, "Least it could see", "Found", "Scale")
     return section(
         "privacy",
         "Privacy: attacks beside their controls",
         table(
-            "What each attack finds in synthetic rows, in fresh real rows, and in copied training rows",
+            f"What each attack finds in synthetic {what}, in fresh real {what}, and in copied training {what}",
             heads,
             rows,
             class_="stack",
         ),
-        '<p class="note">An attack that finds no more in synthetic rows than in fresh ones has failed here. That does '
-        "not show that every attack fails, and it is no guarantee about a person: only a proof such as differential "
-        "privacy gives one. “Least it could see” is the smallest figure that these rows would have shown with "
-        "80 % probability."
+        f'<p class="note">An attack that finds no more in synthetic {what} than in fresh ones has failed here. That '
+        "does not show that every attack fails, and it is no guarantee about a person: only a proof such as "
+        "differential privacy gives one. “Least it could see” is the smallest figure that these data would have shown "
+        "with 80 % probability."
         "</p>",
-        lead="Every attack tries to tell who was in the training rows. What it finds in real rows that nobody "
+        lead=f"Every attack tries to tell who was in the training {what}. What it finds in real {what} that nobody "
         "trained on is its control; what it finds in plain copies is what failure looks like.",
     )
 
@@ -328,6 +337,15 @@ def definitions_section(report: Report) -> str:
         ("Copied rows", "A bootstrap of the training rows: the memoriser."),
         ("Independent columns", "Training rows, each column shuffled by itself: right columns, no dependence."),
     ]
+    if text.is_panel(report):
+        terms += [
+            (
+                "Of records over time",
+                "In figures of entities whole entities stand where rows do above: as many synthetic ones, holdout "
+                "entities (one half of them where the other half judges), a bootstrap of training entities, and "
+                "training entities whose columns are shuffled.",
+            )
+        ]
     terms += [(text.capital(score.label), score.definition) for score in report.scores.values() if score.definition]
     body = "".join(f"<dt>{esc(name)}</dt><dd>{esc(words)}</dd>" for name, words in terms)
     return section("definitions", "Definitions", f"<dl>{body}</dl>")

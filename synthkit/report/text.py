@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUPS",
+    "OVER_TIME",
     "capital",
     "escaped",
     "head",
+    "is_panel",
     "markdown",
     "number",
     "panels",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 GROUPS: dict[Group, str] = {"fidelity": "Fidelity", "utility": "Utility", "privacy": "Privacy"}
+OVER_TIME = "Records over time"
 _HEADS = ("value", "95 % interval", "matched", "fresh", "copy", "independent")
 
 
@@ -57,10 +60,11 @@ def sentence(score: Score) -> str:
     reading = score.reading or f"{capital(score.label)}: {{value}}"
     # no str.format: a reading may hold other braces
     begin = reading.replace("{value}", number(score.value)).replace("{best}", number(score.best)).rstrip(".")
-    found = [("fresh rows", score.fresh), ("copied rows", score.copy), ("independent columns", score.independent)]
+    what = score.of
+    found = [(f"fresh {what}", score.fresh), (f"copied {what}", score.copy), ("independent columns", score.independent)]
     apart = abs(score.matched - score.value) >= 0.005  # the figure depends on the number of rows
     if apart:
-        found.insert(0, ("on as many rows as the references, synthetic rows", score.matched))
+        found.insert(0, (f"on as many {what} as the references, synthetic {what}", score.matched))
     known = [(name, value) for name, value in found if not math.isnan(value)]
     rest = ", ".join(f"{name} {'get ' if k == 0 else ''}{number(value)}" for k, (name, value) in enumerate(known))
     return f"{begin}{'; ' + rest if rest else ''} (best: {number(score.best)})."
@@ -86,15 +90,28 @@ def _cells(score: Score) -> list[str]:
 
 
 def panels(report: Report) -> Iterator[tuple[str, list[Score]]]:
-    """Title and scores of each panel that has some."""
+    """Title and scores of each panel that has some; the fidelity of entities has one of its own."""
+    over_time = [score for score in report.scores.values() if score.of == "entities" and score.group == "fidelity"]
+    if over_time:
+        yield OVER_TIME, over_time
     for group, title in GROUPS.items():
-        scores = [score for score in report.scores.values() if score.group == group]
+        scores = [s for s in report.scores.values() if s.group == group and s not in over_time]
         if scores:
-            yield title, scores
+            yield ("Single records, one of each entity" if group == "fidelity" and is_panel(report) else title), scores
+
+
+def is_panel(report: Report) -> bool:
+    """Is the report of records over time?"""
+    return "entities" in report.provenance
 
 
 def head(report: Report) -> str:
     """Rows, level and seed in a line."""
+    entities = report.provenance.get("entities", {})
+    if entities:
+        records = report.provenance["rows"]
+        whose = ", ".join(f"{n:,} {name} ({records[name]:,} records)" for name, n in entities.items())
+        return f"entities: {whose}; {len(report.kinds)} columns; level {report.provenance.get('level')}"
     given = report.provenance.get("rows", {})
     rows = ", ".join(f"{count:,} {name}" for name, count in given.items())
     return f"{rows} rows; {len(report.kinds)} columns; level {report.provenance.get('level')}"
@@ -129,11 +146,26 @@ def _short(best: float) -> str:
 
 def _legend(report: Report) -> Iterator[str]:
     rows = report.provenance.get("reference_rows")
+    if is_panel(report):
+        entities = report.provenance["reference_entities"]
+        yield (
+            f"matched, fresh, copy, independent: {entities:,} entities (one half of the holdout of what the other half "
+            f"judges), or {rows:,} single records, before the same judge. matched: synthetic ones; fresh: real ones "
+            "that nobody trained on; copy: training ones drawn again; independent: columns shuffled. Compare matched "
+            "with fresh."
+        )
+        yield from _of_all(report)
+        return
     yield (
         f"matched, fresh, copy, independent: {rows:,} rows each, before the same judge. matched: synthetic rows; "
         "fresh: real rows that nobody trained on; copy: training rows drawn again; independent: columns shuffled. "
         "Compare matched with fresh."
     )
+    yield from _of_all(report)
+
+
+def _of_all(report: Report) -> Iterator[str]:
+    """Notes, what was left out, and whether remarks follow."""
     yield from report.notes
     if report.left_out:
         yield "Left out: " + "; ".join(f"{name} ({why})" for name, why in report.left_out.items()) + "."

@@ -12,14 +12,17 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.conditions import compile_where
+from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.history import History, State, Steps
 from synthkit.models.nets import nodes_of
 from synthkit.models.sequential import Clock, Rollout, repeats, replay, unroll
+from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
+from synthkit.schema import Constant
 from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.restoring import restored
 from synthkit.synthesizers.tabular import TabularSynthesizer
@@ -58,9 +61,7 @@ class Rolling:
     # ---------------------------------------------------------------- entities
     def units(self, span: pd.Series, encoder: SequenceEncoder) -> NDArray[np.float64]:
         """``(E,)`` spans in units of the median gap."""
-        timed = pd.api.types.is_timedelta64_dtype(span.dtype)
-        numbers = span.to_numpy("timedelta64[ns]").astype(np.int64) if timed else span.to_numpy(np.float64)
-        out: NDArray[np.float64] = np.asarray(numbers, np.float64) / encoder.unit_
+        out: NDArray[np.float64] = span.to_numpy(np.float64) * encoder.grain_ / encoder.unit_
         return out
 
     def spans(self, entities: pd.DataFrame, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -77,6 +78,9 @@ class Rolling:
 
     def nearest_length(self, entities: TabularSynthesizer, length: int) -> int:
         """The nearest number of rows that the table of entities knows of."""
+        kind = entities.schema_.columns[ROWS]
+        if isinstance(kind, Constant):
+            return int(kind.value)
         law = getattr(entities.encoder_.transformers_[ROWS], "law", None)
         return length if law is None else int(np.clip(length, round(law.lo[0]), round(law.hi[-1])))
 
@@ -86,6 +90,13 @@ class Rolling:
         """Conditions on moving columns, for every row."""
         if not moving:
             return Conditions({}, None, lambda table: table)
+        grouped = [name for name in moving if name in encoder.groups_]
+        if grouped:
+            raise ConditionError(
+                f"SequenceSynthesizer.sample: argument 'where': {grouped[0]!r} is learnt by the groups of "
+                f"{encoder.groups_[grouped[0]].by!r}, so that a condition on it alone has no meaning; "
+                "put the condition on the groups, and select rows afterwards."
+            )
         compiled = compile_where(encoder.rows_, moving, 1)
         first = self.steps.rows.start
         rules = {field + first: rule for field, rule in compiled.allowed.items()}
@@ -107,6 +118,20 @@ class Rolling:
         step, gap = steps_of(encoder, self.steps, records)
         device = self.device
         return replay(self.history, self.steps, step.to(device), _tensor(records.lengths, device), gap.to(device))
+
+    def fill(self, encoder: SequenceEncoder, context: Encoded, records: Records, seed: int) -> Encoded:
+        """The moving columns of records with their gaps drawn, R rows."""
+        device = self.device
+        step, gap = steps_of(encoder, self.steps, records)
+        span = torch.from_numpy(_span_of(encoder, records)).float()
+        tensors = (_tensor(records.lengths, device), gap.to(device), span.to(device))
+        with seeded(seed, device), torch.no_grad():
+            known = context.to(device)
+            args = (self.model, self.history, self.steps, known, step.to(device))
+            done = fill_paths(
+                *args, *tensors, self.extra(known, self.past(encoder, records)), _days(encoder, records)
+            ).to("cpu")
+        return self.steps.split(done, self._gap_layout(encoder), encoder.rows_.layout_)[1]
 
     def extra(self, context: Encoded, past: State | None) -> torch.Tensor | None:
         """``(E, X)`` numbers of entities that their rows read beside context and history; here none."""
@@ -141,6 +166,7 @@ class Rolling:
             None if encoder.gaps_ is None else lambda step: encoder.decode_gaps(self._gap(step, encoder)),
             encoder.parts,
             encoder.step_,
+            encoder.days if self.steps.clock else None,
         )
         with seeded(seed, device), torch.no_grad():
             state = self.history.start(len(rows), self.steps) if past is None else past.take(at)
@@ -236,13 +262,8 @@ class RowData:
         history, steps = laid_out(encoder, entities, links, 0 if extra is None else extra.shape[1])
         context = entities.encoder_.encode(records.entities, "state")
         history.learn(context, step)
-        span = np.zeros(len(records.lengths))
-        if SPAN in records.entities:
-            ends = records.starts + records.lengths - 1
-            assert records.clock is not None
-            span = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_
-        lengths = torch.from_numpy(records.lengths)
-        data = unroll(history, steps, context, step, lengths, gap, torch.from_numpy(span).float(), extra)
+        lengths, span = torch.from_numpy(records.lengths), torch.from_numpy(_span_of(encoder, records)).float()
+        data = unroll(history, steps, context, step, lengths, gap, span, extra, _days(encoder, records))
         wide = len(nodes_of(steps.layout))
         spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
         owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
@@ -272,10 +293,12 @@ def laid_out(
     encoder: SequenceEncoder, entities: TabularSynthesizer, links: tuple[tuple[int, float], ...], extra: int = 0
 ) -> tuple[History, Steps]:
     """History and fields; ``extra``: numbers of entities that their rows read beside context and history."""
-    gap = None if encoder.gaps_ is None else encoder.gaps_.layout_
+    gap = encoder.gap_layout()
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
     history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
-    return history, Steps(context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links)
+    return history, Steps(
+        context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links, encoder.gap_days()
+    )
 
 
 def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[Encoded, torch.Tensor]:
@@ -288,6 +311,25 @@ def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[
     gap = np.diff(records.clock, prepend=records.clock[:1]).astype(np.float64) / encoder.unit_
     gap[records.starts] = 0.0
     return steps.build(records.gaps, dates, records.rows), torch.from_numpy(gap).float()
+
+
+def _days(encoder: SequenceEncoder, records: Records) -> torch.Tensor | None:
+    """``(R,)`` wall time of the rows before, in days since 1970 (of first rows, their own)."""
+    if records.clock is None or encoder.gap_days() is None:
+        return None
+    days = encoder.days(records.clock)
+    before = np.concatenate([days[:1], days[:-1]])
+    before[records.starts] = days[records.starts]
+    return torch.from_numpy(before)
+
+
+def _span_of(encoder: SequenceEncoder, records: Records) -> NDArray[np.float64]:
+    """``(E,)`` time from first to last row, in units of the median gap."""
+    if SPAN not in records.entities or records.clock is None:
+        return np.zeros(len(records.lengths))
+    ends = records.starts + records.lengths - 1
+    out: NDArray[np.float64] = (records.clock[ends] - records.clock[records.starts]) / encoder.unit_
+    return out
 
 
 def _tensor(values: NDArray[Any], device: torch.device) -> torch.Tensor:

@@ -6,7 +6,7 @@ import os
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,16 @@ from synthkit import io
 from synthkit.errors import ConditionError, NotFittedError, ParamError
 from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
+from synthkit.models.history import State
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
-from synthkit.schema import Schema
+from synthkit.schema import Empty, Schema
 from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.synthesizers.centre import centre
+from synthkit.synthesizers.filling import Point, put
 from synthkit.synthesizers.latent_rolling import LatentRolling, fit_latent
 from synthkit.synthesizers.restoring import loaded
 from synthkit.synthesizers.rolling import Rolling, fit_rows
@@ -33,6 +36,7 @@ __all__ = ["SequenceSynthesizer"]
 
 _BLOCK = 4096  # entities drawn with one seed: memory is bounded
 _TRIES = 32  # lengths drawn per entity that goes on, to find those that are long enough
+_DRAWS = 25  # of which a centre is taken
 _SHARE = 0.25  # of the time budget that the table of entities may take
 
 
@@ -49,7 +53,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             of an entity have no order; context: the columns that are constant within entities; None: found.
         schema: column types; None: inferred. Its entity is used where none is given.
         protect: how many entities must stand behind whatever is stored; None: 1.
-        max_seconds, max_steps: stop the training there; the steps taken are in ``n_steps_``.
+        max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
         device: "auto" (the first GPU, else the CPU), or as torch names it.
         progress: True for a bar on stderr, or a callable given ``Progress``; returning True stops the training.
         random_state: an integer for a repeatable fit; None draws one.
@@ -135,6 +139,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             schema=Schema(columns),
             protect=self.protect,
             max_seconds=budget,
+            max_steps=self.max_steps,
             device=device,
             random_state=entropy(seed, 0) % 2**62,
         ).fit(records.entities)
@@ -151,6 +156,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
         if self.entity is None and (self.schema is None or self.schema.entity is None):
             raise ParamError(f"{name}: argument 'entity' must name the column that says whose row it is.")
+        if isinstance(self.context, str) or not isinstance(self.context, Sequence | None):
+            raise ParamError(f"{name}: argument 'context' must be a list of columns, or None.")
         if self.entity is not None and self.entity == self.time:
             raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
         if isinstance(self.model, ModelSpec):
@@ -195,6 +202,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         static, moving = self._divide(where)
         entities = self._draw_entities(n, length, start, static, context, seed)
         lengths = entities[ROWS].to_numpy(np.int64, copy=True) if length is None else np.full(n, length)
+        if length is not None and length > 1:
+            self._gaps_known("sample")
         span = self.rolling_.spans(entities, lengths)
         rules = self.rolling_.conditions(self.encoder_, moving, where)
         parts = []
@@ -259,7 +268,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         keys = given.pop(entity) if entity in given else None
         drawn = self.entities_.sample(n, where=given if len(given.columns) else None, seed=entropy(seed, 0))
         if keys is not None:
-            drawn[self.encoder_.entity] = keys.to_numpy()
+            drawn[entity] = keys.where(keys.notna(), drawn[entity]).to_numpy()
         return drawn
 
     def _context_table(self, context: Any) -> pd.DataFrame:
@@ -274,7 +283,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
                 f"{name}: argument 'context' has a column {strangers[0]!r}, which is no context column; those are "
                 f"{', '.join(repr(c) for c in self.context_)}."
             )
-        if entity in context.columns and not context[entity].is_unique:
+        if entity in context.columns and not context[entity].dropna().is_unique:
             raise ConditionError(f"{name}: argument 'context' names an entity twice; give one row per entity.")
         return context.rename(columns={time: START}).reset_index(drop=True)
 
@@ -301,23 +310,23 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         check(name, "seed", seed, Optional(Interval(int, 0)))
         seed = entropy(None) if seed is None else seed
         records = self.encoder_.encode(history)
-        tables = [self._extended(records, steps, entropy(seed, 3, i)) for i in range(n)]
+        self._gaps_known("extend")
+        past = self.rolling_.past(self.encoder_, records)
+        tables = [self._extended(records, past, steps, entropy(seed, 3, i)) for i in range(n)]
         if n == 1:
             return tables[0]
         return pd.concat(tables, keys=range(n), names=["draw", *tables[0].index.names])
 
-    def _extended(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
+    def _extended(self, records: Records, past: State, steps: int, seed: int) -> pd.DataFrame:
         entities = self._goes_on(records, steps, seed)
         lengths = entities[ROWS].to_numpy(np.int64, copy=True)
         span, rows = self.rolling_.spans(entities, lengths), np.full(len(lengths), steps)
-        past = self.rolling_.past(self.encoder_, records)
         coded = self.entities_.encoder_.encode(entities, "state")
         rules = self.rolling_.conditions(self.encoder_, {}, None)
         last = None if records.clock is None else records.clock[records.starts + records.lengths - 1]
         part = self.rolling_.draw(self.encoder_, coded, past, last, lengths, span, rows, rules, entropy(seed, 1))
         drawn, times = self.rolling_.concat([part])
-        table = self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
-        return table
+        return self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
 
     def _goes_on(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
         """The entities with a whole length and span that leave room for so many more rows.
@@ -348,6 +357,69 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         out[entity] = keys.to_numpy()
         kinds: Any = {c: records.entities[c].dtype for c in (entity, *self.context_)}
         return pd.DataFrame(out.astype(kinds))
+
+    # ---------------------------------------------------------------- fill
+    def impute(
+        self,
+        table: pd.DataFrame,
+        *,
+        mode: Literal["draw", "point"] = "draw",
+        point: Point = "mean",
+        n: int = 1,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Fill the empty cells of given sequences, from the rows before and after; all else stays as it is.
+
+        Args:
+            mode: "draw": a draw from the joint law of the gaps of an entity; "point": the centre of 25 draws.
+            point: "mean" or "median" of numbers, on the column's grid; of other columns the most frequent value.
+            n: independent fillings, for multiple imputation; for n > 1 one table after the other, with a first index
+                level ``imputation``.
+            seed: an integer for a repeatable result.
+
+        Raises:
+            SchemaError: the table does not fit. ParamError: ``n`` is below 1, or above 1 with ``mode="point"``.
+        """
+        self._fitted("impute")
+        name = "SequenceSynthesizer.impute"
+        check(name, "mode", mode, OneOf("draw", "point"))
+        check(name, "point", point, OneOf("mean", "median"))
+        check(name, "n", n, Interval(int, 1))
+        check(name, "seed", seed, Optional(Interval(int, 0)))
+        if mode == "point" and n > 1:
+            raise ParamError(f"{name}: argument 'n' goes with mode='draw': a centre is the same every time.")
+        seed = entropy(None) if seed is None else seed
+        records = self.encoder_.encode(table, "fill")
+        kinds = self.schema_.columns
+        columns = [c for c in (*self.context_, *self.moving_) if not isinstance(kinds[c], Empty)]
+        empty = {c: table[c].isna().to_numpy() for c in columns if c in table}
+        gaps = {c: gap for c, gap in empty.items() if gap.any()}
+        if not gaps:
+            return table.copy() if n == 1 else pd.concat([table] * n, keys=range(n), names=["imputation"])
+        draws = [self._filled(records, entropy(seed, 4, i)) for i in range(n if mode == "draw" else _DRAWS)]
+        if mode == "point":
+            whole = draws[0].copy()
+            for c, gap in gaps.items():
+                column, digits = whole[c].copy(), getattr(kinds[c], "decimals", None)
+                column[gap] = centre([draw[c][gap] for draw in draws], digits, point)
+                whole[c] = column
+            return put(table, whole, gaps)
+        tables = [put(table, draw, gaps) for draw in draws]
+        return tables[0] if n == 1 else pd.concat(tables, keys=range(n), names=["imputation", *table.index.names])
+
+    def _filled(self, records: Records, seed: int) -> pd.DataFrame:
+        """Complete rows, in the order of the table that records come from, and with a fresh index."""
+        entities = records.entities
+        if bool(entities[list(self.context_)].isna().any(axis=None)):
+            entities = self.entities_.impute(entities, seed=entropy(seed, 0))
+        context = self.entities_.encoder_.encode(entities, "fill")
+        rows = self.rolling_.fill(self.encoder_, context, records, entropy(seed, 1))
+        done = self.encoder_.decode_rows(rows, entropy(seed, 2))
+        owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
+        for c in self.context_:
+            done[c] = entities[c].iloc[owner].to_numpy()
+        back = np.argsort(records.order)
+        return done.iloc[back].reset_index(drop=True)
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -387,6 +459,14 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
 
         out: Self = loaded(path, build)
         return out
+
+    def _gaps_known(self, where: str) -> None:
+        encoder = self.encoder_
+        if encoder.time is not None and encoder.gaps_ is None and encoder.step_ is None:
+            raise ParamError(
+                f"SequenceSynthesizer.{where}: no entity of the training table has a second row, so that nothing is "
+                f"known of the time between rows; draw one row of each, or fit with time=None."
+            )
 
     def _fitted(self, where: str) -> None:
         if "rolling_" not in self.__dict__:

@@ -72,7 +72,7 @@ class Training:
         self.steps: int | tuple[int, ...] = 0
         self._start = time.monotonic()
         model = self._build(data, weight)
-        if not model.tags.trains or not self.layout.fields:
+        if not model.tags.trains or {f.column for f in self.layout.fields} <= self.layout.inputs:  # nothing to learn
             return model.eval()
         rows, held = (index.to(self.device) for index in split(owner, self.seed))
         bar = ProgressBar() if self.progress is True else self.progress

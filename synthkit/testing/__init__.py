@@ -7,6 +7,7 @@ laws that are known in full.
 
 from synthkit.testing.metrics import METRIC_CHECKS, MetricCase, check_metric
 from synthkit.testing.models import MODEL_CHECKS, ModelCase, check_model
+from synthkit.testing.panels import draw_panel
 from synthkit.testing.synthesizers import SYNTHESIZER_CHECKS, check_synthesizer
 from synthkit.testing.tables import DiscreteLaw, tiny_encoded, tiny_law, tiny_layout, tiny_table
 from synthkit.testing.transformers import TRANSFORMER_CHECKS, TransformerCase, check_transformer
@@ -24,6 +25,7 @@ __all__ = [
     "check_model",
     "check_synthesizer",
     "check_transformer",
+    "draw_panel",
     "tiny_encoded",
     "tiny_law",
     "tiny_layout",
