@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from synthkit import SequenceSynthesizer
-from synthkit.errors import ParamError
+from synthkit.errors import ParamError, SynthkitWarning
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceGAN, SequenceLatent, SequenceVAE
 from synthkit.models.sequence_laws import Law
 from synthkit.models.sequence_rows import Linear, SequenceEncoderNet, summaries
@@ -201,7 +201,8 @@ def test_extending_keeps_the_level_of_an_entity(kind: str) -> None:
 def test_the_closed_form_is_all_that_few_entities_get() -> None:
     spec = SequenceVAE()
     synthesizer = SequenceSynthesizer(spec, entity="who", time="visit", protect=None, random_state=0, max_steps=20)
-    synthesizer.fit(panel(6, 1))
+    with pytest.warns(SynthkitWarning, match="too few"):
+        synthesizer.fit(panel(6, 1))
     assert not bool(synthesizer.rolling_.law.learnt)
     assert synthesizer.sample(4, seed=0)["who"].nunique() == 4
 
