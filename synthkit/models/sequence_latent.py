@@ -35,7 +35,7 @@ class SequenceLatent(Autoregressive):
     forget: float = param(0.1, Interval(float, 0, 1), "share of training rows that know nothing of the rows before")
     law_width: int = param(64, Interval(int, 1, 4096), "hidden units of the nets of the latents' law")
     law_steps: int = param(2000, Interval(int, 1), "training steps of the latents' law")
-    law_lr: float = param(1e-3, Interval(float, 0, 1, closed="right"), "their peak learning rate")
+    law_lr: float = param(2e-3, Interval(float, 0, 1, closed="right"), "their peak learning rate")
 
     def build(self, layout: Layout, data: Encoded, weight: None = None) -> LatentRows:  # type: ignore[override]
         """The row model; who makes it attaches the entities and starts it (see ``LatentRows.attach``)."""
@@ -75,15 +75,15 @@ class SequenceGAN(SequenceLatent):
     """Recipe of the conditional GAN of sequences, which plays for the latents of an auto-encoder.
 
     Example:
-        >>> SequenceGAN(pack=2).pack
-        2
+        >>> SequenceGAN(pack=4).pack
+        4
     """
 
     name: ClassVar[str] = "gan"
 
     noise: int = param(16, Interval(int, 1, 1024), "entries of the generator's noise beside one per latent")
-    pack: int = param(4, Interval(int, 1, 64), "entities that the critic sees at once")
-    penalty: float = param(1.0, Interval(float, 0, 1e6), "weight of the critic's gradient penalty")
+    pack: int = param(2, Interval(int, 1, 64), "entities that the critic sees at once")
+    penalty: float = param(0.1, Interval(float, 0, 1e6), "weight of the critic's gradient penalty")
     moments: float = param(1.0, Interval(float, 0, 1e6), "weight of means, variances and correlations in the loss")
     critic_lr: float = param(2e-3, Interval(float, 0, 1, closed="right"), "learning rate of the critic")
 

@@ -1,9 +1,10 @@
 """Laws of the latents of whole sequences given their context: a mixture, and a generator that plays against a critic.
 
-Both stand on the same closed form: z is a ridge regression on the context's features plus residuals of a fitted
-covariance. What a net learns are the *whitened* residuals u, of which the closed form says N(0, I); a net starts there,
-and is kept only if entities that were held out are better explained by it. So few entities get a Gaussian, and many
-get what they show. Learnt from draws of the posteriors, not from their means.
+Both stand on the same closed form: the normal scores of z are a ridge regression on the context's features plus
+residuals of a fitted covariance (a Gaussian copula given the context). What a net learns are *whitened* residuals u,
+of which the closed form says N(0, I); a net starts there, and is kept only if entities that were held out are better
+explained by it. So few entities get the closed form, and many get what they show. Learnt from draws of the posteriors,
+not from their means.
 
 Shapes: B entities, L latents, C features of the context, K components.
 """
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["GeneratedLaw", "Law", "MixtureLaw"]
 
 _LOG_2PI = math.log(2 * math.pi)
+_DRAWS = 20_000  # of posteriors, that the closed form is made from
+_KNOTS, _ENDS = 24, 2.3  # of the law of a single latent, evenly spaced between these normal scores
+_FAR = 6.0  # latents and scores at most
+_FLATTEST = 0.05  # of the mean distance of knots: no two are nearer
+_BEHIND = 10  # entities behind a knot, or a twentieth of few
 _PROBES = 16  # draws of a held-out entity's law
+_CHECKS = 7  # of the generator in training
 _LEAST = 128  # entities of a step of the game: few are played several times
 _FEATURES = 16  # of the context that a net reads; the regression reads all
 
@@ -53,6 +60,8 @@ class Law(Model):
         self.layout = Layout(tuple(Field(k, "number") for k in range(2 * latents + context)))
         self.base = Linear(context, latents)
         self.read = min(context, _FEATURES)
+        self.register_buffer("goal", torch.linspace(-_ENDS, _ENDS, _KNOTS))
+        self.register_buffer("knots", torch.linspace(-_ENDS, _ENDS, _KNOTS).repeat(latents, 1))
         self.register_buffer("root", torch.eye(latents))  # of the residuals' covariance
         self.register_buffer("best", torch.zeros(context, self.read))  # combinations of the context that nets read
         self.register_buffer("learnt", torch.zeros((), dtype=torch.bool))
@@ -67,14 +76,45 @@ class Law(Model):
     def start(self, data: Encoded) -> None:
         """The closed form."""
         mean, log_var, context = self._split(data)
-        self.base.fit(context, mean)
-        left = mean - self.base(context)
-        cover = left.T @ left / max(len(left), 1) + torch.diag(log_var.exp().mean(0))
+        times = max(-(-_DRAWS // max(len(mean), 1)), 1)
+        many, spread = context.repeat(times, 1), (log_var / 2).exp().repeat(times, 1)
+        z = mean.repeat(times, 1) + torch.randn_like(spread) * spread
+        self._cut(z, len(mean))
+        y = self.scores_of(z)
+        self.base.fit(many, y, len(mean))
+        left = y - self.base(many)
+        cover = left.T @ left / max(len(left), 1)
         self.get_buffer("root").copy_(torch.linalg.cholesky(cover + 1e-4 * torch.eye(self.latents).to(cover)))
         x = self.base.inputs(context)
         _, s, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)
         k = min(self.read, int((s > 1e-3 * s[:1]).sum())) if len(s) else 0
         self.get_buffer("best").zero_()[:, :k] = v[:k].T * (max(len(x), 1) ** 0.5 / s[:k])
+
+    def _cut(self, z: Tensor, entities: int) -> None:
+        """Knots of the laws of single latents: each the mean of as many draws as some entities are worth."""
+        knots, n = self.get_buffer("knots"), len(z)
+        ordered = z.sort(0).values.double()
+        behind = max(min(_BEHIND, entities // 20), 1) * (n // max(entities, 1))
+        outer = min(max(float(torch.special.ndtri(torch.tensor(1 - behind / 2 / n))), 0.5), _ENDS)
+        self.get_buffer("goal").copy_(torch.linspace(-outer, outer, _KNOTS))
+        at = torch.special.ndtr(self.get_buffer("goal").double())
+        low = ((at * n).long() - behind // 2).clamp(0, max(n - behind, 0))
+        total = torch.cat([ordered.new_zeros(1, z.shape[1]), ordered.cumsum(0)])
+        values = (total[low + behind] - total[low]) / behind
+        steps = values.diff(dim=0)
+        steps = torch.maximum(steps, _FLATTEST * (values[-1] - values[0]).clamp(min=1e-3) / _KNOTS)
+        knots.copy_(torch.cat([values[:1], values[:1] + steps.cumsum(0)]).T)
+
+    def scores_of(self, z: Tensor) -> Tensor:
+        """``(B, L)`` normal scores of latents: straight lines between knots, and beyond them."""
+        return _between(z, self.get_buffer("knots"), self._goals())
+
+    def _goals(self) -> Tensor:
+        return self.get_buffer("goal").expand(self.latents, -1).contiguous()
+
+    def latents_of(self, y: Tensor) -> Tensor:
+        """What :meth:`scores_of` inverts."""
+        return _between(y, self._goals(), self.get_buffer("knots"))
 
     def _split(self, data: Encoded) -> tuple[Tensor, Tensor, Tensor]:
         n = self.latents
@@ -92,14 +132,17 @@ class Law(Model):
         else:
             with seeded(0, mean.device):
                 noise = torch.randn_like(mean)
-        left = mean + noise * (log_var / 2).exp() - self.base(context)
+        left = self.scores_of(mean + noise * (log_var / 2).exp()) - self.base(context)
         return torch.linalg.solve_triangular(self.get_buffer("root"), left.T, upper=False).T
 
     @torch.no_grad()
     def draw(self, context: Tensor) -> Tensor:
         """``(B, L)`` latents of entities with these features ``(B, C)``."""
-        u = self.free(self.features(context)) if self.learnt else torch.randn(len(context), self.latents).to(context)
-        return self.base(context) + u @ self.get_buffer("root").T
+        u = self.free(self.features(context)) if self.learnt else self._plain(context)
+        return self.latents_of(self.base(context) + u @ self.get_buffer("root").T)
+
+    def _plain(self, context: Tensor) -> Tensor:
+        return torch.randn(len(context), self.latents, device=context.device)
 
     @abstractmethod
     def free(self, c: Tensor) -> Tensor:
@@ -125,6 +168,15 @@ class Law(Model):
         """Draws of z at the place of the posterior means, given the context."""
         _, log_var, context = self._split(partial)
         return self.pack(self.draw(context), torch.full_like(log_var, -8.0), context)
+
+
+def _between(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """``(B, L)`` through the points (knots, values), each ``(L, K)``; the outer lines go on."""
+    at = x.T.contiguous()
+    cell = (torch.searchsorted(knots.contiguous(), at) - 1).clamp(0, knots.shape[1] - 2)
+    low, high = knots.gather(1, cell), knots.gather(1, cell + 1)
+    a, b = values.gather(1, cell), values.gather(1, cell + 1)
+    return (a + (at - low) / (high - low).clamp(min=1e-6) * (b - a)).clamp(-_FAR, _FAR).T
 
 
 class MixtureLaw(Law):
@@ -208,13 +260,13 @@ class GeneratedLaw(Law):
     def recipe(self, entities: int) -> Recipe:
         spec = self.recipe_
         size = min(256, max(entities // 2, 1))
-        return Recipe(
-            spec.law_steps, size, spec.law_lr, weight_decay=0.0, ema=0.99, every=100, patience=8, betas=(0.0, 0.95)
-        )
+        every = max(spec.law_steps // _CHECKS, 1)  # seldom: the score is flat for a while before the game finds modes
+        return Recipe(spec.law_steps, size, spec.law_lr, weight_decay=0.0, ema=0.99, every=every, betas=(0.0, 0.95))
 
     def free(self, c: Tensor) -> Tensor:
-        noise = torch.randn(len(c), self.latents + self.spec.noise, device=c.device)
-        out: Tensor = noise[:, : self.latents] + self.generator(torch.cat([noise, c], 1))
+        start = torch.randn(len(c), self.latents, device=c.device)  # first: the closed form draws the same
+        noise = torch.randn(len(c), self.spec.noise, device=c.device)
+        out: Tensor = start + self.generator(torch.cat([start, noise, c], 1))
         return out
 
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
@@ -255,7 +307,7 @@ class GeneratedLaw(Law):
         u, c = self.residuals(target), self.features(self._split(target)[2])
         with seeded(1, u.device):
             many = c.repeat(_PROBES, 1)
-            drawn = self.free(many) if learnt else torch.randn(len(many), self.latents).to(u)
+            drawn = self.free(many) if learnt else torch.randn(len(many), self.latents, device=u.device)
         drawn = drawn.view(_PROBES, len(c), -1)
         first = (drawn - u).norm(dim=2).mean(0)
         second = torch.stack([(drawn - drawn.roll(k, 0)).norm(dim=2) for k in range(1, _PROBES)]).mean((0, 1))

@@ -30,10 +30,8 @@ __all__ = ["Entities", "LatentRows", "Linear", "SequenceEncoderNet", "summaries"
 
 _DOUBT = 0.5  # rows of no evidence that a mean starts from
 _LIMIT = 4.0  # standard deviations of a summary at most
-_BEHIND = 8  # entities behind each principal component at least
-_WIDEST = 64  # of them at most
-_TIMES = 5  # that the halves are dealt anew
-_RIDGE = 0.1  # of their mean variance, added to each
+_CHANCE = 2.0  # standard errors by which two halves must agree
+_SUREST = 0.95  # correlation of halves at most
 _DROP = 0.2  # of what the encoder's hidden units say
 _RIDGES = (1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0)  # penalties tried, in variances of a feature
 
@@ -79,12 +77,13 @@ class Linear(nn.Module):
         self.register_buffer("bias", torch.zeros(outputs))
 
     @torch.no_grad()
-    def fit(self, c: Tensor, y: Tensor) -> None:
-        """Learn from E entities; of fewer than three, the means alone."""
+    def fit(self, c: Tensor, y: Tensor, worth: int | None = None) -> None:
+        """Learn from rows that are worth so many entities (None: as many); of fewer than three, the means alone."""
         self.get_buffer("bias").copy_(y.mean(0))
         self.get_buffer("centre").copy_(c.mean(0))
         self.get_buffer("scale").copy_(c.std(0, correction=0).clamp(min=1e-3))
-        if len(c) < 3 or not c.shape[1]:
+        n = len(c) if worth is None else worth
+        if n < 3 or not c.shape[1]:
             return
         u, s, v = torch.linalg.svd(self.inputs(c).double(), full_matrices=False)
         goal = (y - y.mean(0)).double()
@@ -93,7 +92,7 @@ class Linear(nn.Module):
         for ridge in _RIDGES:
             keep = s.square() / (s.square() + ridge * len(c))
             missed = goal - u @ (keep[:, None] * part)
-            score = float(missed.square().sum() / (1 - (1 + keep.sum()) / len(c)).clamp(min=1e-3) ** 2)
+            score = float(missed.square().sum() / (1 - (1 + keep.sum()) / n).clamp(min=1e-3) ** 2)
             if best is None or score < best[0]:
                 best = score, v.T @ ((s / (s.square() + ridge * len(c)))[:, None] * part)
         assert best is not None
@@ -120,12 +119,11 @@ class SequenceEncoderNet(nn.Module):
 
     @torch.no_grad()
     def start(self, summary: Tensor, context: Tensor, halves: tuple[Tensor, Tensor]) -> int:
-        """What of a sequence, beyond the context, is as much in its odd rows as in its even ones.
+        """Principal components of what the context leaves open.
 
-        Of principal components those directions in which both halves agree most (canonical correlation; Hotelling,
-        Biometrika 28, 1936). Two halves of correlation r make a whole of reliability 2r / (1 + r) (Spearman 1910,
-        Brown 1910), which is the variance of posterior means; the rest is that of posteriors. Directions that agree no
-        better than halves of different entities do (parallel analysis; Horn, Psychometrika 30, 1965) start at nothing.
+        Two halves of a sequence, its odd rows and its even ones, of correlation r make a whole of reliability
+        2r / (1 + r) (Spearman 1910, Brown 1910), which is the variance of posterior means; the rest is that of
+        posteriors. Components of which halves agree no better than by chance start at nothing, after the others.
 
         Returns:
             How many do better.
@@ -133,31 +131,21 @@ class SequenceEncoderNet(nn.Module):
         self.told.fit(context, summary)
         left = summary - self.told(context)
         self.get_buffer("scale").copy_(left.std(0, correction=0).clamp(min=1e-2))
-        x, dims = self._inputs(summary, context), self.straight.shape[1]
+        x = self._inputs(summary, context)
+        n, dims = len(x), self.straight.shape[1]
         _, s, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-        k = min(int((s > 1e-2 * s[:1].clamp(min=1e-9)).sum()), max(len(x) // _BEHIND, 1), _WIDEST)
-        axes = v[:k].T
-        a, b = (self._inputs(half, context) @ axes for half in halves)
-        a, b = a - a.mean(0), b - b.mean(0)
-        own = (a.T @ a + b.T @ b) / 2
-        own = own + torch.diag(own.diag().mean().clamp(min=1e-6).expand(k)) * _RIDGE
-        root = torch.linalg.inv(torch.linalg.cholesky(own))
-        a, b = a @ root.T, b @ root.T
-        r, u = torch.linalg.eigh((a.T @ b + b.T @ a) / 2)
-        generator = torch.Generator().manual_seed(0)
-        mixed = (b[torch.randperm(len(b), generator=generator).to(b.device)] for _ in range(_TIMES))
-        chance = sum(float(torch.linalg.eigvalsh((a.T @ c + c.T @ a) / 2)[-1]) for c in mixed) / _TIMES
-        best = r.argsort(descending=True)[:dims]
-        r = r[best].clamp(0, 0.98)
-        turned = axes @ root.T @ u[:, best]
-        scores = x @ turned
-        reliable = torch.where(r > chance, 2 * r / (1 + r), 0.0)
-        size = reliable.sqrt() / scores.std(0, correction=0).clamp(min=1e-6)
+        k = int((s > 1e-2 * s[:1].clamp(min=1e-9)).sum())
+        axes = v[:k].T / s[:k] * max(n, 1) ** 0.5
+        a, b = ((h - h.mean(0)) for h in (self._inputs(half, context) @ axes for half in halves))
+        r = (a * b).mean(0) / (a.square().mean(0) * b.square().mean(0)).sqrt().clamp(min=1e-6)
+        r = torch.where(r > _CHANCE / max(n, 1) ** 0.5, r.clamp(0, _SUREST), 0.0)
+        first = (r == 0).to(torch.uint8).argsort(stable=True)[:dims]
+        reliable = 2 * r[first] / (1 + r[first])
         self.straight.zero_()
-        self.straight[:, : len(best)] = turned * size
+        self.straight[:, : len(first)] = axes[:, first] * reliable.sqrt()
         self.last.weight.zero_()
         self.last.bias.zero_()
-        self.last.bias[dims : dims + len(best)] = (1 - reliable).log()
+        self.last.bias[dims : dims + len(first)] = (1 - reliable).log()
         return int((reliable > 0).sum())
 
     def _inputs(self, summary: Tensor, context: Tensor) -> Tensor:
@@ -265,7 +253,10 @@ class LatentRows(AutoregressiveModel):
     @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
         self.eval()
-        super().take_frequencies(data if self.entities is None else self.with_latents(data)[0], weight)
+        data = data if self.entities is None else self.with_latents(data)[0]
+        # At random weights, latents that say nothing would be noise to the nets before they could learn better.
+        self.dense_first[[self.dense.index(k) for k in self.latent_slots]] = 0.0
+        super().take_frequencies(data, weight)
 
     def forward(self, partial: Encoded, target: Encoded, phase: str = "all") -> Tensor:
         """As of the row model, in nats, and the row's share of what its entity's z tells."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time as clock
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -38,9 +38,13 @@ class LatentState(State):
 
     summary: Tensor
 
+    @classmethod
+    def of(cls, state: State, summary: Tensor) -> Self:
+        """A state with its summaries."""
+        return cls(**{f.name: getattr(state, f.name) for f in fields(State)}, summary=summary)
+
     def take(self, index: Tensor | slice) -> LatentState:
-        own = super().take(index)
-        return LatentState(own.lag, own.sums, own.mass, own.rows, own.elapsed, self.summary[index])
+        return LatentState.of(State.take(self, index), self.summary[index])
 
 
 class LatentRolling(Rolling):
@@ -63,7 +67,7 @@ class LatentRolling(Rolling):
         step = steps_of(encoder, self.steps, records)[0].to(self.device)
         x, w = self.history.moving(step)
         summary = summaries(x, w, torch.from_numpy(records.lengths).to(self.device))
-        return LatentState(state.lag, state.sums, state.mass, state.rows, state.elapsed, summary)
+        return LatentState.of(state, summary)
 
     def extra(self, context: Encoded, past: State | None) -> Tensor:
         """Latents ``(E, L)``: by the law given the context, or as the rows so far have it."""
@@ -181,10 +185,9 @@ def _entities(
 
 
 def _attach(model: LatentRows, table: Entities, history: History, steps: Steps) -> None:
-    means = len(history.about) - history.about[::-1].index(max(history.about)) if max(history.about) >= 0 else 0
-    before = [i for i in range(len(steps.layout.fields)) if i < steps.lag.stop and i >= steps.lag.start]
-    cats = [steps.layout.slot[i] for i in before if steps.layout.fields[i].size]
-    nums = [steps.layout.slot[i] for i in before if not steps.layout.fields[i].size]
+    means = 1 + max((k for k, column in enumerate(history.about) if column >= 0), default=-1)
+    cats = [steps.layout.slot[i] for i in steps.lag if steps.layout.fields[i].size]
+    nums = [steps.layout.slot[i] for i in steps.lag if not steps.layout.fields[i].size]
     model.attach(table, means, cats, nums)
 
 
