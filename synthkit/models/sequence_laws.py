@@ -133,7 +133,8 @@ class Law(Model):
             with seeded(0, mean.device):
                 noise = torch.randn_like(mean)
         left = self.scores_of(mean + noise * (log_var / 2).exp()) - self.base(context)
-        return torch.linalg.solve_triangular(self.get_buffer("root"), left.T, upper=False).T
+        out: Tensor = torch.linalg.solve_triangular(self.get_buffer("root"), left.T, upper=False).T
+        return out
 
     @torch.no_grad()
     def draw(self, context: Tensor) -> Tensor:
@@ -151,6 +152,10 @@ class Law(Model):
     @abstractmethod
     def recipe(self, entities: int) -> Recipe:
         """How to train on so many entities."""
+
+    @abstractmethod
+    def plain(self, data: Encoded) -> float:
+        """The closed form's loss on entities."""
 
     @torch.no_grad()
     def judge(self, held: Encoded, plain: float) -> None:
@@ -244,8 +249,8 @@ class GeneratedLaw(Law):
             PlainMLP(spec.pack * (latents + self.read), spec.law_width, 2), nn.Linear(spec.law_width, 1)
         )
         with torch.no_grad():
-            self.generator[1].weight.mul_(0.01)
-            self.generator[1].bias.zero_()
+            self.generator[1].weight.mul_(0.01)  # type: ignore[operator]
+            self.generator[1].bias.zero_()  # type: ignore[operator]
         self.stages = (
             Stage(
                 "adversarial",
@@ -311,7 +316,8 @@ class GeneratedLaw(Law):
         drawn = drawn.view(_PROBES, len(c), -1)
         first = (drawn - u).norm(dim=2).mean(0)
         second = torch.stack([(drawn - drawn.roll(k, 0)).norm(dim=2) for k in range(1, _PROBES)]).mean((0, 1))
-        return first - second / 2
+        out: Tensor = first - second / 2
+        return out
 
     @torch.no_grad()
     def plain(self, data: Encoded) -> float:

@@ -149,7 +149,8 @@ class SequenceEncoderNet(nn.Module):
         return int((reliable > 0).sum())
 
     def _inputs(self, summary: Tensor, context: Tensor) -> Tensor:
-        return ((summary - self.told(context)) / self.get_buffer("scale")).clamp(-_LIMIT, _LIMIT)
+        out: Tensor = ((summary - self.told(context)) / self.get_buffer("scale")).clamp(-_LIMIT, _LIMIT)
+        return out
 
     def forward(self, summary: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """``(E, L)`` each."""
@@ -175,8 +176,9 @@ class Entities:
 
     def to(self, device: torch.device) -> Entities:
         """The same on another device."""
-        first = (t.to(device) for t in (self.summary, self.context, self.lengths, self.noise))
-        return Entities(*first, (self.halves[0].to(device), self.halves[1].to(device)))
+        halves = self.halves[0].to(device), self.halves[1].to(device)
+        own = self.summary.to(device), self.context.to(device), self.lengths.to(device), self.noise.to(device)
+        return Entities(*own, halves)
 
 
 class LatentRows(AutoregressiveModel):
@@ -220,7 +222,9 @@ class LatentRows(AutoregressiveModel):
         """Mean and log-variance of entities' latents, ``(B, L)``; None: of all attached ones."""
         assert self.entities is not None and self.encoder is not None
         e = self.entities
-        return self.encoder(*((e.summary, e.context) if owner is None else (e.summary[owner], e.context[owner])))
+        told = (e.summary, e.context) if owner is None else (e.summary[owner], e.context[owner])
+        out: tuple[Tensor, Tensor] = self.encoder(*told)
+        return out
 
     def _owner(self, rows: Encoded) -> Tensor:
         return rows.num[:, self.latent_slots[0]].long()

@@ -76,7 +76,8 @@ class LatentRolling(Rolling):
             return self.law.draw(static)
         assert isinstance(self.model, LatentRows) and self.model.encoder is not None
         mean, log_var = self.model.encoder(past.summary, static)
-        return mean + torch.randn_like(mean) * (log_var / 2).exp()
+        z: Tensor = mean + torch.randn_like(mean) * (log_var / 2).exp()
+        return z
 
     # ---------------------------------------------------------------- state
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

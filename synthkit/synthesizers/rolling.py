@@ -169,9 +169,9 @@ class Rolling:
         with seeded(seed, device), torch.no_grad():
             state = self.history.start(len(rows), self.steps) if past is None else past.take(at)
             known = context.to(device).take(at)
-            limits = (_tensor(x[order], device) for x in (lengths, span, rows))
+            all_, over, many = (_tensor(x[order], device) for x in (lengths, span, rows))
             steps, times = rollout.draw(
-                known, state, clock, *limits, self.extra(known, None if past is None else state)
+                known, state, clock, all_, over, many, self.extra(known, None if past is None else state)
             )
         if not steps:
             return encoder.rows_.layout_.empty(0), None if now is None else now[:0]
