@@ -110,3 +110,23 @@ def test_equal_times_are_drawn_where_there_are_some():
     drawn = fitted(panel(walk((0, 0, 1, 3)))).sample(100, seed=1)
     gaps = drawn.groupby("who", sort=False)["t"].diff().dropna()
     assert (gaps >= 0).all() and 0.3 < (gaps == 0).mean() < 0.7
+
+
+def test_rows_may_start_at_times_that_training_never_saw():
+    day = pd.date_range("2020-01-06", periods=6, freq="7D")
+    table = pd.DataFrame(
+        {
+            "who": np.repeat(np.arange(30), 6),
+            "when": np.tile(day, 30) + pd.to_timedelta(np.repeat(np.arange(30), 6), "D"),
+        }
+    ).assign(x=np.tile(np.arange(6.0), 30))
+    synthesizer = SequenceSynthesizer(entity="who", time="when", random_state=0, max_steps=3).fit(table)
+    start = pd.Timestamp("2031-05-05")
+    drawn = synthesizer.sample(4, start=start, seed=0)
+    assert (drawn.groupby("who")["when"].min() == start).all()
+    given = synthesizer.sample(context=pd.DataFrame({"when": [start, pd.NaT]}), seed=0)
+    firsts = given.groupby("who", sort=False)["when"].min().tolist()
+    assert firsts[0] == start and firsts[1] < pd.Timestamp("2021-01-01")
+    later = table[table.who < 3].assign(when=lambda t: t["when"] + pd.Timedelta(days=3650))
+    more = synthesizer.extend(later, steps=2, seed=0)
+    assert (more.groupby("who")["when"].min() > later.groupby("who")["when"].max()).all()

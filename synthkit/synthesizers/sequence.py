@@ -11,10 +11,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from synthkit import io
 from synthkit.errors import ConditionError, NotFittedError, ParamError
+from synthkit.inference import canonical
 from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.history import State
@@ -23,7 +25,7 @@ from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
-from synthkit.schema import Empty, Schema
+from synthkit.schema import Constant, Empty, Schema
 from synthkit.sequences import PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
@@ -257,7 +259,11 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         if length is not None:
             conditions[ROWS] = self.rolling_.nearest_length(self.entities_, length)
         if context is None:
-            return self.entities_.sample(n, where=conditions or None, seed=entropy(seed, 0))
+            starts = None if start is None else pd.Series([start] * n)
+            if starts is not None and not self._familiar(starts).all():
+                del conditions[START]
+            drawn = self.entities_.sample(n, where=conditions or None, seed=entropy(seed, 0))
+            return self._starting(drawn, starts)
         given = self._context_table(context)
         clash = [c for c in static if c in given.columns]
         if clash:
@@ -265,11 +271,30 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         for name, value in conditions.items():
             given[name] = [value] * len(given)
         entity: Any = self.encoder_.entity
-        keys = given.pop(entity) if entity in given else None
+        keys, starts = (given.pop(entity) if entity in given else None), given.get(START)
+        if starts is not None:
+            given[START] = starts.where(self._familiar(starts))
         drawn = self.entities_.sample(n, where=given if len(given.columns) else None, seed=entropy(seed, 0))
         if keys is not None:
             drawn[entity] = keys.where(keys.notna(), drawn[entity]).to_numpy()
-        return drawn
+        return self._starting(drawn, starts)
+
+    def _familiar(self, starts: pd.Series) -> NDArray[np.bool_]:
+        """Which starts the table of entities knows the like of; what follows from others is drawn without them."""
+        kind = self.entities_.schema_.columns[START]
+        values, null = canonical(starts, kind)
+        inside: NDArray[np.bool_] = ~null
+        if not isinstance(kind, Constant):
+            inside[~null] = self.entities_.encoder_.transformers_[START].contains(values[~null])
+        return inside
+
+    @staticmethod
+    def _starting(entities: pd.DataFrame, starts: pd.Series | None) -> pd.DataFrame:
+        """Entities whose first rows are at ``starts``, wherever one is given."""
+        if starts is not None:
+            dtype = entities[START].dtype
+            entities[START] = starts.where(starts.notna(), entities[START]).astype(dtype)
+        return entities
 
     def _context_table(self, context: Any) -> pd.DataFrame:
         name = "SequenceSynthesizer.sample"
@@ -337,6 +362,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         k = records.lengths
         given = records.entities.drop(columns=[ROWS, PACE, SPAN], errors="ignore")
         keys = given.pop(entity)
+        if START in given:
+            given[START] = given[START].where(self._familiar(given[START]))
         many = given.iloc[np.repeat(np.arange(len(given)), _TRIES)].reset_index(drop=True)
         draws = self.entities_.sample(len(many), where=many if len(many.columns) else None, seed=entropy(seed, 0))
         lengths = draws[ROWS].to_numpy(np.int64).reshape(-1, _TRIES)
@@ -353,7 +380,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         if SPAN in out:
             longer = self.rolling_.spans(records.entities, k + steps)
             out[SPAN] = out[SPAN].where(found, pd.Series(longer))
-        for name in self.context_:
+        for name in (*self.context_, *([START] if START in records.entities else [])):
             out[name] = records.entities[name].to_numpy()
         out[entity] = keys.to_numpy()
         kinds: Any = {c: records.entities[c].dtype for c in (entity, *self.context_)}
