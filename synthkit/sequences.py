@@ -22,12 +22,13 @@ from synthkit.errors import SchemaError, SynthkitWarning
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Layout
 from synthkit.protect import Protection
+from synthkit.running import Parts, Running, chained, find_running
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.ticks import DAY, Ticks
 
-__all__ = ["GAP", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
+__all__ = ["GAP", "OPENING", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
-START, SPAN, ROWS, GAP = "(start)", "(span)", "(rows)", "(gap)"
+START, SPAN, ROWS, GAP, OPENING = "(start)", "(span)", "(rows)", "(gap)", "(opening)"
 _CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
 
 Ints = NDArray[np.int64]
@@ -39,11 +40,12 @@ class Records:
 
     Attributes:
         entities: a row per entity: its key, its context, and :data:`START`, :data:`SPAN` (if there is a time that is
-            not on a fixed grid), :data:`ROWS`.
+            not on a fixed grid), :data:`ROWS`, :data:`OPENING` (if there is a running total: what it starts from).
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
         lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
         order: ``(R,)`` where each row stood in the table.
+        running: what is known of a running total and its amounts, or None.
     """
 
     entities: pd.DataFrame
@@ -52,6 +54,7 @@ class Records:
     lengths: Ints
     clock: NDArray[Any] | None
     order: Ints
+    running: Parts | None = None
 
     @property
     def starts(self) -> Ints:
@@ -71,7 +74,7 @@ class SequenceEncoder:
         schema_: the types of all columns, in table order; context_, moving_: names.
         rows_: the codec of the moving columns; gaps_: that of the gap between rows, or None.
         ticks_: what gaps are counted in. step_: the gap where it is always the same, or None. calendar_: parts of dates
-            that rows go by, name -> codes.
+            that rows go by, name -> codes. running_: the rule of a running total, which is no column to draw, or None.
     """
 
     schema_: Schema
@@ -81,6 +84,7 @@ class SequenceEncoder:
     gaps_: TableEncoder | None
     step_: int | float | None
     ticks_: Ticks
+    running_: Running | None
 
     def __init__(
         self,
@@ -118,8 +122,15 @@ class SequenceEncoder:
         self.context_ = self._context(flat, owner, lengths)
         roles = (self.entity, self.time)
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
-        names = [self.entity, *self.moving_]
+        rule = None if clock is None else find_running(flat, owner, clock, self.schema_, self.moving_)
+        if rule is not None and clock is not None:
+            flat = flat.iloc[chained(rule.parts(flat, self.schema_.columns), owner, clock, rule.slack)].reset_index(
+                drop=True
+            )
+        derived = None if rule is None else rule.total  # comes last: nothing that is drawn may lean on it
+        names = [self.entity, *(n for n in self.moving_ if n != derived), *(n for n in self.moving_ if n == derived)]
         self.rows_ = TableEncoder(self.schema_.project(names), protect=self.protect).fit(flat[names])
+        self.running_ = None if rule is None else rule.kept(self.rows_)
         self.gaps_, self.step_, self.unit_, self.strict_, self.grain_ = None, None, 1.0, False, 1
         self.calendar_: dict[str, int] = {}
         if clock is not None:
@@ -142,7 +153,7 @@ class SequenceEncoder:
         for role, name in wanted:
             if bool(table[name].isna().any()):
                 raise SchemaError(f"{where}: {role} column {name!r} has empty cells; drop or complete those rows.")
-        taken = [n for n in (START, SPAN, ROWS, GAP) if n in table.columns]
+        taken = [n for n in (START, SPAN, ROWS, GAP, OPENING) if n in table.columns]
         if taken:
             raise SchemaError(f"{where}: the column name {taken[0]!r} is reserved; rename the column.")
         return table.reset_index(drop=True)
@@ -241,7 +252,9 @@ class SequenceEncoder:
         self.schema_.validate(flat)
         order, lengths, clock = self._sort(flat)
         flat = flat.iloc[order].reset_index(drop=True)
-        starts = np.cumsum(lengths) - lengths
+        starts, running = np.cumsum(lengths) - lengths, None
+        if self.running_ is not None and clock is not None:
+            flat, order, running = self._run(flat, order, lengths, clock, missing)
         rows = self.rows_.encode(flat[[self.entity, *self.moving_]], missing)
         entities = flat.iloc[starts][[self.entity, *self.context_]].reset_index(drop=True)
         gaps = None
@@ -252,7 +265,29 @@ class SequenceEncoder:
                 entities[SPAN] = self._gap_series(span)
                 gaps = self.encode_gaps(clock, starts)
         entities[ROWS] = lengths
-        return Records(entities, rows, gaps, lengths, clock, order)
+        if self.running_ is not None and running is not None:
+            entities[OPENING] = self.running_.numbers((running.total - running.change)[starts])
+        return Records(entities, rows, gaps, lengths, clock, order, running)
+
+    def _run(
+        self, flat: pd.DataFrame, order: Ints, lengths: Ints, clock: NDArray[Any], missing: str
+    ) -> tuple[pd.DataFrame, Ints, Parts]:
+        """Sorted rows in the order in which the running total adds up; with "fill", gaps that follow are closed."""
+        rule, kinds = self.running_, self.schema_.columns
+        assert rule is not None
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        parts = rule.parts(flat, kinds)
+        again = chained(parts, owner, clock, rule.slack)
+        flat, order = flat.iloc[again].reset_index(drop=True), order[again]
+        parts = Parts(parts.total[again], parts.amount[again], parts.sign[again])
+        if missing == "fill":
+            parts = rule.complete(parts, owner)
+            for name, units in ((rule.total, parts.total), (rule.amount, parts.amount)):
+                there = np.flatnonzero(flat[name].isna().to_numpy() & ~np.isnan(units))
+                if len(there):
+                    known = rule.column(name, units[there], kinds[name])
+                    flat[name] = flat[name].fillna(known.set_axis(there))
+        return flat, order, parts
 
     def encode_gaps(self, clock: NDArray[Any], starts: Ints) -> Encoded:
         """The fields of the gaps before rows at ``clock``; nothing is known of them at ``starts``."""
@@ -352,8 +387,9 @@ class SequenceEncoder:
             parts[part], own = encoder.to_state()
             arrays.update({f"{part}/{key}": value for key, value in own.items()})
         roles = {"entity": self.entity, "time": self.time, "context": list(self.context_), "levels": self.levels_}
-        scalars = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
+        scalars: dict[str, Any] = {"step": self.step_, "unit": self.unit_, "strict": self.strict_, "grain": self.grain_}
         scalars["ticks"] = self.ticks_.to_json()
+        scalars["running"] = None if self.running_ is None else self.running_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 
@@ -373,6 +409,8 @@ class SequenceEncoder:
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
         out.strict_, out.ticks_ = bool(value["strict"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
+        running = value.get("running")
+        out.running_ = None if running is None else Running.from_json(running)
         return out
 
 

@@ -40,6 +40,7 @@ class Steps:
         summary: per number, the column of a step that it tells of, or -1.
         links: pairs ``(field of rows, rate)`` that repeat their last known value.
         days: of one unit of the gap's law, where dates count (a field for the time of the row before follows then).
+        derived: how many of the last columns that move follow from the others: they are not drawn.
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -54,6 +55,7 @@ class Steps:
         summary: Sequence[int],
         links: tuple[tuple[int, float], ...] = (),
         days: float | None = None,
+        derived: int = 0,
     ) -> None:
         dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
         parts = [gap or Layout(()), dates, rows]
@@ -66,11 +68,13 @@ class Steps:
         columns = [{f.column for f in part.fields} for part in (context, dense, lag, *parts)]
         offsets = _column_offsets([context, dense, lag, *parts])
         given = {c + offsets[k] for k in (0, 1, 2, 4) for c in columns[k]}
+        given |= {c + offsets[5] for c in sorted(columns[5])[len(columns[5]) - derived :]}
         back = {field: i for i, field in enumerate(origin)}  # of the step -> of the lag
         first = len(parts[0].fields) + len(dates.fields)
         copies = tuple(
             (shifts[5] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
         )
+        copies = tuple(link for link in copies if self.layout.fields[link[0]].column not in given)
         about = {shifts[1] + k: offsets[3] + c for k, c in enumerate(summary) if c >= 0}
         whole = self.layout
         shift = {0: shifts[3], 1: shifts[5] - first}  # gap, then columns

@@ -20,6 +20,7 @@ from synthkit.models.nets import nodes_of
 from synthkit.models.sequential import Clock, Rollout, repeats, replay, unroll
 from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
+from synthkit.running import Ledger
 from synthkit.runtime import entropy, seeded
 from synthkit.schema import Constant
 from synthkit.sequences import ROWS, SPAN, START, Records, SequenceEncoder
@@ -140,18 +141,23 @@ class Rolling:
         rows: NDArray[np.int64],
         rules: Conditions,
         seed: int,
+        opening: NDArray[np.float64] | None = None,
     ) -> tuple[Encoded, NDArray[Any] | None]:
         """Rows, those of an entity together, and their times.
 
         Args:
             context: E rows; past: where they stand, or None: at the beginning; now: ``(E,)`` times of their last rows
-                (of their first ones at the beginning); rows: ``(E,)`` how many to draw.
+                (of their first ones at the beginning); rows: ``(E,)`` how many to draw; opening: ``(E,)`` where a
+                running total stands, in units of its grid.
         """
         device = self.device
         order = np.argsort(-rows, kind="stable")
         at = torch.from_numpy(order.copy()).to(device)
         pinned = None if rules.pinned is None else rules.pinned.to(device)
-        rollout = Rollout(self.model, self.history, self.steps, rules.rules, pinned)
+        settle = None
+        if encoder.running_ is not None and opening is not None:
+            settle = Ledger(encoder.running_, encoder.rows_, self.steps.step, opening[order]).enter
+        rollout = Rollout(self.model, self.history, self.steps, rules.rules, pinned, settle)
         clock = Clock(
             None if now is None else now[order],
             encoder.unit_,
@@ -289,7 +295,14 @@ def laid_out(
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
     history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
     return history, Steps(
-        context, gap, encoder.calendar_, rows, [*history.about, *[-1] * extra], links, encoder.gap_days()
+        context,
+        gap,
+        encoder.calendar_,
+        rows,
+        [*history.about, *[-1] * extra],
+        links,
+        encoder.gap_days(),
+        int(encoder.running_ is not None),
     )
 
 
