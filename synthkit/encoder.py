@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
@@ -319,31 +319,45 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             else:
                 target[:, slot], target_known[:, slot] = value, known
 
-    def decode(self, data: Encoded, *, seed: int = 0, index: Any = None) -> pd.DataFrame:
+    def coded(self, name: Hashable, values: NDArray[Any]) -> list[tuple[int, tuple[NDArray[Any], NDArray[np.bool_]]]]:
+        """``(rows,)`` canonical values of a column as its fields: entries, and where they apply."""
+        at = self._place[name]
+        out: list[tuple[int, Any]] = [
+            (at[part], entry) for part, entry in self.transformers_[name].encode(values).items()
+        ]
+        if "null" in at:
+            out.append((at["null"], (np.zeros(len(values), np.int64), np.ones(len(values), bool))))
+        return out
+
+    def decode(
+        self, data: Encoded, *, seed: int = 0, index: Any = None, columns: Sequence[Hashable] | None = None
+    ) -> pd.DataFrame:
         """The table of completed rows, in the schema's order and dtypes.
 
         Args:
             seed: of what is generated: keys and texts. Everything else is deterministic.
             index: of the table; None: a fresh RangeIndex.
+            columns: those that are wanted; None: all.
         """
         self._check("decode")
         arrays = [t.cpu().numpy() for t in (data.num, data.cat, data.num_known, data.cat_known)]
         rows = len(data)
-        columns: dict[Hashable, pd.Series] = {}
+        done: dict[Hashable, pd.Series] = {}
+        wanted = [n for n in self.schema_.columns if columns is None or n in columns]
 
         def one(name: Hashable) -> pd.Series:
             return self._decode_column(name, arrays, rows, seed)
 
-        names = list(self.transformers_)
+        names = [n for n in self.transformers_ if n in wanted]
         for name, series in zip(names, _each(one, names, rows), strict=True):
-            columns[name] = series
-        if self.schema_.weight is not None:
+            done[name] = series
+        if self.schema_.weight in wanted and self.schema_.weight is not None:
             kind = self.schema_.columns[self.schema_.weight]
             null = np.zeros(rows, dtype=bool)
-            columns[self.schema_.weight] = from_canonical(np.full(rows, self.mean_weight_), null, kind)
-        ordered = [columns[name] for name in self.schema_.columns]
+            done[self.schema_.weight] = from_canonical(np.full(rows, self.mean_weight_), null, kind)
+        ordered = [done[name] for name in wanted]
         table = pd.concat(ordered, axis=1) if ordered else pd.DataFrame(index=range(rows))
-        table.columns = pd.Index(list(self.schema_.columns), tupleize_cols=False)
+        table.columns = pd.Index(wanted, tupleize_cols=False)
         if index is not None:
             table.index = index
         return table

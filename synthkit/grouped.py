@@ -88,6 +88,21 @@ class GroupedNumber:
             out[at] = edges[code] + offset * (edges[code + 1] - edges[code])
         return pd.Series(np.clip(out, 0.0, 1.0), index=values.index)
 
+    def interval(self, low: Any, high: Any, group: Any) -> tuple[float, float]:
+        """The places in a group's law from ``low`` to ``high`` (numbers; None is open), both included."""
+        transformer = self.laws.get(group, self.rest)
+        edges = transformer.law.edges
+        ends = [0.0, 1.0]
+        for k, x in enumerate((low, high)):
+            if x is None:
+                continue
+            entries = transformer.encode(np.array([int(x) if self.kind.integer else float(x)]))
+            code = int(entries["code"][0][0])
+            whole = "offset" not in entries or not entries["offset"][1][0]  # a repeated value takes all of its cell
+            offset = float(k) if whole else float(entries["offset"][0][0])
+            ends[k] = float(np.clip(edges[code] + offset * (edges[code + 1] - edges[code]), 0.0, 1.0))
+        return min(ends), max(ends)
+
     def numbers(self, places: pd.Series, groups: pd.Series) -> Floats:
         """What :meth:`places` inverts; NaN where null."""
         u = places.to_numpy(np.float64, na_value=np.nan)

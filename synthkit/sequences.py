@@ -23,12 +23,14 @@ from synthkit.grouped import GroupedNumber, find_groups
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Layout
 from synthkit.protect import Protection
+from synthkit.running import Parts, Running, chained, find_running
 from synthkit.schema import Categorical, ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.ticks import DAY, Ticks
 
-__all__ = ["GAP", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
+__all__ = ["GAP", "OPENING", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
 START, PACE, SPAN, ROWS, GAP = "(start)", "(pace)", "(span)", "(rows)", "(gap)"
+OPENING = "(opening)"
 _CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
 _SPAN = 0.35  # of how much an entity's span hangs on its rows, at most, for its pace to be learnt instead
 
@@ -40,12 +42,13 @@ class Records:
     """A panel: the rows of an entity together and in the order of time. Shapes: E entities, R rows.
 
     Attributes:
-        entities: a row per entity: its key, its context, and :data:`START`, :data:`PACE` or
-            :data:`SPAN` (if gaps differ), :data:`ROWS`.
+        entities: a row per entity: its key, its context, and :data:`START`, :data:`PACE` or :data:`SPAN` (if gaps
+            differ), :data:`ROWS`, :data:`OPENING` (if there is a running total: what it starts from).
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
         lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
         order: ``(R,)`` where each row stood in the table.
+        running: what is known of a running total and its amounts, or None.
     """
 
     entities: pd.DataFrame
@@ -54,6 +57,7 @@ class Records:
     lengths: Ints
     clock: NDArray[Any] | None
     order: Ints
+    running: Parts | None = None
 
     @property
     def starts(self) -> Ints:
@@ -73,7 +77,7 @@ class SequenceEncoder:
         schema_: the types of all columns, in table order; context_, moving_: names.
         rows_: the codec of the moving columns; gaps_: that of the gap between rows, or None.
         ticks_: what gaps are counted in. step_: the gap where it is always the same, or None. calendar_: parts of dates
-            that rows go by, name -> codes.
+            that rows go by, name -> codes. running_: the rule of a running total, which is no column to draw, or None.
     """
 
     schema_: Schema
@@ -83,6 +87,7 @@ class SequenceEncoder:
     gaps_: TableEncoder | None
     step_: int | float | None
     ticks_: Ticks
+    running_: Running | None
 
     def __init__(
         self,
@@ -120,10 +125,14 @@ class SequenceEncoder:
         self.context_ = self._context(flat, owner, lengths)
         roles = (self.entity, self.time)
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
-        protection = self.protect or Protection(min_count=1)
-        self._fit_groups(flat, protection)
+        rule = None if clock is None else find_running(flat, owner, clock, self.schema_, self.moving_)
+        if rule is not None and clock is not None:
+            parts = rule.parts(flat, self.schema_.columns)
+            flat = flat.iloc[chained(parts, owner, clock, rule.slack)].reset_index(drop=True)
+        self._fit_groups(flat, self.protect or Protection(min_count=1), None if rule is None else rule.total)
         names = [self.entity, *self.moving_]
         self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
+        self.running_ = None if rule is None else rule.kept(self.rows_)
         self.gaps_, self.step_, self.unit_ = None, None, 1.0
         self.strict_, self.paced_, self.grain_ = False, True, 1
         self.calendar_: dict[str, int] = {}
@@ -131,9 +140,10 @@ class SequenceEncoder:
             self._fit_time(flat, owner, clock)
         return self
 
-    def _fit_groups(self, flat: pd.DataFrame, protection: Protection) -> None:
-        """Numbers that are learnt by group, and the moving columns in an order in which groups come first."""
-        found = find_groups(flat, self.schema_, self.moving_)
+    def _fit_groups(self, flat: pd.DataFrame, protection: Protection, total: Hashable | None) -> None:
+        """Numbers that are learnt by group, and the moving columns in the order of drawing: groups come before what is
+        learnt by them, and a running total, on which nothing that is drawn may lean, is the last."""
+        found = find_groups(flat, self.schema_, [n for n in self.moving_ if n != total])
         for name, by in found.items():
             if by not in self.moving_ or not isinstance(self.schema_.columns[by], Categorical):
                 raise SchemaError(
@@ -146,8 +156,7 @@ class SequenceEncoder:
             )
             for name, by in found.items()
         }
-        late = [n for n in self.moving_ if n in found]
-        self.moving_ = (*(n for n in self.moving_ if n not in found), *late)
+        self.moving_ = _ordered(self.moving_, self.groups_, total)
 
     def _row_schema(self) -> Schema:
         """Types of the moving columns, as the row model sees them."""
@@ -165,10 +174,17 @@ class SequenceEncoder:
             rows[name] = grouped.places(rows[name], rows[grouped.by])
         return rows
 
-    def decode_rows(self, data: Encoded, seed: int) -> pd.DataFrame:
-        """The moving columns of completed rows, in the dtypes of the table."""
-        rows = self.rows_.decode(data, seed=seed)
+    def decode_rows(self, data: Encoded, seed: int, columns: Sequence[Hashable] | None = None) -> pd.DataFrame:
+        """The moving columns of completed rows, in the dtypes of the table.
+
+        Args:
+            columns: those that are wanted (the groups of numbers come along); None: all.
+        """
+        wanted = None if columns is None else {*columns, *(g.by for n, g in self.groups_.items() if n in columns)}
+        rows = self.rows_.decode(data, seed=seed, columns=None if wanted is None else list(wanted))
         for name, grouped in self.groups_.items():
+            if name not in rows:
+                continue
             numbers = grouped.numbers(rows[name], rows[grouped.by])
             null = np.isnan(numbers)
             kind = self.schema_.columns[name]
@@ -192,7 +208,7 @@ class SequenceEncoder:
         for role, name in wanted:
             if bool(table[name].isna().any()):
                 raise SchemaError(f"{where}: {role} column {name!r} has empty cells; drop or complete those rows.")
-        taken = [n for n in (START, PACE, SPAN, ROWS, GAP) if n in table.columns]
+        taken = [n for n in (START, PACE, SPAN, ROWS, GAP, OPENING) if n in table.columns]
         if taken:
             raise SchemaError(f"{where}: the column name {taken[0]!r} is reserved; rename the column.")
         return table.reset_index(drop=True)
@@ -297,7 +313,9 @@ class SequenceEncoder:
         self.schema_.validate(flat)
         order, lengths, clock = self._sort(flat)
         flat = flat.iloc[order].reset_index(drop=True)
-        starts = np.cumsum(lengths) - lengths
+        starts, running = np.cumsum(lengths) - lengths, None
+        if self.running_ is not None and clock is not None:
+            flat, order, running = self._run(flat, order, lengths, clock, missing)
         rows = self.rows_.encode(self._places(flat[[self.entity, *self.moving_]]), missing)
         entities = flat.iloc[starts][[self.entity, *self.context_]].reset_index(drop=True)
         gaps = None
@@ -308,7 +326,29 @@ class SequenceEncoder:
                 entities[PACE if self.paced_ else SPAN] = pace if self.paced_ else pace * (lengths - 1)
                 gaps = self.encode_gaps(clock, starts)
         entities[ROWS] = lengths
-        return Records(entities, rows, gaps, lengths, clock, order)
+        if self.running_ is not None and running is not None:
+            entities[OPENING] = self.running_.numbers((running.total - running.change)[starts])
+        return Records(entities, rows, gaps, lengths, clock, order, running)
+
+    def _run(
+        self, flat: pd.DataFrame, order: Ints, lengths: Ints, clock: NDArray[Any], missing: str
+    ) -> tuple[pd.DataFrame, Ints, Parts]:
+        """Sorted rows in the order in which the running total adds up; with "fill", gaps that follow are closed."""
+        rule, kinds = self.running_, self.schema_.columns
+        assert rule is not None
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        parts = rule.parts(flat, kinds)
+        again = chained(parts, owner, clock, rule.slack)
+        flat, order = flat.iloc[again].reset_index(drop=True), order[again]
+        parts = Parts(parts.total[again], parts.amount[again], parts.sign[again])
+        if missing == "fill":
+            parts = rule.complete(parts, owner)
+            for name, units in ((rule.total, parts.total), (rule.amount, parts.amount)):
+                there = np.flatnonzero(flat[name].isna().to_numpy() & ~np.isnan(units))
+                if len(there):
+                    known = rule.column(name, units[there], kinds[name])
+                    flat[name] = flat[name].fillna(known.set_axis(there))
+        return flat, order, parts
 
     def _pace(self, clock: NDArray[Any], lengths: Ints) -> NDArray[np.float64]:
         """``(E,)`` mean gaps, in units of the median one; unknown of single rows."""
@@ -439,6 +479,7 @@ class SequenceEncoder:
             "grain": self.grain_,
             "ticks": self.ticks_.to_json(),
         }
+        scalars["running"] = None if self.running_ is None else self.running_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
 
@@ -460,11 +501,13 @@ class SequenceEncoder:
             prefix = f"groups/{k}/"
             own = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
             out.groups_[io.from_json(name)] = GroupedNumber.from_state(json, own)
-        late = [n for n in out.moving_ if n in out.groups_]
-        out.moving_ = (*(n for n in out.moving_ if n not in out.groups_), *late)
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
         out.strict_, out.paced_, out.ticks_ = bool(value["strict"]), bool(value["paced"]), Ticks(*value["ticks"])
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
+        running = value.get("running")
+        out.running_ = None if running is None else Running.from_json(running)
+        total = None if out.running_ is None else out.running_.total
+        out.moving_ = _ordered(out.moving_, out.groups_, total)
         return out
 
 
@@ -474,6 +517,13 @@ def _hangs(values: NDArray[np.float64], rows: Ints) -> float:
     tenth = (pd.Series(rows).rank(pct=True) * 10).round()
     total = float(rank.var(ddof=0))
     return float(rank.groupby(tenth).transform("mean").var(ddof=0)) / total if total > 0 else 0.0
+
+
+def _ordered(
+    moving: Sequence[Hashable], groups: Mapping[Hashable, Any], total: Hashable | None
+) -> tuple[Hashable, ...]:
+    last = [n for n in moving if n in groups and n != total] + [n for n in moving if n == total and total is not None]
+    return (*(n for n in moving if n not in last), *last)
 
 
 def _zone(series: pd.Series) -> str | None:

@@ -28,6 +28,7 @@ FLOORS = {
     "conditions": 2,
     "ranges": 2,
     "enforce": 2,
+    "running": 2,
     "ticks": 2,
     "grouped": 2,
     "sequences": 2,

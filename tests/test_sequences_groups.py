@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from synthkit import SequenceSynthesizer
+from synthkit import SequenceSynthesizer, between
 from synthkit.errors import ConditionError, SchemaError
 from synthkit.grouped import GroupedNumber
 from synthkit.protect import Protection
@@ -82,6 +82,8 @@ def test_groups_are_saved_declared_and_refused():
     table, synthesizer = fitted()
     with pytest.raises(ConditionError, match=r"'value' is learnt by the groups of 'code'"):
         synthesizer.sample(3, where={"value": 80.0})
+    with pytest.raises(ConditionError, match=r"'value', which is learnt by group, takes one value or a range"):
+        synthesizer.sample(3, where={"value": [80.0, 81.0], "code": "HR"})
     schema = Schema.infer(table, entity="who", overrides={"value": Numeric(by="code")})
     declared = SequenceSynthesizer(schema=schema, time="hour", random_state=0, max_steps=2).fit(table)
     assert declared.encoder_.groups_["value"].by == "code"
@@ -89,6 +91,13 @@ def test_groups_are_saved_declared_and_refused():
     wrong = Schema.infer(table, entity="who", overrides={"value": Numeric(by="hour")})
     with pytest.raises(SchemaError, match=r"column 'value': argument 'by' of its type names 'hour'"):
         SequenceSynthesizer(schema=wrong, time="hour", random_state=0).fit(table)
+
+
+def test_conditions_on_a_number_hold_with_its_group():
+    _, synthesizer = fitted()
+    drawn = synthesizer.sample(20, where={"code": "pH", "value": between(7.35, 7.45)}, seed=0)
+    assert (drawn.code == "pH").all() and drawn.value.between(7.35, 7.45).all() and drawn.value.nunique() > 5
+    assert (synthesizer.sample(5, where={"code": "HR", "value": 80.0}, seed=0).value == 80.0).all()
 
 
 def test_a_saved_synthesizer_draws_the_same(tmp_path):

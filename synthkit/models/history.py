@@ -42,6 +42,7 @@ class Steps:
         days: of one unit of the gap's law, where dates count (a field for the time of the row before follows then).
         groups: pairs ``(field of groups, field of a number)`` of rows: the number's last value in the row's own group
             is an input that is known once the group is.
+        derived: how many of the last columns that move follow from the others: they are not drawn.
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -57,6 +58,7 @@ class Steps:
         links: tuple[tuple[int, float], ...] = (),
         days: float | None = None,
         groups: Sequence[tuple[int, int]] = (),
+        derived: int = 0,
     ) -> None:
         dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
         parts = [gap or Layout(()), dates, rows]
@@ -71,11 +73,13 @@ class Steps:
         columns = [{f.column for f in part.fields} for part in every]
         offsets = _column_offsets(every)
         given = {c + offsets[k] for k in (0, 1, 2, 3, 5) for c in columns[k]}
+        given |= {c + offsets[6] for c in sorted(columns[6])[len(columns[6]) - derived :]}
         back = {field: i for i, field in enumerate(origin)}  # of the step -> of the lag
         first = len(parts[0].fields) + len(dates.fields)
         copies = tuple(
             (shifts[6] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
         )
+        copies = tuple(link for link in copies if self.layout.fields[link[0]].column not in given)
         about = {shifts[1] + k: offsets[4] + c for k, c in enumerate(summary) if c >= 0}
         whole = self.layout
         shift = {0: shifts[4], 1: shifts[6] - first}  # gap, then columns

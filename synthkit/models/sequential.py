@@ -162,6 +162,7 @@ class Rollout:
         model: of rows, in the layout of ``steps``.
         rules: sets that fields of every row must come from, by field of the whole layout.
         pinned: what every row knows: one step, or None.
+        settle: enters what follows from a row that is drawn, in place; None: nothing does.
     """
 
     def __init__(
@@ -171,9 +172,10 @@ class Rollout:
         steps: Steps,
         rules: Mapping[int, Allowed] | None = None,
         pinned: Encoded | None = None,
+        settle: Callable[[Encoded], None] | None = None,
     ) -> None:
         self.model, self.history, self.steps = model, history, steps
-        self.rules, self.pinned = rules or {}, pinned
+        self.rules, self.pinned, self.settle = rules or {}, pinned, settle
         nodes = [(i, model.nodes[i].field) for i in range(model.n_nodes)]
         self.gap = [i for i, field in nodes if field in steps.gap]
         self.dates = [i for i, field in nodes if field in steps.dates]
@@ -208,6 +210,8 @@ class Rollout:
                 days = torch.as_tensor(clock.days(clock.now[:m]), device=summary.device)
             whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m), days)
             step, gap = self._row(whole, now, clock, m)
+            if self.settle is not None:
+                self.settle(step)
             self.history.advance(now, self.steps, step, gap)
             drawn.append(step)
             times.append(np.empty(0) if clock.now is None else clock.now[:m].copy())

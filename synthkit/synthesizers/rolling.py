@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from synthkit.conditions import compile_where
+from synthkit.conditions import Between, compile_where, isnull, notnull
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.anyorder import AutoregressiveModel
@@ -21,6 +21,7 @@ from synthkit.models.nets import nodes_of
 from synthkit.models.sequential import Clock, Rollout, repeats, replay, unroll
 from synthkit.models.smoothing import fill_paths
 from synthkit.progress import Progress
+from synthkit.running import Ledger
 from synthkit.runtime import entropy, seeded
 from synthkit.schema import Constant
 from synthkit.sequences import PACE, ROWS, SPAN, START, Records, SequenceEncoder
@@ -88,14 +89,9 @@ class Rolling:
         """Conditions on moving columns, for every row."""
         if not moving:
             return Conditions({}, None, lambda table: table)
-        grouped = [name for name in moving if name in encoder.groups_]
-        if grouped:
-            raise ConditionError(
-                f"SequenceSynthesizer.sample: argument 'where': {grouped[0]!r} is learnt by the groups of "
-                f"{encoder.groups_[grouped[0]].by!r}, so that a condition on it alone has no meaning; "
-                "put the condition on the groups, and select rows afterwards."
-            )
-        compiled = compile_where(encoder.rows_, moving, 1)
+        plain = {name: rule for name, rule in moving.items() if name not in encoder.groups_}
+        grouped = {name: _grouped(encoder, name, moving) for name in moving if name in encoder.groups_}
+        compiled = compile_where(encoder.rows_, {**plain, **{name: inside for name, (inside, _) in grouped.items()}}, 1)
         first = self.steps.rows.start
         rules = {field + first: rule for field, rule in compiled.allowed.items()}
         none = torch.zeros(1, len(encoder.calendar_), dtype=torch.long)
@@ -103,10 +99,14 @@ class Rolling:
         pinned = self.steps.build(gap, none, compiled.partial)
         dates = [self.steps.step.slot[f - self.steps.gap.start] for f in self.steps.dates]
         pinned.cat_known[:, dates] = False
-        touch = compiled.touch
+        touch = compile_where(encoder.rows_, plain, 1).touch
 
         def last(table: pd.DataFrame) -> pd.DataFrame:
-            return touch(table, slice(0, len(table)))
+            table = touch(table, slice(0, len(table)))
+            for name, (_, rule) in grouped.items():
+                if isinstance(rule, Between):
+                    table[name] = table[name].clip(rule.low, rule.high)
+            return table
 
         return Conditions(rules, pinned, last)
 
@@ -146,18 +146,28 @@ class Rolling:
         rows: NDArray[np.int64],
         rules: Conditions,
         seed: int,
+        opening: NDArray[np.float64] | None = None,
     ) -> tuple[Encoded, NDArray[Any] | None]:
         """Rows, those of an entity together, and their times.
 
         Args:
             context: E rows; past: where they stand, or None: at the beginning; now: ``(E,)`` times of their last rows
-                (of their first ones at the beginning); rows: ``(E,)`` how many to draw.
+                (of their first ones at the beginning); rows: ``(E,)`` how many to draw; opening: ``(E,)`` where a
+                running total stands, in units of its grid.
         """
         device = self.device
         order = np.argsort(-rows, kind="stable")
         at = torch.from_numpy(order.copy()).to(device)
         pinned = None if rules.pinned is None else rules.pinned.to(device)
-        rollout = Rollout(self.model, self.history, self.steps, rules.rules, pinned)
+        settle = None
+        if encoder.running_ is not None and opening is not None:
+
+            def decode(rows: Encoded, columns: Sequence[Hashable]) -> pd.DataFrame:
+                return encoder.decode_rows(rows, 0, columns)
+
+            parts = encoder.running_, encoder.rows_, self.steps.step, opening[order]
+            settle = Ledger(*parts, decode, encoder.schema_.columns).enter
+        rollout = Rollout(self.model, self.history, self.steps, rules.rules, pinned, settle)
         clock = Clock(
             None if now is None else now[order],
             encoder.unit_,
@@ -295,7 +305,7 @@ def laid_out(
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
     history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
     about = [*history.about, *[-1] * extra]
-    more = encoder.gap_days(), encoder.group_fields()
+    more = encoder.gap_days(), encoder.group_fields(), int(encoder.running_ is not None)
     return history, Steps(context, gap, encoder.calendar_, rows, about, links, *more)
 
 
@@ -309,6 +319,31 @@ def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[
     gap = np.diff(records.clock, prepend=records.clock[:1]).astype(np.float64) / encoder.unit_
     gap[records.starts] = 0.0
     return steps.build(records.gaps, dates, records.rows), torch.from_numpy(gap).float()
+
+
+def _grouped(encoder: SequenceEncoder, name: Hashable, where: Mapping[Hashable, Any]) -> tuple[Any, Any]:
+    """A condition on a number that is learnt by group as one on its place in its group's law; and as a range.
+
+    Raises:
+        ConditionError: the group is not given, so that the number has no meaning; or the rule is a list.
+    """
+    rule, by = where[name], encoder.groups_[name].by
+    if rule in (isnull(), notnull()):
+        return rule, None
+    group = where.get(by)
+    if by not in where or isinstance(group, (Between, list, tuple, set)) or group in (isnull(), notnull()):
+        raise ConditionError(
+            f"SequenceSynthesizer.sample: argument 'where': {name!r} is learnt by the groups of {by!r}, so that a "
+            f"condition on it has no meaning without one value of {by!r}; add that, or select rows afterwards."
+        )
+    if isinstance(rule, (list, tuple, set)):
+        raise ConditionError(
+            f"SequenceSynthesizer.sample: argument 'where': {name!r}, which is learnt by group, takes one value or a "
+            "range, not a list."
+        )
+    rule = rule if isinstance(rule, Between) else Between(rule, rule)
+    low, high = encoder.groups_[name].interval(rule.low, rule.high, group)
+    return (low if low == high else Between(low, high)), rule
 
 
 def _days(encoder: SequenceEncoder, records: Records) -> torch.Tensor | None:

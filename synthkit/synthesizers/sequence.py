@@ -25,8 +25,8 @@ from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
-from synthkit.schema import Constant, Empty, Schema
-from synthkit.sequences import PACE, ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.schema import Constant, Empty, Numeric, Schema
+from synthkit.sequences import OPENING, PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
 from synthkit.synthesizers.latent_rolling import LatentRolling, fit_latent
@@ -134,6 +134,9 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         known = {encoder.entity: encoder.schema_.columns[encoder.entity], **kinds}
         inferred = Schema.infer(records.entities, overrides=known, rules=False)
         columns = dict(inferred.columns)
+        if OPENING in columns and not isinstance(columns[OPENING], Constant):
+            assert encoder.running_ is not None
+            columns[OPENING] = Numeric(nullable=False, decimals=encoder.running_.digits)
         if START in columns:
             columns[START] = replace(encoder.schema_.columns[encoder.time], nullable=False)
         budget = None if self.max_seconds is None else max(self.max_seconds * _SHARE, 1.0)
@@ -213,13 +216,25 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             at = slice(begin, begin + _BLOCK)
             parts.append(self._sequences(entities.iloc[at], lengths[at], span[at], rules, entropy(seed, 1, k)))
         rows, times = self.rolling_.concat(parts)
-        table = self.encoder_.table(entities, rows, times, lengths, entropy(seed, 2))
-        return rules.touch(table)
+        table = rules.touch(self.encoder_.table(entities, rows, times, lengths, entropy(seed, 2)))
+        opening = self._opening(entities)
+        return table if opening is None else self._settled(table, opening, lengths)
+
+    def _opening(self, entities: pd.DataFrame) -> NDArray[np.float64] | None:
+        """``(E,)`` what the running total starts from, in units of its grid; None where there is none."""
+        rule = self.encoder_.running_
+        return None if rule is None else rule.units(entities[OPENING])
+
+    def _settled(self, table: pd.DataFrame, opening: NDArray[np.float64], lengths: NDArray[np.int64]) -> pd.DataFrame:
+        rule = self.encoder_.running_
+        assert rule is not None
+        return rule.settle(table, opening, lengths, self.schema_.columns)
 
     def _sequences(self, entities: pd.DataFrame, lengths: Any, span: Any, rules: Any, seed: int) -> Any:
         coded = self.entities_.encoder_.encode(entities, "state")
         began = self.rolling_.began(self.encoder_, entities)
-        return self.rolling_.draw(self.encoder_, coded, None, began, lengths, span, lengths, rules, seed)
+        opening = self._opening(entities)
+        return self.rolling_.draw(self.encoder_, coded, None, began, lengths, span, lengths, rules, seed, opening)
 
     def _count(self, n: int | None, context: pd.DataFrame | None) -> int:
         name = "SequenceSynthesizer.sample"
@@ -239,6 +254,12 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             )
         static = {k: v for k, v in (where or {}).items() if k in self.context_}
         moving = {k: v for k, v in (where or {}).items() if k in self.moving_}
+        rule = self.encoder_.running_
+        if rule is not None and rule.total in moving:
+            raise ConditionError(
+                f"SequenceSynthesizer.sample: argument 'where' takes no condition on {rule.total!r}: it is the running "
+                f"total of {rule.amount!r}, and follows from it; put a condition on {rule.amount!r}."
+            )
         for name in where or {}:
             if name not in static and name not in moving:
                 known = ", ".join(repr(c) for c in (*self.context_, *self.moving_)[:20])
@@ -349,9 +370,13 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         coded = self.entities_.encoder_.encode(entities, "state")
         rules = self.rolling_.conditions(self.encoder_, {}, None)
         last = None if records.clock is None else records.clock[records.starts + records.lengths - 1]
-        part = self.rolling_.draw(self.encoder_, coded, past, last, lengths, span, rows, rules, entropy(seed, 1))
+        ends = records.starts + records.lengths - 1
+        stands = None if records.running is None else records.running.total[ends]
+        own = entropy(seed, 1)
+        part = self.rolling_.draw(self.encoder_, coded, past, last, lengths, span, rows, rules, own, stands)
         drawn, times = self.rolling_.concat([part])
-        return self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
+        table = self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
+        return table if stands is None else self._settled(table, stands, rows)
 
     def _goes_on(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
         """The entities with a whole length and span that leave room for so many more rows.
@@ -360,7 +385,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         entity: Any = self.encoder_.entity
         k = records.lengths
-        given = records.entities.drop(columns=[ROWS, PACE, SPAN], errors="ignore")
+        given = records.entities.drop(columns=[ROWS, PACE, SPAN, OPENING], errors="ignore")
         keys = given.pop(entity)
         if START in given:
             given[START] = given[START].where(self._familiar(given[START]))
@@ -380,7 +405,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         if SPAN in out:
             longer = self.rolling_.spans(records.entities, k + steps)
             out[SPAN] = out[SPAN].where(found, pd.Series(longer))
-        for name in (*self.context_, *([START] if START in records.entities else [])):
+        given_too = [name for name in (START, OPENING) if name in records.entities]
+        for name in (*self.context_, *given_too):
             out[name] = records.entities[name].to_numpy()
         out[entity] = keys.to_numpy()
         kinds: Any = {c: records.entities[c].dtype for c in (entity, *self.context_)}
@@ -431,6 +457,9 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
                 column, digits = whole[c].copy(), getattr(kinds[c], "decimals", None)
                 column[gap] = centre([draw[c][gap] for draw in draws], digits, point)
                 whole[c] = column
+            if records.running is not None:
+                back = np.argsort(records.order)
+                whole = self._added_up(whole.iloc[records.order], records, None).iloc[back].reset_index(drop=True)
             return put(table, whole, gaps)
         tables = [put(table, draw, gaps) for draw in draws]
         return tables[0] if n == 1 else pd.concat(tables, keys=range(n), names=["imputation", *table.index.names])
@@ -438,7 +467,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
     def _filled(self, records: Records, seed: int) -> pd.DataFrame:
         """Complete rows, in the order of the table that records come from, and with a fresh index."""
         entities = records.entities
-        if bool(entities[list(self.context_)].isna().any(axis=None)):
+        if bool(entities[[*self.context_, *([OPENING] if OPENING in entities else [])]].isna().any(axis=None)):
             entities = self.entities_.impute(entities, seed=entropy(seed, 0))
         context = self.entities_.encoder_.encode(entities, "fill")
         rows = self.rolling_.fill(self.encoder_, context, records, entropy(seed, 1))
@@ -446,8 +475,17 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
         for c in self.context_:
             done[c] = entities[c].iloc[owner].to_numpy()
+        if records.running is not None:
+            done = self._added_up(done, records, self._opening(entities))
         back = np.argsort(records.order)
         return done.iloc[back].reset_index(drop=True)
+
+    def _added_up(self, rows: pd.DataFrame, records: Records, opening: NDArray[np.float64] | None) -> pd.DataFrame:
+        """Filled rows, in the order of records, whose running total adds up as far as what was given lets it."""
+        rule = self.encoder_.running_
+        assert rule is not None and records.running is not None
+        owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
+        return rule.fill(rows, records.running, owner, opening, self.schema_.columns)
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
