@@ -8,7 +8,7 @@ can learn, and into rows: the gap since the row before, and the columns that mov
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit import io
+from synthkit.ageing import Ageing, find_ageing
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError
 from synthkit.grouped import GroupedNumber, find_groups
@@ -42,13 +43,15 @@ class Records:
     """A panel: the rows of an entity together and in the order of time. Shapes: E entities, R rows.
 
     Attributes:
-        entities: a row per entity: its key, its context, and :data:`START`, :data:`PACE` or :data:`SPAN` (if gaps
+        entities: a row per entity: its key, its context, what grows with the clock as it was in the first row,
+            and :data:`START`, :data:`PACE` or :data:`SPAN` (if gaps
             differ), :data:`ROWS`, :data:`OPENING` (if there is a running total: what it starts from).
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
         lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
         order: ``(R,)`` where each row stood in the table.
         running: what is known of a running total and its amounts, or None.
+        begins: ``(E,)`` each, per column that grows with the clock, the unrounded values between which it began.
     """
 
     entities: pd.DataFrame
@@ -58,6 +61,7 @@ class Records:
     clock: NDArray[Any] | None
     order: Ints
     running: Parts | None = None
+    begins: Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
 
     @property
     def starts(self) -> Ints:
@@ -78,6 +82,7 @@ class SequenceEncoder:
         rows_: the codec of the moving columns; gaps_: that of the gap between rows, or None.
         ticks_: what gaps are counted in. step_: the gap where it is always the same, or None. calendar_: parts of dates
             that rows go by, name -> codes. running_: the rule of a running total, which is no column to draw, or None.
+        ageing_: rules of the columns that grow with the clock, which follow from the entities.
     """
 
     schema_: Schema
@@ -88,6 +93,7 @@ class SequenceEncoder:
     step_: int | float | None
     ticks_: Ticks
     running_: Running | None
+    ageing_: dict[Hashable, Ageing]
 
     def __init__(
         self,
@@ -125,6 +131,10 @@ class SequenceEncoder:
         self.context_ = self._context(flat, owner, lengths)
         roles = (self.entity, self.time)
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
+        self.ageing_ = {}
+        if clock is not None:
+            self.ageing_ = dict(find_ageing(flat, owner, clock, self.schema_, self.moving_, self._day()))
+            self.moving_ = tuple(n for n in self.moving_ if n not in self.ageing_)
         rule = None if clock is None else find_running(flat, owner, clock, self.schema_, self.moving_)
         if rule is not None and clock is not None:
             parts = rule.parts(flat, self.schema_.columns)
@@ -139,6 +149,50 @@ class SequenceEncoder:
         if clock is not None:
             self._fit_time(flat, owner, clock)
         return self
+
+    def _day(self) -> float | None:
+        """Moments in a day, None where time is a number."""
+        return None if isinstance(self.schema_.columns[self.time], Numeric) else float(DAY)
+
+    def _aged(
+        self, flat: pd.DataFrame, entities: pd.DataFrame, elapsed: NDArray[np.float64], owner: Ints
+    ) -> Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """What grows with the clock: its values at first rows, put into ``entities``, and between what it began."""
+        begins = {}
+        for name, rule in self.ageing_.items():
+            kind = self.schema_.columns[name]
+            low, high = begins[name] = rule.bounds(rule.units(flat[name], kind), elapsed, owner, len(entities))
+            middle = (low + high) / 2
+            still = np.zeros(len(entities))
+            entities[name] = rule.column(middle, still, kind)
+        return begins
+
+    def _elapsed(self, clock: NDArray[Any], first: NDArray[Any]) -> NDArray[np.float64]:
+        """``(R,)`` moments since the first rows, whose ticks are ``first``."""
+        moments = self.ticks_.moments(clock), self.ticks_.moments(first)
+        return np.asarray(moments[0] - moments[1], np.float64)
+
+    def grown(
+        self,
+        entities: pd.DataFrame,
+        clock: NDArray[Any],
+        lengths: Ints,
+        seed: int,
+        begins: Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None,
+    ) -> dict[Hashable, pd.Series]:
+        """The columns that grow with the clock, R rows; ``begins`` as in :class:`Records`, where rows are known."""
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        if not self.ageing_:
+            return {}
+        elapsed = self._elapsed(clock, self.canonical_times(entities[START])[owner])
+        rng, out = np.random.default_rng(seed), {}
+        for name, rule in self.ageing_.items():
+            kind = self.schema_.columns[name]
+            first = rule.units(entities[name], kind)
+            low, high = (first, first + 1) if begins is None else begins[name]
+            low, high = np.where(np.isnan(low), first, low), np.where(np.isnan(high), first + 1, high)
+            out[name] = rule.column((low + rng.random(len(low)) * (high - low))[owner], elapsed, kind)
+        return out
 
     def _fit_groups(self, flat: pd.DataFrame, protection: Protection, total: Hashable | None) -> None:
         """Numbers that are learnt by group, and the moving columns in the order of drawing: groups come before what is
@@ -326,9 +380,13 @@ class SequenceEncoder:
                 entities[PACE if self.paced_ else SPAN] = pace if self.paced_ else pace * (lengths - 1)
                 gaps = self.encode_gaps(clock, starts)
         entities[ROWS] = lengths
+        begins: Any = {}
+        if self.ageing_ and clock is not None:
+            owner = np.repeat(np.arange(len(lengths)), lengths)
+            begins = self._aged(flat, entities, self._elapsed(clock, clock[starts[owner]]), owner)
         if self.running_ is not None and running is not None:
             entities[OPENING] = self.running_.numbers((running.total - running.change)[starts])
-        return Records(entities, rows, gaps, lengths, clock, order, running)
+        return Records(entities, rows, gaps, lengths, clock, order, running, begins)
 
     def _run(
         self, flat: pd.DataFrame, order: Ints, lengths: Ints, clock: NDArray[Any], missing: str
@@ -432,13 +490,21 @@ class SequenceEncoder:
         return from_canonical(clock, np.zeros(len(clock), bool), kind, name=name)
 
     def table(
-        self, entities: pd.DataFrame, rows: Encoded, clock: NDArray[Any] | None, lengths: Ints, seed: int
+        self,
+        entities: pd.DataFrame,
+        rows: Encoded,
+        clock: NDArray[Any] | None,
+        lengths: Ints,
+        seed: int,
+        begins: Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None,
     ) -> pd.DataFrame:
         """The panel of what was drawn, with the columns, dtypes and index of the table that was learnt.
 
         Args:
             entities: E rows, key and context; rows: R rows, those of an entity together; lengths: ``(E,)``.
+            begins: of entities some of whose rows are known, as in :class:`Records`.
         """
+        grown = {} if clock is None else self.grown(entities, clock, lengths, seed, begins)
         at = np.repeat(np.arange(len(lengths)), lengths)
         moving = self.decode_rows(rows, seed)
         columns = {}
@@ -447,6 +513,8 @@ class SequenceEncoder:
                 columns[name] = self.times(clock)
             elif name in self.moving_:
                 columns[name] = moving[name]
+            elif name in grown:
+                columns[name] = grown[name]
             else:
                 columns[name] = entities[name].iloc[at].reset_index(drop=True)
         table = pd.concat(list(columns.values()), axis=1)
@@ -479,6 +547,7 @@ class SequenceEncoder:
             "grain": self.grain_,
             "ticks": self.ticks_.to_json(),
         }
+        scalars["ageing"] = [rule.to_json() for rule in self.ageing_.values()]
         scalars["running"] = None if self.running_ is None else self.running_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
@@ -488,8 +557,10 @@ class SequenceEncoder:
         out = cls(entity=value["entity"], time=value["time"], context=value["context"])
         out.schema_ = Schema.from_dict(value["schema"])
         out.context_, out.levels_ = tuple(value["context"]), list(value["levels"])
-        roles = (out.entity, out.time)
-        out.moving_ = tuple(n for n in out.schema_.columns if n not in roles and n not in out.context_)
+        rules = [Ageing.from_json(rule) for rule in value.get("ageing", ())]
+        out.ageing_ = {rule.name: rule for rule in rules}
+        apart = {out.entity, out.time, *out.context_, *out.ageing_}
+        out.moving_ = tuple(n for n in out.schema_.columns if n not in apart)
 
         def part(name: str) -> Any:
             own = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from synthkit import io
+from synthkit.conditions import Between
 from synthkit.errors import ConditionError, NotFittedError, ParamError
 from synthkit.inference import canonical
 from synthkit.models import ModelSpec
@@ -130,7 +131,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         self, encoder: SequenceEncoder, records: Records, seed: int, device: torch.device
     ) -> TabularSynthesizer:
         """The model of the table of entities."""
-        kinds = {name: encoder.schema_.columns[name] for name in encoder.context_}
+        kinds = {name: encoder.schema_.columns[name] for name in (*encoder.context_, *encoder.ageing_)}
         known = {encoder.entity: encoder.schema_.columns[encoder.entity], **kinds}
         inferred = Schema.infer(records.entities, overrides=known, rules=False)
         columns = dict(inferred.columns)
@@ -187,9 +188,9 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             n_entities: how many; may be left out where ``context`` is given.
             length: rows of every entity; None: drawn. start: time of every first row; None: drawn.
             where: conditions as in ``TabularSynthesizer.sample``; those on context columns hold for entities, those on
-                moving columns for every row.
-            context: a row per wanted entity, with some of the context columns (or the entity's key, or the time of its
-                first row); empty cells are drawn.
+                moving columns for every row. Of a column that grows with the clock (an age), a lower bound.
+            context: a row per wanted entity, with some of the context columns (or the entity's key, the time of its
+                first row, or what a column that grows with the clock is then); empty cells are drawn.
             seed: an integer for a repeatable table; None: a fresh one.
 
         Returns:
@@ -252,7 +253,10 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise ConditionError(
                 f"SequenceSynthesizer.sample: argument 'where' must be a dict, got a {type(where).__name__}."
             )
-        static = {k: v for k, v in (where or {}).items() if k in self.context_}
+        ageing = self.encoder_.ageing_
+        static = {k: v for k, v in (where or {}).items() if k in self.context_ or k in ageing}
+        for name in static.keys() & ageing.keys():
+            _lasting(name, static[name], ageing[name].rate)
         moving = {k: v for k, v in (where or {}).items() if k in self.moving_}
         rule = self.encoder_.running_
         if rule is not None and rule.total in moving:
@@ -262,7 +266,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             )
         for name in where or {}:
             if name not in static and name not in moving:
-                known = ", ".join(repr(c) for c in (*self.context_, *self.moving_)[:20])
+                known = ", ".join(repr(c) for c in (*self.context_, *ageing, *self.moving_)[:20])
                 raise ConditionError(
                     f"SequenceSynthesizer.sample: argument 'where' takes no condition on {name!r}; the columns are "
                     f"{known}; 'start' and 'length' say when rows begin and how many there are."
@@ -322,7 +326,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         if not isinstance(context, pd.DataFrame):
             raise ConditionError(f"{name}: argument 'context' must be a DataFrame, got a {type(context).__name__}.")
         entity, time = self.encoder_.entity, self.encoder_.time
-        known = {*self.context_, entity, time} - {None}
+        known = {*self.context_, *self.encoder_.ageing_, entity, time} - {None}
         strangers = [c for c in context.columns if c not in known]
         if strangers:
             raise ConditionError(
@@ -375,7 +379,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         own = entropy(seed, 1)
         part = self.rolling_.draw(self.encoder_, coded, past, last, lengths, span, rows, rules, own, stands)
         drawn, times = self.rolling_.concat([part])
-        table = self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2))
+        table = self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2), records.begins)
         return table if stands is None else self._settled(table, stands, rows)
 
     def _goes_on(self, records: Records, steps: int, seed: int) -> pd.DataFrame:
@@ -406,10 +410,10 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             longer = self.rolling_.spans(records.entities, k + steps)
             out[SPAN] = out[SPAN].where(found, pd.Series(longer))
         given_too = [name for name in (START, OPENING) if name in records.entities]
-        for name in (*self.context_, *given_too):
+        for name in (*self.context_, *self.encoder_.ageing_, *given_too):
             out[name] = records.entities[name].to_numpy()
         out[entity] = keys.to_numpy()
-        kinds: Any = {c: records.entities[c].dtype for c in (entity, *self.context_)}
+        kinds: Any = {c: records.entities[c].dtype for c in (entity, *self.context_, *self.encoder_.ageing_)}
         return pd.DataFrame(out.astype(kinds))
 
     # ---------------------------------------------------------------- fill
@@ -445,7 +449,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         seed = entropy(None) if seed is None else seed
         records = self.encoder_.encode(table, "fill")
         kinds = self.schema_.columns
-        columns = [c for c in (*self.context_, *self.moving_) if not isinstance(kinds[c], Empty)]
+        aged = tuple(self.encoder_.ageing_)
+        columns = [c for c in (*self.context_, *self.moving_, *aged) if not isinstance(kinds[c], Empty)]
         empty = {c: table[c].isna().to_numpy() for c in columns if c in table}
         gaps = {c: gap for c, gap in empty.items() if gap.any()}
         if not gaps:
@@ -467,7 +472,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
     def _filled(self, records: Records, seed: int) -> pd.DataFrame:
         """Complete rows, in the order of the table that records come from, and with a fresh index."""
         entities = records.entities
-        if bool(entities[[*self.context_, *([OPENING] if OPENING in entities else [])]].isna().any(axis=None)):
+        static = [*self.context_, *self.encoder_.ageing_]
+        if bool(entities[[*static, *([OPENING] if OPENING in entities else [])]].isna().any(axis=None)):
             entities = self.entities_.impute(entities, seed=entropy(seed, 0))
         context = self.entities_.encoder_.encode(entities, "fill")
         rows = self.rolling_.fill(self.encoder_, context, records, entropy(seed, 1))
@@ -475,6 +481,10 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
         for c in self.context_:
             done[c] = entities[c].iloc[owner].to_numpy()
+        if records.clock is not None:
+            grown = self.encoder_.grown(entities, records.clock, records.lengths, entropy(seed, 3), records.begins)
+            for c, column in grown.items():
+                done[c] = column
         if records.running is not None:
             done = self._added_up(done, records, self._opening(entities))
         back = np.argsort(records.order)
@@ -539,3 +549,15 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             raise NotFittedError(
                 f"SequenceSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one."
             )
+
+
+def _lasting(name: Hashable, rule: Any, rate: float) -> None:
+    """Refuse conditions on what grows with the clock that may hold in the first row and not in the last."""
+    grows = rate > 0
+    if isinstance(rule, Between) and (rule.high if grows else rule.low) is None:
+        return
+    raise ConditionError(
+        f"SequenceSynthesizer.sample: argument 'where' takes only {'a lower' if grows else 'an upper'} bound of {name!r}, "
+        f"as between({'low, None' if grows else 'None, high'}): it {'grows' if grows else 'falls'} with the clock; give "
+        f"its values at first rows in 'context'."
+    )
