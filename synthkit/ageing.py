@@ -125,9 +125,7 @@ def find_ageing(
     return found
 
 
-def _rate(
-    units: Floats, elapsed: Floats, owner: Ints, starts: Ints, lengths: Ints, day: float | None
-) -> float | None:
+def _rate(units: Floats, elapsed: Floats, owner: Ints, starts: Ints, lengths: Ints, day: float | None) -> float | None:
     """Units per tick that all rows but a few go by, or None."""
     ends = starts + lengths - 1
     many = elapsed[ends] > 0
@@ -166,9 +164,7 @@ def _depth(low: Floats, high: Floats) -> tuple[float, float] | None:
     return float(at[order][best]), float(at[order][best + 1])
 
 
-def _holds(
-    units: Floats, elapsed: Floats, owner: Ints, entities: int, many: NDArray[np.bool_], rate: float
-) -> bool:
+def _holds(units: Floats, elapsed: Floats, owner: Ints, entities: int, many: NDArray[np.bool_], rate: float) -> bool:
     at = units - rate * elapsed
     low, high = np.full(entities, -np.inf), np.full(entities, np.inf)
     np.maximum.at(low, owner, at)
