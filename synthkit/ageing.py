@@ -1,7 +1,7 @@
 """Columns that grow with the clock: a patient's age at a visit, the months since an account was opened.
 
-Such a column is its value at an entity's first row plus a rate times the time since, cut to the column's grid. It is not
-learnt row by row: what an entity has at its first row is a column of the table of entities, and the rest follows.
+Such a column is its value at an entity's first row plus a rate times the time since, cut to the column's grid. It is
+not learnt row by row: what an entity has at its first row is a column of the table of entities; the rest follows.
 """
 
 from __future__ import annotations

@@ -213,14 +213,15 @@ class Ledger:
         own = rows.layout_
         self.skip = {True: step.n_cat - own.n_cat, False: step.n_num - own.n_num}
 
-    def enter(self, step: Encoded) -> None:
-        """Let the totals of the next row of the first entities be known, in place."""
+    def enter(self, step: Encoded, whose: torch.Tensor) -> None:
+        """Let the totals of the next rows of entities ``whose`` be known, in place."""
         rows, kinds = self.rows, self.kinds
         cats, nums = self.skip[True], self.skip[False]
         moving = Encoded(step.num[:, nums:], step.cat[:, cats:], step.num_known[:, nums:], step.cat_known[:, cats:])
         drawn = self.rule.parts(self.decode(moving, self.names), kinds)
-        now = self.now[: len(step)]
-        now += np.nan_to_num(drawn.change)
+        at = whose.cpu().numpy()
+        self.now[at] += np.nan_to_num(drawn.change)
+        now = self.now[at]
         kind: Any = kinds[self.rule.total]
         values: Any = self.rule.numbers(now)
         for field, (value, known) in rows.coded(self.rule.total, now.astype(np.int64) if kind.integer else values):

@@ -33,6 +33,7 @@ __all__ = ["GAP", "OPENING", "PACE", "ROWS", "SPAN", "START", "Records", "Sequen
 START, PACE, SPAN, ROWS, GAP = "(start)", "(pace)", "(span)", "(rows)", "(gap)"
 OPENING = "(opening)"
 _CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
+_BURSTS = 0.5  # share of rows at the time of the row before, from which lengths are counted in times
 _SPAN = 0.35  # of how much an entity's span hangs on its rows, at most, for its pace to be learnt instead
 
 Ints = NDArray[np.int64]
@@ -48,7 +49,8 @@ class Records:
             differ), :data:`ROWS`, :data:`OPENING` (if there is a running total: what it starts from).
         rows: the fields of the columns that move, R rows; gaps: those of the gap before each row, unknown in first
             rows; None where there is none to learn.
-        lengths: ``(E,)`` rows of each entity; clock: ``(R,)`` times in ticks, or None.
+        lengths: ``(E,)`` rows of each entity; counts: ``(E,)`` the same, or, where most rows share their time with
+            others, times; clock: ``(R,)`` times in ticks, or None.
         order: ``(R,)`` where each row stood in the table.
         running: what is known of a running total and its amounts, or None.
         begins: ``(E,)`` each, per column that grows with the clock, the unrounded values between which it began.
@@ -58,6 +60,7 @@ class Records:
     rows: Encoded
     gaps: Encoded | None
     lengths: Ints
+    counts: Ints
     clock: NDArray[Any] | None
     order: Ints
     running: Parts | None = None
@@ -82,6 +85,8 @@ class SequenceEncoder:
         rows_: the codec of the moving columns; gaps_: that of the gap between rows, or None.
         ticks_: what gaps are counted in. step_: the gap where it is always the same, or None. calendar_: parts of dates
             that rows go by, name -> codes. running_: the rule of a running total, which is no column to draw, or None.
+        bursts_: where most rows share their time with others: how many rows a time has, on average and at most; or
+            None. :data:`ROWS` then counts times.
         ageing_: rules of the columns that grow with the clock, which follow from the entities.
     """
 
@@ -94,6 +99,7 @@ class SequenceEncoder:
     ticks_: Ticks
     running_: Running | None
     ageing_: dict[Hashable, Ageing]
+    bursts_: tuple[float, int] | None
 
     def __init__(
         self,
@@ -144,7 +150,7 @@ class SequenceEncoder:
         self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
         self.running_ = None if rule is None else rule.kept(self.rows_)
         self.gaps_, self.step_, self.unit_ = None, None, 1.0
-        self.strict_, self.paced_, self.grain_ = False, True, 1
+        self.strict_, self.paced_, self.grain_, self.bursts_ = False, True, 1, None
         self.calendar_: dict[str, int] = {}
         if clock is not None:
             self._fit_time(flat, owner, clock)
@@ -330,6 +336,11 @@ class SequenceEncoder:
         if gaps.min() == gaps.max():
             self.step_ = gaps[0].item()
             return
+        lengths = np.bincount(owner)
+        if float((gaps == 0).mean()) >= _BURSTS:
+            self.bursts_ = 1.0, 1
+            shared = self._counts(clock, owner)[1]
+            self.bursts_ = float(shared.mean()), int(shared.max())
         self.unit_ = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
         if not isinstance(self.schema_.columns[self.time], Numeric):
             self.grain_ = max(int(np.gcd.reduce(gaps)), 1)
@@ -339,10 +350,17 @@ class SequenceEncoder:
         self.gaps_ = TableEncoder(schema, protect=self.protect).fit(frame)
         # Either tells the other; which one a model of entities should learn is which hangs less on how many rows
         # there are: a visit a month has a pace of its own, a stay of two days has a span.
-        lengths = np.bincount(owner)
-        pace, several = self._pace(clock, lengths), lengths > 1
-        on_pace, on_span = (_hangs(v[several], lengths[several]) for v in (pace, pace * (lengths - 1)))
+        counts = self._counts(clock, owner)[0]
+        pace, several = self._pace(clock, lengths, counts), counts > 1
+        on_pace, on_span = (_hangs(v[several], counts[several]) for v in (pace, pace * (counts - 1)))
         self.paced_ = on_pace <= _SPAN * on_span
+
+    def _counts(self, clock: NDArray[Any] | None, owner: Ints) -> tuple[Ints, Ints]:
+        """``(E,)`` rows of entities, or, with bursts, times; and rows of each of those."""
+        if clock is None or self.bursts_ is None:
+            return np.bincount(owner), np.ones(len(owner), np.int64)
+        new = (np.diff(owner, prepend=-1) != 0) | (np.diff(clock, prepend=clock[:1]) != 0)
+        return np.bincount(owner, new).astype(np.int64), np.bincount(np.cumsum(new) - 1)
 
     def _gap_type(self) -> ColumnType:
         kind = self.schema_.columns[self.time]
@@ -371,22 +389,23 @@ class SequenceEncoder:
         if self.running_ is not None and clock is not None:
             flat, order, running = self._run(flat, order, lengths, clock, missing)
         rows = self.rows_.encode(self._places(flat[[self.entity, *self.moving_]]), missing)
+        counts = self._counts(clock, np.repeat(np.arange(len(lengths)), lengths))[0]
         entities = flat.iloc[starts][[self.entity, *self.context_]].reset_index(drop=True)
         gaps = None
         if clock is not None:
             entities[START] = flat[self.time].iloc[starts].reset_index(drop=True)
             if self.gaps_ is not None:
-                pace = self._pace(clock, lengths)
-                entities[PACE if self.paced_ else SPAN] = pace if self.paced_ else pace * (lengths - 1)
+                pace = self._pace(clock, lengths, counts)
+                entities[PACE if self.paced_ else SPAN] = pace if self.paced_ else pace * (counts - 1)
                 gaps = self.encode_gaps(clock, starts)
-        entities[ROWS] = lengths
+        entities[ROWS] = counts
         begins: Any = {}
         if self.ageing_ and clock is not None:
             owner = np.repeat(np.arange(len(lengths)), lengths)
             begins = self._aged(flat, entities, self._elapsed(clock, clock[starts[owner]]), owner)
         if self.running_ is not None and running is not None:
             entities[OPENING] = self.running_.numbers((running.total - running.change)[starts])
-        return Records(entities, rows, gaps, lengths, clock, order, running, begins)
+        return Records(entities, rows, gaps, lengths, counts, clock, order, running, begins)
 
     def _run(
         self, flat: pd.DataFrame, order: Ints, lengths: Ints, clock: NDArray[Any], missing: str
@@ -408,11 +427,11 @@ class SequenceEncoder:
                     flat[name] = flat[name].fillna(known.set_axis(there))
         return flat, order, parts
 
-    def _pace(self, clock: NDArray[Any], lengths: Ints) -> NDArray[np.float64]:
-        """``(E,)`` mean gaps, in units of the median one; unknown of single rows."""
+    def _pace(self, clock: NDArray[Any], lengths: Ints, counts: Ints) -> NDArray[np.float64]:
+        """``(E,)`` mean gaps, in units of the median one; unknown of single rows (or times)."""
         ends = np.cumsum(lengths) - 1
         span = (clock[ends] - clock[ends - lengths + 1]).astype(np.float64) / self.unit_
-        out: NDArray[np.float64] = np.where(lengths > 1, span / np.maximum(lengths - 1, 1), np.nan)
+        out: NDArray[np.float64] = np.where(counts > 1, span / np.maximum(counts - 1, 1), np.nan)
         return out
 
     def encode_gaps(self, clock: NDArray[Any], starts: Ints) -> Encoded:
@@ -422,9 +441,14 @@ class SequenceEncoder:
         first = np.zeros(len(clock), bool)
         first[starts] = True
         gap[first] = self._some_gap()
-        data = self.gaps_.encode(pd.DataFrame({GAP: self._gap_series(gap)}), partial=True)
+        data = self.encode_waits(gap)
         mask = torch.from_numpy(first)[:, None]
         return data.hide(mask.expand_as(data.num_known), mask.expand_as(data.cat_known))
+
+    def encode_waits(self, gap: NDArray[Any]) -> Encoded:
+        """The fields of gaps in ticks."""
+        assert self.gaps_ is not None
+        return self.gaps_.encode(pd.DataFrame({GAP: self._gap_series(gap)}), partial=True)
 
     def _some_gap(self) -> int | float:
         return self.unit_ if isinstance(self.schema_.columns[self.time], Numeric) else int(self.unit_)
@@ -545,6 +569,7 @@ class SequenceEncoder:
             "strict": self.strict_,
             "paced": self.paced_,
             "grain": self.grain_,
+            "bursts": self.bursts_,
             "ticks": self.ticks_.to_json(),
         }
         scalars["ageing"] = [rule.to_json() for rule in self.ageing_.values()]
@@ -574,6 +599,8 @@ class SequenceEncoder:
             out.groups_[io.from_json(name)] = GroupedNumber.from_state(json, own)
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
         out.strict_, out.paced_, out.ticks_ = bool(value["strict"]), bool(value["paced"]), Ticks(*value["ticks"])
+        bursts = value.get("bursts")
+        out.bursts_ = None if bursts is None else (float(bursts[0]), int(bursts[1]))
         out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
         running = value.get("running")
         out.running_ = None if running is None else Running.from_json(running)

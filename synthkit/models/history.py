@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from synthkit.layout import Calendar, Encoded, Field, Layout
 from synthkit.models.nets import Codes, nodes_of, places
+from synthkit.models.scales import Scales
 
 __all__ = ["History", "State", "Steps"]
 
@@ -26,13 +27,14 @@ _DECAYS = (0.0, 0.5, 0.85, 1.0)  # of the running means; 1: the plain mean of al
 _FEW = 12  # tokens of a node that are counted one by one
 _DIRECTIONS = 8  # random ones, of a node with more
 _DOUBT = 0.5  # rows of no evidence that a running mean starts from
+_VISITS = 15  # rows (with bursts, times) that are known one by one
 _LIMIT = 5.0  # standard deviations of a summary at most
 
 
 class Steps:
     """The fields of a row with all that it may read. Shapes: B rows.
 
-    In order: context | summary | last known values | the gap | the calendar of the row's time | the columns that move.
+    In order: context | summary | last known values | those of the row's group | the gap that is due | the gap | the calendar of the row's time | the columns that move.
     Only the gap and the columns that move are drawn.
 
     Args:
@@ -43,6 +45,7 @@ class Steps:
         groups: pairs ``(field of groups, field of a number)`` of rows: the number's last value in the row's own group
             is an input that is known once the group is.
         derived: how many of the last columns that move follow from the others: they are not drawn.
+        unit: of the gap's law, how many make a median gap; None: no gap is ever due.
 
     Attributes:
         layout: of all; step: of gap, calendar and columns alone, which is what is handed on from row to row.
@@ -59,6 +62,7 @@ class Steps:
         days: float | None = None,
         groups: Sequence[tuple[int, int]] = (),
         derived: int = 0,
+        unit: float | None = None,
     ) -> None:
         dates = Layout(tuple(Field(k, name, size) for k, (name, size) in enumerate(calendar.items())))
         parts = [gap or Layout(()), dates, rows]
@@ -68,43 +72,46 @@ class Steps:
         tells = [f"summary{k}" for k in range(len(summary))] + ["clock"] * self.clock
         dense = Layout(tuple(Field(0, part) for part in tells))
         same = _same_group(rows, groups)
-        every = [context, dense, lag, same, *parts]
+        self.due, codes = _due(gap if unit is not None else None)
+        self.unit, self.scales = unit, Scales(list(self.due.laws.values()))
+        every = [context, dense, lag, same, self.due, *parts]
         self.layout, shifts = _join(every)
         columns = [{f.column for f in part.fields} for part in every]
         offsets = _column_offsets(every)
-        given = {c + offsets[k] for k in (0, 1, 2, 3, 5) for c in columns[k]}
-        given |= {c + offsets[6] for c in sorted(columns[6])[len(columns[6]) - derived :]}
+        given = {c + offsets[k] for k in (0, 1, 2, 3, 4, 6) for c in columns[k]}
+        given |= {c + offsets[7] for c in sorted(columns[7])[len(columns[7]) - derived :]}
         back = {field: i for i, field in enumerate(origin)}  # of the step -> of the lag
         first = len(parts[0].fields) + len(dates.fields)
         copies = tuple(
-            (shifts[6] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
+            (shifts[7] + field, shifts[2] + back[first + field], rate) for field, rate in links if first + field in back
         )
         copies = tuple(link for link in copies if self.layout.fields[link[0]].column not in given)
-        about = {shifts[1] + k: offsets[4] + c for k, c in enumerate(summary) if c >= 0}
+        about = {shifts[1] + k: offsets[5] + c for k, c in enumerate(summary) if c >= 0}
         whole = self.layout
-        shift = {0: shifts[4], 1: shifts[6] - first}  # gap, then columns
+        shift = {0: shifts[5], 1: shifts[7] - first}  # gap, then columns
         before = {
             field + shift[int(field >= first)]: shifts[2] + back[field]
             for field, f in enumerate(self.step.fields)
             if f.ordered and field in back
         }
+        before |= {shifts[5] + field: shifts[4] for field in codes}
         starts = [i for i, f in enumerate(same.fields) if f.size]
         after = {}
         for k, (group, number) in enumerate(groups):
-            before[shifts[6] + number] = shifts[3] + starts[k]
-            after[shifts[3] + starts[k]] = shifts[6] + group
+            before[shifts[7] + number] = shifts[3] + starts[k]
+            after[shifts[3] + starts[k]] = shifts[7] + group
         self.groups = [(first + group, first + number) for group, number in groups]
         self.same, self.same_first = same, shifts[3]
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
         dated = None
         if self.clock and days is not None:
-            codes = [i for i in range(shifts[4], shifts[5]) if whole.fields[i].size and whole.fields[i].part != "null"]
+            codes = [i for i in range(shifts[5], shifts[6]) if whole.fields[i].size and whole.fields[i].part != "null"]
             dated = Calendar(codes[0], shifts[1] + len(summary), days, tuple(calendar)) if codes else None
         self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before, dated, after)
         self.lag = range(shifts[2], shifts[3])
-        self.gap = range(shifts[4], shifts[5])
-        self.dates = range(shifts[5], shifts[6])
-        self.rows = range(shifts[6], len(self.layout.fields))
+        self.gap = range(shifts[5], shifts[6])
+        self.dates = range(shifts[6], shifts[7])
+        self.rows = range(shifts[7], len(self.layout.fields))
         self._slots(lag, origin)
 
     def _slots(self, lag: Layout, origin: list[int]) -> None:
@@ -132,12 +139,15 @@ class Steps:
         step: Encoded | None = None,
         days: Tensor | None = None,
         same: Encoded | None = None,
+        due: Tensor | None = None,
     ) -> Encoded:
         """Rows of the whole layout; without ``step``, gap, calendar and columns are unknown.
 
         Args:
-            days: ``(B,)`` time of the rows before, in days; same: last values in the rows' own groups. None: unknown.
+            days: ``(B,)`` time of the rows before, in days; same: last values in the rows' own groups; due: ``(B,)``
+                the gap that is due, NaN where none is. None: unknown.
         """
+        ahead = self._due_fields(summary.new_full((len(summary),), torch.nan) if due is None else due)
         same = self.same.empty(len(summary), summary.device) if same is None else same
         if self.clock:
             before = torch.zeros(len(summary), device=summary.device) if days is None else days
@@ -146,11 +156,24 @@ class Steps:
         dtype = self.layout.code_dtype
         sure = torch.ones_like(summary, dtype=torch.bool)
         return Encoded(
-            torch.cat([context.num, summary, lag.num, same.num, step.num], 1),
-            torch.cat([context.cat.to(dtype), lag.cat.to(dtype), same.cat.to(dtype), step.cat.to(dtype)], 1),
-            torch.cat([context.num_known, sure, lag.num_known, same.num_known, step.num_known], 1),
-            torch.cat([context.cat_known, lag.cat_known, same.cat_known, step.cat_known], 1),
+            torch.cat([context.num, summary, lag.num, same.num, ahead.num, step.num], 1),
+            torch.cat([t.cat.to(dtype) for t in (context, lag, same, ahead, step)], 1),
+            torch.cat([context.num_known, sure, *(t.num_known for t in (lag, same, ahead, step))], 1),
+            torch.cat([t.cat_known for t in (context, lag, same, ahead, step)], 1),
         )
+
+    def _due_fields(self, due: Tensor) -> Encoded:
+        """The gap that is due in the fields of :func:`_due`; NaN is unknown."""
+        out = self.due.empty(len(due), due.device)
+        if self.unit is None or not self.due.fields:
+            return out
+        known = ~due.isnan()
+        self.scales = self.scales.to(due.device)
+        code, offset = self.scales.places(torch.where(known, due, 1.0).double()[None] * self.unit)
+        out.cat[:, 0], out.cat_known[:, 0] = code[0].to(out.cat.dtype), known
+        if self.due.n_num:
+            out.num[:, 0], out.num_known[:, 0] = offset[0].to(out.num.dtype), known
+        return out
 
     def step_of(self, whole: Encoded) -> Encoded:
         """Gap, calendar and columns of rows of the whole layout."""
@@ -218,6 +241,19 @@ def _join(parts: list[Layout]) -> tuple[Layout, list[int]]:
     return Layout(tuple(fields), laws, tuple(links)), shifts
 
 
+def _due(gap: Layout | None) -> tuple[Layout, list[int]]:
+    """Fields for the gap that is due (a code, its offset), and the fields of the gap that it is the like of."""
+    codes = [] if gap is None else [i for i in gap.laws if gap.fields[i].size and gap.fields[i].ordered]
+    if gap is None or not codes:
+        return Layout(()), []
+    code = codes[0]
+    fields = [Field(0, "code", gap.fields[code].size, None, True)]
+    fields += [
+        Field(0, "offset", 0, (0, f.given[1])) for f in gap.fields if f.given and f.given[0] == code and not f.size
+    ]
+    return Layout(tuple(fields), {0: gap.laws[code]}), [code]
+
+
 def _same_group(rows: Layout, groups: Sequence[tuple[int, int]]) -> Layout:
     """Fields for the last values of numbers in the row's own group: a code each, and its offset."""
     fields: list[Field] = []
@@ -253,7 +289,7 @@ class State:
     Attributes:
         lag: last known values, in the fields of ``Steps``; sums, mass: ``(E, K, P + J)``, after the features the sizes
             of the J numbers' steps; last: ``(E, J)`` their last known scores; age: ``(E, N)`` rows since each node was
-            known; rows: ``(E,)`` so far; elapsed: ``(E,)`` time since the first row, in units of the median gap;
+            known; rows: ``(E,)`` so far; times: ``(E,)`` so far, those that rows share once; elapsed: ``(E,)`` time since the first row, in units of the median gap;
         codes, offsets: ``(E, V, G)`` last values of numbers by group, -1 where there is none.
     """
 
@@ -263,20 +299,24 @@ class State:
     last: Tensor
     age: Tensor
     rows: Tensor
+    times: Tensor
     elapsed: Tensor
     codes: Tensor
     offsets: Tensor
 
     def take(self, index: Tensor | slice) -> State:
         """The entities at ``index``; a slice shares memory."""
-        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed, self.codes, self.offsets)
+        own = self._own()
         return State(self.lag.take(index), *(t[index] for t in own))
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All of them."""
         lag = self.lag
-        own = (self.sums, self.mass, self.last, self.age, self.rows, self.elapsed, self.codes, self.offsets)
-        return lag.num, lag.cat, lag.num_known, lag.cat_known, *own
+        return lag.num, lag.cat, lag.num_known, lag.cat_known, *self._own()
+
+    def _own(self) -> tuple[Tensor, ...]:
+        first = (self.sums, self.mass, self.last, self.age, self.rows, self.times, self.elapsed)
+        return *first, self.codes, self.offsets
 
 
 class Features(nn.Module):
@@ -365,22 +405,23 @@ class History(nn.Module):
     """Summaries of rows gone by, and of the context. Shapes: E entities, P features of a step, K rates.
 
     Args:
-        context, step: layouts; timed: time is no fixed grid.
+        context, step: layouts; timed: time is no fixed grid; bursts: most rows share their time with others, so that
+            lengths count times, and a sequence ends with the last row of its last time.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, context: Layout, step: Layout, timed: bool) -> None:
+    def __init__(self, context: Layout, step: Layout, timed: bool, bursts: bool = False) -> None:
         super().__init__()
-        self.timed = timed
+        self.timed, self.bursts = timed, bursts
         self.static, self.moving = Features(context), Features(step)
         columns = [step.fields[node.field].column for node in self.moving.nodes]
         own = [columns[int(k) // self.moving.most] for k in self.moving.keep]
         own += [columns[i] for i in self.moving.numbers]
         self.gaps = [i for i, node in enumerate(self.moving.nodes) if node.null is not None]
         self.about = own * len(_DECAYS) + [columns[i] for i in self.gaps]
-        self.about += [-1] * (2 * len(self.static) + 7 + 3 * timed)
+        self.about += [-1] * (2 * len(self.static) + 7 + _VISITS + 3 * timed)
         self.size = len(self.about)
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("scale", torch.ones(self.size))
@@ -406,25 +447,42 @@ class History(nn.Module):
         zero = torch.zeros(entities, device=device)
         many = [steps.step.fields[group].size + 1 for group, _ in steps.groups]  # the last: null
         codes = torch.full((entities, len(many), max(many, default=1)), -1, dtype=torch.int32, device=device)
-        return State(lag, zeros, zeros.clone(), none, never, zero, zero.clone(), codes, codes.float())
+        return State(lag, zeros, zeros.clone(), none, never, zero, zero.clone(), zero.clone(), codes, codes.float())
 
     def raw(self, state: State, static: Tensor, lengths: Tensor, span: Tensor) -> Tensor:
         """``(E, size)`` summaries before the next row, not yet standardised.
 
         Args:
-            static: ``(E, ...)`` features of the context; lengths: ``(E,)`` rows in all; span: ``(E,)`` time from the
+            static: ``(E, ...)`` features of the context; lengths: ``(E,)`` rows (with bursts, times) in all; span: ``(E,)`` time from the
                 first row to the last, in units of the median gap.
         """
         means = (state.sums / (state.mass + _DOUBT)).flatten(1)
-        t, left = state.rows, (lengths - 1 - state.rows).clamp(min=0)
+        t, done, left, ahead = self._place(state, lengths)
         place = [t.log1p(), 1 / (1 + t), (t == 0).float(), left.log1p(), 1 / (1 + left), (left == 0).float()]
-        place.append(t / (lengths - 1).clamp(min=1))
+        place.append(done / (lengths - 1).clamp(min=1))
+        place += [(t == k).float() for k in range(1, _VISITS + 1)]  # what is planned goes by the visit
         if self.timed:
             rest = (span - state.elapsed).clamp(min=0)
-            place += [state.elapsed.log1p(), rest.log1p(), ((rest + 0.02) / (left + 1)).log() * (t > 0)]
+            place += [state.elapsed.log1p(), rest.log1p(), ((rest + 0.02) / ahead).log() * (t > 0)]
         stale = 1 / (1 + state.age[:, self.gaps])
         prior = static / (1 + t)[:, None]  # the less is known of an entity, the more its context says
         return torch.cat([means, stale, static, prior, torch.stack(place, 1)], 1)
+
+    def _place(self, state: State, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """``(E,)`` each: rows (with bursts, times) so far, those before the last, those left, and gaps that they need."""
+        if not self.bursts:
+            t, left = state.rows, (lengths - 1 - state.rows).clamp(min=0)
+            return t, t, left, left + 1
+        t = state.times  # whether the next row has a time of its own is not known yet
+        left = (lengths - t.clamp(min=1)).clamp(min=0)
+        return t, (t - 1).clamp(min=0), left, left.clamp(min=1)
+
+    def due(self, state: State, lengths: Tensor, span: Tensor) -> Tensor | None:
+        """``(E,)`` the mean of the gaps to come, in units of the median gap; NaN before first rows."""
+        if not self.timed:
+            return None
+        ahead = self._place(state, lengths)[3]
+        return torch.where(state.rows > 0, (span - state.elapsed).clamp(min=0) / ahead, torch.nan)
 
     def standard(self, raw: Tensor) -> Tensor:
         """Summaries on the scale of the training rows."""
@@ -483,6 +541,9 @@ class History(nn.Module):
         state.sums.mul_(forget).add_(x[:, None])
         state.mass.mul_(forget).add_(w[:, None])
         filled = steps.filled(step)
+        if self.bursts:  # the last gap is that between times; that there was none, the running means say
+            waits = sorted({f.column for f in steps.step.fields[: len(steps.gap)]})
+            filled[:, waits] &= (gap > 0)[:, None]
         for mine, theirs, known_, theirs_known, column, slot in (
             (state.lag.num, step.num, state.lag.num_known, step.num_known, steps.num_column, steps.lag_num),
             (state.lag.cat, step.cat, state.lag.cat_known, step.cat_known, steps.cat_column, steps.lag_cat),
@@ -492,5 +553,6 @@ class History(nn.Module):
             known_.copy_(torch.where(new, theirs_known[:, slot], known_))
         if steps.groups:
             self._remember(state, steps, step, self.moving.codes.read(step)[0])
+        state.times.add_((gap > 0) | (state.rows == 0))
         state.elapsed.add_(gap)
         state.rows.add_(1)

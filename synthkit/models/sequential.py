@@ -84,28 +84,33 @@ def unroll(
     span: Tensor,
     extra: Tensor | None = None,
     days: Tensor | None = None,
+    counts: Tensor | None = None,
 ) -> Encoded:
     """The rows of all entities with all that they may read, in the order of ``step``. E entities, R rows.
 
     Args:
         context: E rows; step: R rows, those of an entity together; lengths: ``(E,)``; gap: ``(R,)`` time since the row
             before and span: ``(E,)``, in units of the median gap; extra: ``(E, X)`` what else rows read, or None; days:
-            ``(R,)`` wall time of the rows before.
+            ``(R,)`` wall time of the rows before; counts: ``(E,)`` lengths as the history reads them; None: as they are.
     """
     order = lengths.argsort(descending=True, stable=True)
     starts = (lengths.cumsum(0) - lengths)[order]
-    length, over = lengths[order].float(), span[order]
+    length, over = (lengths if counts is None else counts)[order].float(), span[order]
     state = history.start(len(lengths), steps)
     static = history.static(context)[0][order]
     rows = len(step)
     summary = torch.zeros(rows, history.size, device=step.cat.device)
     lag = history.start(rows, steps).lag
+    due = torch.full((rows,), torch.nan, device=step.cat.device)
     same = steps.same.empty(rows, step.cat.device)
     for t in range(int(lengths.max()) if len(lengths) else 0):
-        m = int((length > t).sum())
+        m = int((lengths[order] > t).sum())
         at = starts[:m] + t
         now = state.take(slice(0, m))
         summary[at] = history.raw(now, static[:m], length[:m], over[:m])
+        wait = history.due(now, length[:m], over[:m])
+        if wait is not None:
+            due[at] = wait
         for mine, theirs in ((lag.num, now.lag.num), (lag.cat, now.lag.cat)):
             mine[at] = theirs
         lag.num_known[at], lag.cat_known[at] = now.lag.num_known, now.lag.cat_known
@@ -122,7 +127,7 @@ def unroll(
     summary = history.standard(summary)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=step.cat.device), lengths)
     summary = summary if extra is None else torch.cat([summary, extra[owner]], 1)
-    return steps.whole(context.take(owner), summary, lag, step, days, same)
+    return steps.whole(context.take(owner), summary, lag, step, days, same, due)
 
 
 def draw_columns(block: Block, nodes: list[int], history: History, steps: Steps, state: State) -> None:
@@ -162,7 +167,7 @@ class Rollout:
         model: of rows, in the layout of ``steps``.
         rules: sets that fields of every row must come from, by field of the whole layout.
         pinned: what every row knows: one step, or None.
-        settle: enters what follows from a row that is drawn, in place; None: nothing does.
+        settle: enters what follows from a row that is drawn, in place, given whose rows they are; None: nothing does.
     """
 
     def __init__(
@@ -172,7 +177,7 @@ class Rollout:
         steps: Steps,
         rules: Mapping[int, Allowed] | None = None,
         pinned: Encoded | None = None,
-        settle: Callable[[Encoded], None] | None = None,
+        settle: Callable[[Encoded, Tensor], None] | None = None,
     ) -> None:
         self.model, self.history, self.steps = model, history, steps
         self.rules, self.pinned, self.settle = rules or {}, pinned, settle
@@ -191,31 +196,47 @@ class Rollout:
         span: Tensor,
         rows: Tensor,
         extra: Tensor | None = None,
-    ) -> tuple[list[Encoded], list[NDArray[np.generic]]]:
-        """Steps and times: at each step, those of the entities that still take part.
+        ends: bool = False,
+    ) -> tuple[list[Encoded], list[NDArray[np.generic]], list[Tensor]]:
+        """Steps, times, and whose they are: at each step, those of the entities that still take part.
 
         Args:
             lengths, span: of whole sequences, as the history reads them; rows: ``(E,)`` to be drawn, falling;
-            extra: ``(E, X)`` what else rows read, or None.
+            extra: ``(E, X)`` what else rows read, or None; ends: an entity leaves before that, where a row would begin
+                a time beyond its ``lengths``.
         """
-        drawn, times = [], []
+        drawn, times, whose = [], [], []
         static = self.history.static(context)[0]
+        alive = torch.arange(len(rows), device=rows.device)
         for t in range(int(rows.max()) if len(rows) else 0):
-            m = int((rows > t).sum())
+            m = int((rows[alive] > t).sum())
+            if not m:
+                break
+            alive = alive[:m]
             now = state.take(slice(0, m))
-            summary = self.history.standard(self.history.raw(now, static[:m], lengths[:m], span[:m]))
-            summary = summary if extra is None else torch.cat([summary, extra[:m]], 1)
+            summary = self.history.standard(self.history.raw(now, static[alive], lengths[alive], span[alive]))
+            summary = summary if extra is None else torch.cat([summary, extra[alive]], 1)
             days = None
             if clock.days is not None and clock.now is not None:
                 days = torch.as_tensor(clock.days(clock.now[:m]), device=summary.device)
-            whole = self.steps.whole(context.take(slice(0, m)), summary, now.lag, self._pinned(m), days)
+            due = self.history.due(now, lengths[alive], span[alive])
+            whole = self.steps.whole(context.take(alive), summary, now.lag, self._pinned(m), days, None, due)
             step, gap = self._row(whole, now, clock, m)
+            stay = ~((now.times >= lengths[alive]) & (gap > 0)) if ends else torch.ones_like(alive, dtype=torch.bool)
+            if not bool(stay.all()):
+                keep = stay.nonzero().squeeze(1)
+                state = now = now.take(keep)
+                step, gap, alive = step.take(keep), gap[keep], alive[keep]
+                clock.now = None if clock.now is None else clock.now[:m][keep.cpu().numpy()]
+                if not len(keep):
+                    break
             if self.settle is not None:
-                self.settle(step)
+                self.settle(step, alive)
             self.history.advance(now, self.steps, step, gap)
             drawn.append(step)
-            times.append(np.empty(0) if clock.now is None else clock.now[:m].copy())
-        return drawn, times
+            times.append(np.empty(0) if clock.now is None else clock.now[: len(step)].copy())
+            whose.append(alive)
+        return drawn, times, whose
 
     def _pinned(self, m: int) -> Encoded | None:
         if self.pinned is None:

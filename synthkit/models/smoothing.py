@@ -37,6 +37,7 @@ def fill_paths(
     span: Tensor,
     extra: Tensor | None = None,
     days: Tensor | None = None,
+    counts: Tensor | None = None,
     particles: int = 8,
 ) -> Encoded:
     """``step`` with its gaps drawn. Shapes: E entities, R rows, K particles.
@@ -44,8 +45,10 @@ def fill_paths(
     Args:
         context: E rows, complete; step: R rows, those of an entity together; what it knows stays as it is.
         lengths: ``(E,)``; gap: ``(R,)`` time since the row before, and span: ``(E,)``, in units of the median gap;
-            extra: ``(E, X)`` what else rows read, or None; days: ``(R,)`` wall time of the rows before.
+            extra: ``(E, X)`` what else rows read, or None; days: ``(R,)`` wall time of the rows before; counts: ``(E,)``
+            lengths as the history reads them; None: as they are.
     """
+    counts = lengths if counts is None else counts
     order = lengths.argsort(descending=True, stable=True)
     block = max(_ROWS // particles, 1)
     starts = lengths.cumsum(0) - lengths
@@ -64,6 +67,7 @@ def fill_paths(
             span[who],
             more,
             None if days is None else days[rows],
+            counts[who],
         )
         for mine, new in zip(
             (out.num, out.cat, out.num_known, out.cat_known),
@@ -89,8 +93,9 @@ class _Paths:
         lengths: Tensor,
         gap: Tensor,
         span: Tensor,
-        extra: Tensor | None = None,
-        days: Tensor | None = None,
+        extra: Tensor | None,
+        days: Tensor | None,
+        counts: Tensor,
     ) -> Encoded:
         """Entities in the order of falling lengths."""
         k, e = self.k, len(lengths)
@@ -98,7 +103,7 @@ class _Paths:
         owner = torch.arange(e, device=lengths.device).repeat_interleave(k)
         state = self.history.start(e * k, self.steps)
         static = self.history.static(context)[0][owner]
-        length, over = lengths[owner].float(), span[owner]
+        length, over = counts[owner].float(), span[owner]
         weight = torch.zeros(e, k, device=lengths.device)
         drawn: list[Encoded] = []
         parents: list[Tensor] = []
@@ -117,7 +122,8 @@ class _Paths:
                 summary = torch.cat([summary, extra[owner[: m * k]]], 1)
             before = None if days is None else days[at]
             same = self._same(now, known)
-            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known, before, same)
+            due = self.history.due(now, length[: m * k], over[: m * k])
+            whole = self.steps.whole(context.take(owner[: m * k]), summary, now.lag, known, before, same, due)
             if bool(split[:m].any()):
                 weight[:m] += self._likely(whole).view(m, k)
             done = self._fill(whole, now)

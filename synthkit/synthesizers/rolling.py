@@ -123,11 +123,12 @@ class Rolling:
         step, gap = steps_of(encoder, self.steps, records)
         span = torch.from_numpy(_span_of(encoder, records)).float()
         tensors = (_tensor(records.lengths, device), gap.to(device), span.to(device))
+        counts = _tensor(records.counts, device)
         with seeded(seed, device), torch.no_grad():
             known = context.to(device)
             args = (self.model, self.history, self.steps, known, step.to(device))
             done = fill_paths(
-                *args, *tensors, self.extra(known, self.past(encoder, records)), _days(encoder, records)
+                *args, *tensors, self.extra(known, self.past(encoder, records)), _days(encoder, records), counts
             ).to("cpu")
         return self.steps.split(done, self._gap_layout(encoder), encoder.rows_.layout_)[1]
 
@@ -147,13 +148,14 @@ class Rolling:
         rules: Conditions,
         seed: int,
         opening: NDArray[np.float64] | None = None,
-    ) -> tuple[Encoded, NDArray[Any] | None]:
-        """Rows, those of an entity together, and their times.
+        ends: bool = False,
+    ) -> tuple[Encoded, NDArray[Any] | None, NDArray[np.int64]]:
+        """Rows, those of an entity together, their times, and how many an entity has.
 
         Args:
             context: E rows; past: where they stand, or None: at the beginning; now: ``(E,)`` times of their last rows
                 (of their first ones at the beginning); rows: ``(E,)`` how many to draw; opening: ``(E,)`` where a
-                running total stands, in units of its grid.
+                running total stands, in units of its grid; ends: an entity ends before that, with its last time.
         """
         device = self.device
         order = np.argsort(-rows, kind="stable")
@@ -180,18 +182,15 @@ class Rolling:
             state = self.history.start(len(rows), self.steps) if past is None else past.take(at)
             known = context.to(device).take(at)
             all_, over, many = (_tensor(x[order], device) for x in (lengths, span, rows))
-            steps, times = rollout.draw(
-                known, state, clock, all_, over, many, self.extra(known, None if past is None else state)
-            )
+            extra = self.extra(known, None if past is None else state)
+            steps, times, whose = rollout.draw(known, state, clock, all_, over, many, extra, ends)
         if not steps:
-            return encoder.rows_.layout_.empty(0), None if now is None else now[:0]
-        count = np.array([len(s) for s in steps])
-        before, rank = np.cumsum(count) - count, np.argsort(order, kind="stable")
-        who = np.repeat(np.arange(len(rows)), rows)
-        t = np.arange(len(who)) - np.repeat(np.cumsum(rows) - rows, rows)
-        place = before[t] + rank[who]
+            return encoder.rows_.layout_.empty(0), None if now is None else now[:0], np.zeros(len(rows), np.int64)
+        who = order[torch.cat(whose).cpu().numpy()]
+        place = np.argsort(who, kind="stable")
         moving = self.steps.split(Encoded.concat(steps).to("cpu"), self._gap_layout(encoder), encoder.rows_.layout_)[1]
-        return moving.take(torch.from_numpy(place)), None if now is None else np.concatenate(times)[place]
+        found = np.bincount(who, minlength=len(rows))
+        return moving.take(torch.from_numpy(place)), None if now is None else np.concatenate(times)[place], found
 
     def _gap_layout(self, encoder: SequenceEncoder) -> Any:
         return None if encoder.gaps_ is None else encoder.gaps_.layout_
@@ -200,10 +199,13 @@ class Rolling:
         return self.steps.split(step, self._gap_layout(encoder), encoder.rows_.layout_)[0]
 
     @staticmethod
-    def concat(parts: list[tuple[Encoded, NDArray[Any] | None]]) -> tuple[Encoded, NDArray[Any] | None]:
+    def concat(
+        parts: list[tuple[Encoded, NDArray[Any] | None, NDArray[np.int64]]],
+    ) -> tuple[Encoded, NDArray[Any] | None, NDArray[np.int64]]:
         """Rows of all blocks of entities."""
-        times = [t for _, t in parts if t is not None]
-        return Encoded.concat([rows for rows, _ in parts]), np.concatenate(times) if times else None
+        times = [t for _, t, _ in parts if t is not None]
+        rows, lengths = Encoded.concat([rows for rows, *_ in parts]), np.concatenate([n for *_, n in parts])
+        return rows, np.concatenate(times) if times else None, lengths
 
     @property
     def device(self) -> torch.device:
@@ -271,10 +273,13 @@ class RowData:
         context = entities.encoder_.encode(records.entities, "state")
         history.learn(context, step)
         lengths, span = torch.from_numpy(records.lengths), torch.from_numpy(_span_of(encoder, records)).float()
-        data = unroll(history, steps, context, step, lengths, gap, span, extra, _days(encoder, records))
+        counts, days = torch.from_numpy(records.counts), _days(encoder, records)
+        if encoder.bursts_ is not None:
+            step, gap, days, lengths = _with_ends(encoder, steps, records, step, gap, days)
+        data = unroll(history, steps, context, step, lengths, gap, span, extra, days, counts)
         wide = len(nodes_of(steps.layout))
         spec = replace(spec, reads=max(spec.reads, min(wide, _READS)), natural=max(spec.natural, _NATURAL))
-        owner = np.repeat(np.arange(len(records.lengths)), records.lengths)
+        owner = np.repeat(np.arange(len(records.lengths)), lengths.numpy())
         return cls(spec.adapted(steps.layout, len(data)), history, steps, links, context, step, data, owner)
 
 
@@ -303,9 +308,12 @@ def laid_out(
     """History and fields; ``extra``: numbers of entities that their rows read beside context and history."""
     gap = encoder.gap_layout()
     context, rows = entities.encoder_.layout_, encoder.rows_.layout_
-    history = History(context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None)
+    history = History(
+        context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None, encoder.bursts_ is not None
+    )
     about = [*history.about, *[-1] * extra]
-    more = encoder.gap_days(), encoder.group_fields(), int(encoder.running_ is not None)
+    unit = None if gap is None else encoder.unit_ / encoder.grain_
+    more = encoder.gap_days(), encoder.group_fields(), int(encoder.running_ is not None), unit
     return history, Steps(context, gap, encoder.calendar_, rows, about, links, *more)
 
 
@@ -319,6 +327,38 @@ def steps_of(encoder: SequenceEncoder, steps: Steps, records: Records) -> tuple[
     gap = np.diff(records.clock, prepend=records.clock[:1]).astype(np.float64) / encoder.unit_
     gap[records.starts] = 0.0
     return steps.build(records.gaps, dates, records.rows), torch.from_numpy(gap).float()
+
+
+def _with_ends(
+    encoder: SequenceEncoder,
+    steps: Steps,
+    records: Records,
+    step: Encoded,
+    gap: torch.Tensor,
+    days: torch.Tensor | None,
+) -> tuple[Encoded, torch.Tensor, torch.Tensor | None, torch.Tensor]:
+    """Steps with one more row of each entity, of which nothing but a gap is known: that its last time is over.
+
+    Which gap says nothing; it is one of those that there are.
+
+    Returns:
+        Steps, gaps and days of R + E rows, and ``(E,)`` lengths.
+    """
+    assert encoder.gaps_ is not None and records.clock is not None
+    all_ = np.diff(records.clock, prepend=records.clock[:1])
+    all_[records.starts] = 0
+    some = all_[all_ > 0]
+    waits = some[np.arange(len(records.lengths)) * 7919 % len(some)]
+    last = records.starts + records.lengths - 1
+    codes = encoder.encode_waits(waits)
+    dates = torch.from_numpy(encoder.parts(records.clock[last] + waits))
+    more = steps.build(codes, dates, encoder.rows_.layout_.empty(len(waits)))
+    at = np.insert(np.arange(len(all_)), last + 1, len(all_) + np.arange(len(waits)))
+    place = torch.from_numpy(at)
+    longer = torch.cat([gap, torch.from_numpy(waits.astype(np.float64) / encoder.unit_).float()])[place]
+    if days is not None:
+        days = torch.cat([days, torch.from_numpy(encoder.days(records.clock[last]))])[place]
+    return Encoded.concat([step, more]).take(place), longer, days, torch.from_numpy(records.lengths + 1)
 
 
 def _grouped(encoder: SequenceEncoder, name: Hashable, where: Mapping[Hashable, Any]) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -207,7 +208,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         n = self._count(n_entities, context)
         static, moving = self._divide(where)
         entities = self._draw_entities(n, length, start, static, context, seed)
-        lengths = entities[ROWS].to_numpy(np.int64, copy=True) if length is None else np.full(n, length)
+        lengths, rows = self._lengths(entities, length)
         if length is not None and length > 1:
             self._gaps_known("sample")
         span = self.rolling_.spans(entities, lengths)
@@ -215,9 +216,11 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         parts = []
         for k, begin in enumerate(range(0, max(n, 1), _BLOCK)):
             at = slice(begin, begin + _BLOCK)
-            parts.append(self._sequences(entities.iloc[at], lengths[at], span[at], rules, entropy(seed, 1, k)))
-        rows, times = self.rolling_.concat(parts)
-        table = rules.touch(self.encoder_.table(entities, rows, times, lengths, entropy(seed, 2)))
+            parts.append(
+                self._sequences(entities.iloc[at], lengths[at], span[at], rows[at], length, rules, entropy(seed, 1, k))
+            )
+        drawn, times, lengths = self.rolling_.concat(parts)
+        table = rules.touch(self.encoder_.table(entities, drawn, times, lengths, entropy(seed, 2)))
         opening = self._opening(entities)
         return table if opening is None else self._settled(table, opening, lengths)
 
@@ -231,11 +234,29 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         assert rule is not None
         return rule.settle(table, opening, lengths, self.schema_.columns)
 
-    def _sequences(self, entities: pd.DataFrame, lengths: Any, span: Any, rules: Any, seed: int) -> Any:
+    def _lengths(self, entities: pd.DataFrame, length: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """``(E,)`` lengths as the row model reads them, and rows to draw at most."""
+        counts, bursts = entities[ROWS].to_numpy(np.int64, copy=True), self.encoder_.bursts_
+        if bursts is None:
+            counts = counts if length is None else np.full(len(counts), length)
+            return counts, counts
+        if length is not None:
+            counts = np.full(len(counts), self._times(length))
+        return counts, counts * bursts[1] if length is None else np.full(len(counts), length)
+
+    def _times(self, rows: int) -> int:
+        """Lengths as the row model reads them of so many rows."""
+        bursts = self.encoder_.bursts_
+        return rows if bursts is None else max(1, math.ceil(rows / bursts[0] - 0.5))
+
+    def _sequences(
+        self, entities: pd.DataFrame, lengths: Any, span: Any, rows: Any, length: int | None, rules: Any, seed: int
+    ) -> Any:
         coded = self.entities_.encoder_.encode(entities, "state")
         began = self.rolling_.began(self.encoder_, entities)
         opening = self._opening(entities)
-        return self.rolling_.draw(self.encoder_, coded, None, began, lengths, span, lengths, rules, seed, opening)
+        ends = self.encoder_.bursts_ is not None and length is None
+        return self.rolling_.draw(self.encoder_, coded, None, began, lengths, span, rows, rules, seed, opening, ends)
 
     def _count(self, n: int | None, context: pd.DataFrame | None) -> int:
         name = "SequenceSynthesizer.sample"
@@ -282,7 +303,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
                 raise ParamError("SequenceSynthesizer.sample: argument 'start' needs a time column, and there is none.")
             conditions[START] = start
         if length is not None:
-            conditions[ROWS] = self.rolling_.nearest_length(self.entities_, length)
+            conditions[ROWS] = self.rolling_.nearest_length(self.entities_, self._times(length))
         if context is None:
             starts = None if start is None else pd.Series([start] * n)
             if starts is not None and not self._familiar(starts).all():
@@ -378,7 +399,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         stands = None if records.running is None else records.running.total[ends]
         own = entropy(seed, 1)
         part = self.rolling_.draw(self.encoder_, coded, past, last, lengths, span, rows, rules, own, stands)
-        drawn, times = self.rolling_.concat([part])
+        drawn, times, _ = self.rolling_.concat([part])
         table = self.encoder_.table(entities, drawn, times, rows, entropy(seed, 2), records.begins)
         return table if stands is None else self._settled(table, stands, rows)
 
@@ -388,7 +409,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         Of draws given context and start, the first that is long enough; where none is, the length is what is asked for.
         """
         entity: Any = self.encoder_.entity
-        k = records.lengths
+        k, steps = records.counts, self._times(steps)
         given = records.entities.drop(columns=[ROWS, PACE, SPAN, OPENING], errors="ignore")
         keys = given.pop(entity)
         if START in given:
@@ -556,8 +577,8 @@ def _lasting(name: Hashable, rule: Any, rate: float) -> None:
     grows = rate > 0
     if isinstance(rule, Between) and (rule.high if grows else rule.low) is None:
         return
+    bound, form, moves = ("a lower", "low, None", "grows") if grows else ("an upper", "None, high", "falls")
     raise ConditionError(
-        f"SequenceSynthesizer.sample: argument 'where' takes only {'a lower' if grows else 'an upper'} bound of {name!r}, "
-        f"as between({'low, None' if grows else 'None, high'}): it {'grows' if grows else 'falls'} with the clock; give "
-        f"its values at first rows in 'context'."
+        f"SequenceSynthesizer.sample: argument 'where' takes only {bound} bound of {name!r}, as between({form}): it "
+        f"{moves} with the clock; give its values at first rows in 'context'."
     )
