@@ -17,7 +17,8 @@ from torch import Tensor
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.ancestral import Ancestral, Block
 from synthkit.models.anyorder import AutoregressiveModel
-from synthkit.models.history import History, State, Steps
+from synthkit.models.history import History, State
+from synthkit.models.steps import Steps
 
 __all__ = ["Clock", "Rollout", "draw_columns", "repeats", "replay", "unroll"]
 
@@ -91,7 +92,7 @@ def unroll(
     Args:
         context: E rows; step: R rows, those of an entity together; lengths: ``(E,)``; gap: ``(R,)`` time since the row
             before and span: ``(E,)``, in units of the median gap; extra: ``(E, X)`` what else rows read, or None; days:
-            ``(R,)`` wall time of the rows before; counts: ``(E,)`` lengths as the history reads them; None: as they are.
+            ``(R,)`` wall time of the rows before; counts: ``(E,)`` lengths as the history reads them; None: the same.
     """
     order = lengths.argsort(descending=True, stable=True)
     starts = (lengths.cumsum(0) - lengths)[order]

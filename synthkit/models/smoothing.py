@@ -16,8 +16,9 @@ from synthkit.models.ancestral import Ancestral, Block
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.base import draw_codes
 from synthkit.models.forced import Forced
-from synthkit.models.history import History, State, Steps
+from synthkit.models.history import History, State
 from synthkit.models.sequential import draw_columns
+from synthkit.models.steps import Steps
 
 __all__ = ["fill_paths"]
 
@@ -45,8 +46,8 @@ def fill_paths(
     Args:
         context: E rows, complete; step: R rows, those of an entity together; what it knows stays as it is.
         lengths: ``(E,)``; gap: ``(R,)`` time since the row before, and span: ``(E,)``, in units of the median gap;
-            extra: ``(E, X)`` what else rows read, or None; days: ``(R,)`` wall time of the rows before; counts: ``(E,)``
-            lengths as the history reads them; None: as they are.
+            extra: ``(E, X)`` what else rows read, or None; days: ``(R,)`` wall time of the rows before; counts:
+            ``(E,)`` lengths as the history reads them; None: the same.
     """
     counts = lengths if counts is None else counts
     order = lengths.argsort(descending=True, stable=True)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthkit.layout import Encoded
-from synthkit.models.history import History, State, Steps
+from synthkit.models.history import History, State
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.models.sequence_laws import Law
 from synthkit.models.sequence_rows import Entities, LatentRows, SequenceEncoderNet, summaries
+from synthkit.models.steps import Steps
 from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded
 from synthkit.sequences import Records, SequenceEncoder

@@ -16,10 +16,11 @@ from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.autoregressive import Autoregressive
-from synthkit.models.history import History, State, Steps
+from synthkit.models.history import History, State
 from synthkit.models.nets import nodes_of
 from synthkit.models.sequential import Clock, Rollout, repeats, replay, unroll
 from synthkit.models.smoothing import fill_paths
+from synthkit.models.steps import Steps
 from synthkit.progress import Progress
 from synthkit.running import Ledger
 from synthkit.runtime import entropy, seeded
