@@ -62,8 +62,8 @@ def test_what_stays(law, drawn):
     """The level of a patient, its dependence on the arm and on death, from the first visit on; the pace of visits."""
     assert icc(drawn) == pytest.approx(icc(law), abs=0.1)
     for first in (True, False):
-        assert effect(drawn, "arm", "b", first) == pytest.approx(effect(law, "arm", "b", first), abs=0.4)
-        assert effect(drawn, "died", True, first) == pytest.approx(effect(law, "died", True, first), abs=0.4)
+        assert effect(drawn, "arm", "b", first) == pytest.approx(effect(law, "arm", "b", first), abs=0.5)
+        assert effect(drawn, "died", True, first) == pytest.approx(effect(law, "died", True, first), abs=0.5)
     tables = (law, drawn)
     waits = [np.log1p(t.groupby("who")["when"].diff().dt.total_seconds().clip(lower=0)) for t in tables]
     paces = [w.groupby(t["who"]).mean() for w, t in zip(waits, tables, strict=True)]

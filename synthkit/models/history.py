@@ -202,8 +202,8 @@ class History(nn.Module):
         """``(E, size)`` summaries before the next row, not yet standardised.
 
         Args:
-            static: ``(E, ...)`` features of the context; lengths: ``(E,)`` rows (with bursts, times) in all; span: ``(E,)``
-                time from the first row to the last, in units of the median gap.
+            static: ``(E, ...)`` features of the context; lengths: ``(E,)`` rows (with bursts, times) in all; span:
+                ``(E,)`` time from the first row to the last, in units of the median gap.
         """
         means = (state.sums / (state.mass + _DOUBT)).flatten(1)
         t, done, left, ahead = self._place(state, lengths)
@@ -218,7 +218,7 @@ class History(nn.Module):
         return torch.cat([means, stale, static, prior, torch.stack(place, 1)], 1)
 
     def _place(self, state: State, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """``(E,)`` each: rows (with bursts, times) so far, before the last, and to come; and gaps to come."""
+        """``(E,)`` each: rows (with bursts, times) so far, before the last, to come; and gaps to come."""
         if not self.bursts:
             t, left = state.rows, (lengths - 1 - state.rows).clamp(min=0)
             return t, t, left, left + 1
