@@ -24,6 +24,7 @@ from synthkit.grouped import GroupedNumber, find_groups
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Layout
 from synthkit.protect import Protection
+from synthkit.recalled import find_recalled
 from synthkit.running import Parts, Running, chained, find_running
 from synthkit.schema import Categorical, ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.ticks import DAY, Ticks
@@ -87,6 +88,8 @@ class SequenceEncoder:
             that rows go by, name -> codes. running_: the rule of a running total, which is no column to draw, or None.
         bursts_: where most rows share their time with others: how many rows a time has, on average and at most; or
             None. :data:`ROWS` then counts times.
+        recalled_: columns that know what they last were in a row of their own kind: those that tell kinds, and the
+            share of values that repeat (0 where that is no matter).
         ageing_: rules of the columns that grow with the clock, which follow from the entities.
     """
 
@@ -98,6 +101,7 @@ class SequenceEncoder:
     step_: int | float | None
     ticks_: Ticks
     running_: Running | None
+    recalled_: dict[Hashable, tuple[tuple[Hashable, ...], float]]
     ageing_: dict[Hashable, Ageing]
     bursts_: tuple[float, int] | None
 
@@ -145,7 +149,7 @@ class SequenceEncoder:
         if rule is not None and clock is not None:
             parts = rule.parts(flat, self.schema_.columns)
             flat = flat.iloc[chained(parts, owner, clock, rule.slack)].reset_index(drop=True)
-        self._fit_groups(flat, self.protect or Protection(min_count=1), None if rule is None else rule.total)
+        self._fit_groups(flat, owner, self.protect or Protection(min_count=1), None if rule is None else rule.total)
         names = [self.entity, *self.moving_]
         self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
         self.running_ = None if rule is None else rule.kept(self.rows_)
@@ -200,7 +204,7 @@ class SequenceEncoder:
             out[name] = rule.column((low + rng.random(len(low)) * (high - low))[owner], elapsed, kind)
         return out
 
-    def _fit_groups(self, flat: pd.DataFrame, protection: Protection, total: Hashable | None) -> None:
+    def _fit_groups(self, flat: pd.DataFrame, owner: Ints, protection: Protection, total: Hashable | None) -> None:
         """Numbers that are learnt by group, and the moving columns in the order of drawing: groups come before what is
         learnt by them, and a running total, on which nothing that is drawn may lean, is the last."""
         found = find_groups(flat, self.schema_, [n for n in self.moving_ if n != total])
@@ -216,7 +220,11 @@ class SequenceEncoder:
             )
             for name, by in found.items()
         }
-        self.moving_ = _ordered(self.moving_, self.groups_, total)
+        moving = [n for n in self.moving_ if n != total]
+        recalled = {} if self.time is None else find_recalled(flat, owner, self.schema_, moving, found)
+        # a number that is learnt by group knows at least what it last was in it
+        self.recalled_ = {n: ((by,), 0.0) for n, by in found.items()} | recalled
+        self.moving_ = _ordered(self.moving_, self.recalled_, total)
 
     def _row_schema(self) -> Schema:
         """Types of the moving columns, as the row model sees them."""
@@ -480,11 +488,14 @@ class SequenceEncoder:
         """``(rows,)`` days since 1970 by the clock on the wall."""
         return np.asarray(self.ticks_.wall(self.ticks_.moments(clock)) / DAY, np.float64)
 
-    def group_fields(self) -> tuple[tuple[int, int], ...]:
-        """``(field of the groups, field of the number)`` in the layout of rows, per number that is learnt by group."""
-        place = self.rows_._place
-        both = [(place[grouped.by], place[name]) for name, grouped in self.groups_.items()]
-        return tuple((by["code"], number["code"]) for by, number in both if "code" in by and "code" in number)
+    def recalled_fields(self) -> tuple[tuple[tuple[int, ...], int, float], ...]:
+        """``(fields that tell kinds, field, share that repeats)`` in the layout of rows, per column that recalls."""
+        place, out = self.rows_._place, []
+        for name in self.moving_:
+            key, share = self.recalled_.get(name, ((), 0.0))
+            if key and all("code" in place[n] for n in (name, *key)):
+                out.append((tuple(place[n]["code"] for n in key), place[name]["code"], share))
+        return tuple(out)
 
     def gap_layout(self) -> Layout | None:
         """The fields of the gap, with its law, however few values it takes."""
@@ -572,6 +583,7 @@ class SequenceEncoder:
             "bursts": self.bursts_,
             "ticks": self.ticks_.to_json(),
         }
+        scalars["recalled"] = [[io.to_json(n), io.to_json(list(k)), s] for n, (k, s) in self.recalled_.items()]
         scalars["ageing"] = [rule.to_json() for rule in self.ageing_.values()]
         scalars["running"] = None if self.running_ is None else self.running_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
@@ -605,7 +617,8 @@ class SequenceEncoder:
         running = value.get("running")
         out.running_ = None if running is None else Running.from_json(running)
         total = None if out.running_ is None else out.running_.total
-        out.moving_ = _ordered(out.moving_, out.groups_, total)
+        out.recalled_ = {io.from_json(n): (tuple(io.from_json(k)), float(s)) for n, k, s in value["recalled"]}
+        out.moving_ = _ordered(out.moving_, out.recalled_, total)
         return out
 
 

@@ -10,6 +10,7 @@ one has its whole history however long that is, and drawing costs the same for e
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -194,7 +195,7 @@ class History(nn.Module):
         never = torch.full((entities, len(self.moving.nodes)), torch.inf, device=device)
         none = torch.full((entities, j), torch.nan, device=device)
         zero = torch.zeros(entities, device=device)
-        many = [steps.step.fields[group].size + 1 for group, _ in steps.groups]  # the last: null
+        many = [math.prod(steps.step.fields[f].size + 1 for f in kinds) for kinds, _ in steps.groups]  # the last: null
         codes = torch.full((entities, len(many), max(many, default=1)), -1, dtype=torch.int32, device=device)
         return State(lag, zeros, zeros.clone(), none, never, zero, zero.clone(), zero.clone(), codes, codes.float())
 
@@ -240,7 +241,18 @@ class History(nn.Module):
     def group_tokens(self, tokens: Tensor, steps: Steps) -> Tensor:
         """``(E, V)`` groups of the rows, from tokens of the nodes of a step."""
         at = {node.field: i for i, node in enumerate(self.moving.nodes)}
-        return tokens[:, [at[group] for group, _ in steps.groups]]
+        out = []
+        for kinds, _ in steps.groups:
+            kind = torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
+            for field in kinds:
+                kind = kind * (steps.step.fields[field].size + 1) + tokens[:, at[field]]
+            out.append(kind)
+        return torch.stack(out, 1)
+
+    def groups_known(self, there: Tensor, steps: Steps) -> Tensor:
+        """``(E,)`` whether all that tells kinds is known, from what is known of the nodes of a step."""
+        at = {node.field: i for i, node in enumerate(self.moving.nodes)}
+        return there[:, [at[field] for kinds, _ in steps.groups for field in kinds]].all(1)
 
     def recall(self, state: State, steps: Steps, groups: Tensor) -> Encoded:
         """Last values in the rows' own groups ``(E, V)``, in the fields that :class:`Steps` has for them."""

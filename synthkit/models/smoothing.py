@@ -163,7 +163,7 @@ class _Paths:
             return None
         tokens, there = self.history.moving.codes.read(known)
         same = self.history.recall(now, self.steps, self.history.group_tokens(tokens, self.steps))
-        missing = ~self.history.group_tokens(there, self.steps).all(1)[:, None]
+        missing = ~self.history.groups_known(there, self.steps)[:, None]
         return same.hide(missing.expand_as(same.num_known), missing.expand_as(same.cat_known))
 
     def _gaps(self, step: Encoded) -> Tensor:

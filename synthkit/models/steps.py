@@ -12,6 +12,8 @@ from synthkit.models.scales import Scales
 
 __all__ = ["Steps"]
 
+_OFTEN = 0.02  # share of values that repeat the last one of their kind, for that to be an answer of its own
+
 
 class Steps:
     """The fields of a row with all that it may read. Shapes: B rows.
@@ -25,8 +27,8 @@ class Steps:
         summary: per number, the column of a step that it tells of, or -1.
         links: pairs ``(field of rows, rate)`` that repeat their last known value.
         days: of one unit of the gap's law, where dates count (a field for the time of the row before follows then).
-        groups: pairs ``(field of groups, field of a number)`` of rows: the number's last value in the row's own group
-            is an input that is known once the group is.
+        groups: ``(fields that tell kinds, field, share that repeats)`` of rows: the field's last value in a row of the
+            same kind is an input that is known once the kind is.
         derived: how many of the last columns that move follow from the others: they are not drawn.
         unit: of the gap's law, how many make a median gap; None: no gap is ever due.
 
@@ -43,7 +45,7 @@ class Steps:
         summary: Sequence[int],
         links: tuple[tuple[int, float], ...] = (),
         days: float | None = None,
-        groups: Sequence[tuple[int, int]] = (),
+        groups: Sequence[tuple[tuple[int, ...], int, float]] = (),
         derived: int = 0,
         unit: float | None = None,
     ) -> None:
@@ -80,10 +82,16 @@ class Steps:
         before |= {shifts[5] + field: shifts[4] for field in codes}
         starts = [i for i, f in enumerate(same.fields) if f.size]
         after = {}
-        for k, (group, number) in enumerate(groups):
-            before[shifts[7] + number] = shifts[3] + starts[k]
-            after[shifts[3] + starts[k]] = shifts[7] + group
-        self.groups = [(first + group, first + number) for group, number in groups]
+        again = []
+        for k, (kinds, field, share) in enumerate(groups):
+            last = shifts[3] + starts[k]
+            if rows.fields[field].ordered:
+                before[shifts[7] + field] = last
+            if share >= _OFTEN and field in rows.laws:
+                again.append((shifts[7] + field, last, share))
+            after[last] = shifts[7] + max(kinds)  # the last of them to be drawn
+        copies = (*again, *copies)
+        self.groups = [(tuple(first + f for f in kinds), first + field) for kinds, field, _ in groups]
         self.same, self.same_first = same, shifts[3]
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
         dated = None
@@ -237,13 +245,13 @@ def _due(gap: Layout | None) -> tuple[Layout, list[int]]:
     return Layout(tuple(fields), {0: gap.laws[code]}), [code]
 
 
-def _same_group(rows: Layout, groups: Sequence[tuple[int, int]]) -> Layout:
-    """Fields for the last values of numbers in the row's own group: a code each, and its offset."""
+def _same_group(rows: Layout, groups: Sequence[tuple[tuple[int, ...], int, float]]) -> Layout:
+    """Fields for last values in rows of the same kind: a code each, and its offset."""
     fields: list[Field] = []
     laws = {}
-    for k, (_, number) in enumerate(groups):
+    for k, (_, number, _) in enumerate(groups):
         code = len(fields)
-        fields.append(Field(k, "code", rows.fields[number].size, None, True))
+        fields.append(Field(k, "code", rows.fields[number].size, None, rows.fields[number].ordered))
         if number in rows.laws:
             laws[code] = rows.laws[number]
         for f in rows.fields:

@@ -314,7 +314,7 @@ def laid_out(
     )
     about = [*history.about, *[-1] * extra]
     unit = None if gap is None else encoder.unit_ / encoder.grain_
-    more = encoder.gap_days(), encoder.group_fields(), int(encoder.running_ is not None), unit
+    more = encoder.gap_days(), encoder.recalled_fields(), int(encoder.running_ is not None), unit
     return history, Steps(context, gap, encoder.calendar_, rows, about, links, *more)
 
 
