@@ -48,28 +48,27 @@ def find_recalled(
     codes = {n: pd.factorize(table[n], use_na_sentinel=True)[0].astype(np.int64) for n in moving}
     sizes = {n: int(codes[n].max(initial=-1)) + 2 for n in moving}
     tells = [n for n in moving if isinstance(schema.columns[n], Categorical | Boolean) and sizes[n] <= _KINDS][:_MOST]
-    found: dict[Hashable, tuple[float, tuple[Hashable, ...], float]] = {}
+    found: list[tuple[float, Hashable, tuple[Hashable, ...], float]] = []
     for name in moving:
         if not isinstance(schema.columns[name], Numeric | Categorical) or sizes[name] < 4 or name in grouped.values():
             continue
         light = _light(codes[name], isinstance(schema.columns[name], Numeric))
         plain = _repeats(codes[name], owner, light)
-        must = (grouped[name],) if name in grouped else ()
-        best: tuple[tuple[Hashable, ...], float] | None = None
         for many in (1, 2):
             for key in combinations([t for t in tells if t != name], many):
-                if (must and must[0] not in key) or np.prod([sizes[t] for t in key]) > _KINDS:
+                if (name in grouped and grouped[name] not in key) or np.prod([sizes[t] for t in key]) > _KINDS:
                     continue
-                share = _repeats(codes[name], _kinds(owner, [codes[t] for t in key], [sizes[t] for t in key]), light)
-                if best is None or share > best[1] + (_BETTER if many > len(best[0]) else 0):
-                    best = key, share
-        if best is not None and best[1] >= max(_LEAST, plain + _MORE):
-            found[name] = (best[1] - plain, *best)
+                kind = _kinds([codes[t] for t in key], [sizes[t] for t in key])
+                share = _repeats(codes[name], owner * _KINDS + kind, light)
+                if share >= max(_LEAST, _MORE + max(plain, _chance(codes[name], kind, light))):
+                    found.append((share - plain - _BETTER * many, name, key, share))
     out: dict[Hashable, tuple[tuple[Hashable, ...], float]] = {}
-    for name, (_, key, share) in sorted(found.items(), key=lambda item: -item[1][0]):
-        telling = {t for k, _ in out.values() for t in k}
-        if name not in telling and not out.keys() & set(key) and not grouped.keys() & set(key):
+    telling: set[Hashable] = set()
+    # numbers first: what they repeat to the last digit no net would find
+    for _, name, key, share in sorted(found, key=lambda f: (not isinstance(schema.columns[f[1]], Numeric), -f[0])):
+        if name not in out and name not in telling and not {*out, *grouped} & set(key):
             out[name] = key, share
+            telling |= set(key)
     return out
 
 
@@ -82,12 +81,20 @@ def _light(codes: Ints, number: bool) -> NDArray[np.bool_]:
     return np.asarray(known & (share[np.maximum(codes, 0)] < _HEAVY))
 
 
-def _kinds(owner: Ints, codes: Sequence[Ints], sizes: Sequence[int]) -> Ints:
-    """``(R,)`` numbers of the pairs of an entity and a kind of row."""
-    kind = owner.copy()
+def _kinds(codes: Sequence[Ints], sizes: Sequence[int]) -> Ints:
+    """``(R,)`` numbers of the kinds of rows, below 400."""
+    kind = np.zeros(len(codes[0]), np.int64)
     for code, size in zip(codes, sizes, strict=True):
         kind = kind * size + code + 1
     return kind
+
+
+def _chance(codes: Ints, kind: Ints, light: NDArray[np.bool_]) -> float:
+    """How often two rows of a kind, whoever's they are, hold the same value."""
+    rows = pd.DataFrame({"kind": kind[light], "value": codes[light]})
+    share = rows.groupby(["kind", "value"]).size()
+    size = share.groupby("kind").sum()
+    return float(((share**2).groupby("kind").sum() / size).sum() / max(1, int(size.sum())))
 
 
 def _repeats(codes: Ints, kind: Ints, light: NDArray[np.bool_]) -> float:

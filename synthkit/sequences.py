@@ -497,6 +497,17 @@ class SequenceEncoder:
                 out.append((tuple(place[n]["code"] for n in key), place[name]["code"], share))
         return tuple(out)
 
+    def row_layout(self) -> Layout:
+        """The fields of the columns that move; numbers that recall have their laws, however few values they take."""
+        layout = self.rows_.layout_
+        laws = dict(layout.laws)
+        for name in self.recalled_:
+            transformer, place = self.rows_.transformers_[name], self.rows_._place[name]
+            law = getattr(transformer, "law", None)
+            if law is not None and "code" in place and not getattr(transformer, "base", 0):
+                laws[place["code"]] = law
+        return replace(layout, laws=laws)
+
     def gap_layout(self) -> Layout | None:
         """The fields of the gap, with its law, however few values it takes."""
         if self.gaps_ is None:

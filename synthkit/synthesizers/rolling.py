@@ -308,7 +308,7 @@ def laid_out(
 ) -> tuple[History, Steps]:
     """History and fields; ``extra``: numbers of entities that their rows read beside context and history."""
     gap = encoder.gap_layout()
-    context, rows = entities.encoder_.layout_, encoder.rows_.layout_
+    context, rows = entities.encoder_.layout_, encoder.row_layout()
     history = History(
         context, Steps(context, gap, encoder.calendar_, rows, ()).step, gap is not None, encoder.bursts_ is not None
     )

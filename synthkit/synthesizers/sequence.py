@@ -143,7 +143,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             columns[START] = replace(encoder.schema_.columns[encoder.time], nullable=False)
         budget = None if self.max_seconds is None else max(self.max_seconds * _SHARE, 1.0)
         return TabularSynthesizer(
-            schema=Schema(columns),
+            schema=Schema(columns, encoder.entity),  # single rows are meant
             protect=self.protect,
             max_seconds=budget,
             max_steps=self.max_steps,
