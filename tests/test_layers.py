@@ -29,6 +29,8 @@ FLOORS = {
     "ranges": 2,
     "enforce": 2,
     "running": 2,
+    "ageing": 2,
+    "recalled": 2,
     "ticks": 2,
     "grouped": 2,
     "sequences": 2,
