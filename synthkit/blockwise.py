@@ -66,7 +66,8 @@ def autocovariances(x: Floats, lags: int, starts: Ints | None = None) -> Floats:
 def block_rows(
     lengths: Ints, n: int, steps: int, block: float, *, kind: BlockKind = "stationary", rng: np.random.Generator
 ) -> Ints:
-    """``(n, steps)`` rows in blocks. Blocks wrap within their segment, so that every row is as likely (not ``"moving"``).
+    """``(n, steps)`` rows in blocks. Blocks wrap within their segment, so that every row is as likely (not
+    ``"moving"``).
 
     Args:
         lengths: ``(S,)`` rows of each segment; rows are counted through.

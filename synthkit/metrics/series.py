@@ -28,7 +28,8 @@ class SeriesMetric:
     """A figure of series.
 
     Attributes:
-        measure: called with (real, synthetic), and the holdout (or None) unless ``"real"`` judges; with ``seed`` where it is
+        measure: called with (real, synthetic), and the holdout (or None) unless ``"real"`` judges; with ``seed``
+        where it is
             seeded, with ``window`` where it looks at windows.
         best, goal: its best value, and the direction that is better.
         judge: who judges: the training blocks, the holdout (else the training blocks), or both (needs a holdout).
@@ -61,7 +62,8 @@ class SeriesReport:
     """What was found.
 
     Attributes:
-        table: a line per metric: ``value`` (``low``, ``high``: 95 % interval where there is one); ``floor``: the same of real
+        table: a line per metric: ``value`` (``low``, ``high``: 95 % interval where there is one); ``floor``: the same
+        of real
             blocks in the synthetic paths' place (of training blocks before the holdout, or the holdout before training),
             NaN without a holdout; ``best``, ``goal``; ``note``, or why there is no value.
         details: a line per metric and part.
@@ -98,11 +100,12 @@ def score_series(
     window: int = 24,
     seed: int = 0,
 ) -> SeriesReport:
-    """Judge synthetic paths of one long series, or of few that share a calendar (experimental: figures may still change).
+    """Judge synthetic paths of one long series, or of few that share a calendar (experimental: figures may still
+    change).
 
     Columns that wander are judged by log returns (positive ones) or differences, others by levels: ``ways`` says which.
-    Hold out alternating blocks (:func:`synthkit.metrics.split_blocks`): a later part of a series differs from the earlier
-    one in itself. Blocks are recognised by holes in ``time``; name a column of row numbers if there is no time.
+    Hold out alternating blocks (:func:`synthkit.metrics.split_blocks`): a later part of a series differs from the
+    earlier one in itself. Blocks are recognised by holes in ``time``; name a column of row numbers if there is no time.
 
     Args:
         real: the rows that the generator learnt from, a row per step (and entity).

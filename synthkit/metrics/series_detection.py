@@ -1,7 +1,7 @@
 """Long series: can windows be told from real ones, and were they copied?
 
-Windows overlap, and neighbours are alike: whatever is learnt or searched is split by whole pieces of the series, never by
-windows.
+Windows overlap, and neighbours are alike: whatever is learnt or searched is split by whole pieces of the series,
+never by windows.
 """
 
 from __future__ import annotations
@@ -77,14 +77,15 @@ def window_detection(
 ) -> Measurement:
     """ROC AUC of gradient boosting that tells synthetic from held-out real windows; .5 is best.
 
-    It learns from training windows and half of the synthetic pieces, and is asked of the *holdout's* windows and the other
-    half, thrice both ways. (Were it taught by the holdout too, each fold would lack the season or the crisis of its own
-    block, and real paths would score far below .5.) A window is seen as its values, their changes, and per column mean,
+    It learns from training windows and half of the synthetic pieces, and is asked of the *holdout's* windows and the
+    other half, thrice both ways. (Were it taught by the holdout too, each fold would lack the season or the crisis of
+    its own block, and real paths would score far below .5.) A window is seen as its values, their changes, and per column mean,
     spread, extremes, autocorrelation of changes; of more than 16 columns a random 16. Pieces are of four windows, one
     window apart. The 95 % interval is of pieces, as DeLong's is of rows.
 
     Args:
-        train: real segments to learn from; holdout: others, that the generator did not see. Without one, every second piece
+        train: real segments to learn from; holdout: others, that the generator did not see. Without one, every second
+        piece
             of ``train``; a holdout that is ``train`` itself counts as none.
         synthetic: one path or some.
 
@@ -150,11 +151,11 @@ def series_copies(
 ) -> Measurement:
     """Are synthetic windows nearer to training windows than to held-out ones? 1 is best, 0: all are copies.
 
-    Training is cut in parts as large as the holdout. ``part``: the mean distance of a synthetic window to the nearest of
-    one such part, over that to the nearest of the holdout. ``swap``: the distance to the nearest of all parts, over that
-    where the holdout stands in place of one part (each in turn). Both are 1 if training and holdout are as far; a copy has
-    ``swap`` near 0, whatever the number of parts. The value is the smaller. Windows are those of detection, each column
-    in units of its spread; distances are Euclidean.
+    Training is cut in parts as large as the holdout. ``part``: the mean distance of a synthetic window to the nearest
+    of one such part, over that to the nearest of the holdout. ``swap``: the distance to the nearest of all parts,
+    over that where the holdout stands in place of one part (each in turn). Both are 1 if training and holdout are as
+    far; a copy has ``swap`` near 0, whatever the number of parts. The value is the smaller. Windows are those of
+    detection, each column in units of its spread; distances are Euclidean.
     """
     check_series("series_copies", train, synthetic, holdout)
     rng = np.random.default_rng([seed, 25])

@@ -1,4 +1,5 @@
-"""Long series: how a step hangs on the ones before, on the other columns, and on the hour; and the tails. 0 is identical.
+"""Long series: how a step hangs on the ones before, on the other columns, and on the hour; and the tails. 0 is
+identical.
 
 Every figure takes series made together by :func:`synthkit.metrics.series_table.series_tables`, the real one first, and
 looks at *moves*: log returns or differences of columns that wander, levels of those that do not.
@@ -55,7 +56,8 @@ def lags_of(*tables: Series) -> int:
 
 
 def acf(x: Floats, segment: Ints, lags: int) -> Floats:
-    """``(lags, D)`` autocorrelations of ``(N, D)``, lags 1, 2, ...: products of deviations from the mean of all, within segments.
+    """``(lags, D)`` autocorrelations of ``(N, D)``, lags 1, 2, ...: products of deviations from the mean of all,
+    within segments.
 
     0 where a column does not vary.
     """
@@ -81,7 +83,8 @@ def _seen(x: Floats, kind: str) -> Floats:
 
 
 def acf_error(real: Series, synthetic: Series) -> Measurement:
-    """Mean absolute difference of autocorrelations of moves, of their absolute deviations from the median, and of squares.
+    """Mean absolute difference of autocorrelations of moves, of their absolute deviations from the median, and of
+    squares.
 
     Lags 1 to 100 (at most a quarter of the longest segment). Parts: per kind, then per column (the mean of kinds).
     """
@@ -146,8 +149,8 @@ def _cumulative(x: Floats, segment: Ints, size: int) -> Floats:
 def tail_risk(real: Series, synthetic: Series) -> Measurement:
     """Mean relative error of value at risk and expected shortfall of moves at 1 % and 99 %.
 
-    Of returns and differences (levels: of their changes); volumes are left out. The error is a share of the real figure.
-    Parts: ``VaR 1%``, ``VaR 99%``, ``ES 1%``, ``ES 99%``, then columns.
+    Of returns and differences (levels: of their changes); volumes are left out. The error is a share of the real
+    figure. Parts: ``VaR 1%``, ``VaR 99%``, ``ES 1%``, ``ES 99%``, then columns.
     """
     check_series("tail_risk", real, synthetic)
     kept = [j for j, name in enumerate(real.names) if not is_volume(name)]
@@ -180,7 +183,8 @@ def _risks(x: Floats) -> Floats:
 
 # -------------------------------------------------------------------- profiles
 def profiles(series: Series) -> dict[str, tuple[Floats, Floats, Ints]]:
-    """Per kind ``daily``, ``weekly``: the mean of moves by hour or by weekday of the whole and of two halves, and the counts.
+    """Per kind ``daily``, ``weekly``: the mean of moves by hour or by weekday of the whole and of two halves, and the
+    counts.
 
     A level stands against its mean over one day (of an hour), or one week (of a weekday). Places of no row are NaN.
     """

@@ -1,4 +1,5 @@
-"""Ten stylised facts of asset returns, each held against a band of the real series (after Cont, Quant. Finance 1, 2001).
+"""Ten stylised facts of asset returns, each held against a band of the real series (after Cont, Quant. Finance 1,
+2001).
 
 Statistics of one path have large sampling errors. So each fact has a band: the real figure, and how far it goes in a
 stationary bootstrap of the real rows (blocks of 100 steps on average, all columns together), widened because both paths
@@ -137,14 +138,16 @@ FACTS: dict[str, Callable[[_Assets], list[float]] | None] = {
 def stylised_facts(real: Series, synthetic: Series, *, seed: int = 0, draws: int = _DRAWS) -> Measurement:
     """Share of the stylised facts that hold in the synthetic paths as in the real one; 1 is best.
 
-    Log returns of one column per asset (its close, where one is so called; no volumes). Facts: no linear autocorrelation
-    (lags to 20); Hill's tail index (top 5 % of either side); autocorrelation of absolute returns (lags 1 to 10, 11 to 50);
-    leverage (a return beside the later sizes, lags 1 to 10); tails of single steps and of sums of 20; asymmetry of quantiles;
-    coarse-fine volatility; correlation of volume and size; correlation and joint falls of assets; no bar whose high or
-    low is not the highest or lowest. Of some paths the mean of each statistic counts. Needs 200 rows.
+    Log returns of one column per asset (its close, where one is so called; no volumes). Facts: no linear
+    autocorrelation (lags to 20); Hill's tail index (top 5 % of either side); autocorrelation of absolute returns
+    (lags 1 to 10, 11 to 50); leverage (a return beside the later sizes, lags 1 to 10); tails of single steps and of
+    sums of 20; asymmetry of quantiles; coarse-fine volatility; correlation of volume and size; correlation and joint
+    falls of assets; no bar whose high or low is not the highest or lowest. Of some paths the mean of each statistic
+    counts. Needs 200 rows.
 
     Returns:
-        The share; parts: 1 or 0 per fact that can be judged; details ``table``: fact, real, synthetic, low, high, z, inside.
+        The share; parts: 1 or 0 per fact that can be judged; details ``table``: fact, real, synthetic, low, high, z,
+        inside.
     """
     check_series("stylised_facts", real, synthetic)
     columns = _asset_columns(real)

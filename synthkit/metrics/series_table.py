@@ -126,8 +126,8 @@ class Series:
     def windows(self, size: int, stride: int = 1) -> tuple[Floats, Ints]:
         """``(N, size, D)`` windows within segments, and ``(N,)`` the segment of each.
 
-        Columns judged by changes stand against the leader's value at the window's first step: where a window begins says
-        nothing, how a bar's columns stand to each other is kept.
+        Columns judged by changes stand against the leader's value at the window's first step: where a window begins
+        says nothing, how a bar's columns stand to each other is kept.
         """
         own = [
             np.arange(a, a + m - size + 1, stride) for a, m in zip(self.starts, self.lengths, strict=True) if m >= size
@@ -194,7 +194,8 @@ def series_tables(
 
     Args:
         tables: a row per step (and entity). A first index level ``draw`` tells independent draws apart.
-        time: column or index level of dates or numbers; by default a DatetimeIndex, or the order of rows. A step of more than
+        time: column or index level of dates or numbers; by default a DatetimeIndex, or the order of rows. A step of
+        more than
             ten usual ones starts another segment.
         entity: the column that tells few series of one calendar apart, which become columns of one series.
         columns: of numbers that are judged; by default all of the first table that vary.
@@ -365,7 +366,8 @@ def _leaders(real: Series, long: bool) -> Ints:
 def unit_root(x: Floats, starts: Ints, lags: int | None = None) -> float:
     """Dickey and Fuller's t of the level in a regression of its changes (JASA 74, 1979), augmented by lagged changes.
 
-    Strongly negative: the level returns to its mean. ``lags`` by Schwert's rule, at most 12; 0.0 for too short a series.
+    Strongly negative: the level returns to its mean. ``lags`` by Schwert's rule, at most 12; 0.0 for too short a
+    series.
     """
     lags = int(min(12 * (len(x) / 100) ** 0.25, 12)) if lags is None else lags
     pieces = []

@@ -20,11 +20,12 @@ _ROUNDS = 40
 
 
 def next_move(train: Series, synthetic: Series, holdout: Series, *, seed: int = 0) -> Measurement:
-    """Error of predicting the next move and its size on held-out rows, learnt from synthetic over learnt from real; 1 is best.
+    """Error of predicting the next move and its size on held-out rows, learnt from synthetic over learnt from real; 1
+    is best.
 
-    Gradient boosting from the last moves of up to 16 columns, the column's moves 1, 2, 3, 5, 10 and 20 steps back, and mean
-    sizes of 5 and 20; of up to 3 columns. Errors are root mean squares of the move and of its absolute deviation from the
-    median. Parts: ``move``, ``size``, then columns.
+    Gradient boosting from the last moves of up to 16 columns, the column's moves 1, 2, 3, 5, 10 and 20 steps back,
+    and mean sizes of 5 and 20; of up to 3 columns. Errors are root mean squares of the move and of its absolute
+    deviation from the median. Parts: ``move``, ``size``, then columns.
     """
     check_series("next_move", train, synthetic, holdout)
     rng = np.random.default_rng([seed, 27])
