@@ -264,6 +264,32 @@ class SeriesEncoder:
         states = [np.stack([part.state(values[t]) for t in range(len(values))]) for part in self.parts_]
         self.regime_states_ = [np.stack([s[a:b].mean(0) for a, b in pieces]) for s in states]
 
+    def starts(self, n: int, length: int, rng: np.random.Generator) -> Ints:
+        """``(n,)`` rows at which draws begin: the first where they are as long as the training table, else any from
+        which so many rows fit into it."""
+        latest = int(self.regime_rows_[-1] + self.regime_lengths_[-1] - length)
+        weight = np.clip(latest - self.regime_rows_, 0, self.regime_lengths_).astype(float)
+        if weight.sum() <= 0 or len(self.regime_rows_) < 2:
+            return np.full(n, int(self.regime_rows_[0]))
+        piece = rng.choice(len(weight), n, p=weight / weight.sum())
+        return self.regime_rows_[piece] + (rng.random(n) * weight[piece]).astype(np.int64)
+
+    def regimes(self, rows: Ints) -> tuple[Floats, dict[int, Floats]]:
+        """``(n, D)`` channels and, by part, ``(n, k)`` states as they were, smoothly, about ``rows`` ``(n,)``."""
+        middle = self.regime_rows_ + self.regime_lengths_ / 2
+        at = np.clip(np.searchsorted(middle, rows) - 1, 0, max(len(middle) - 2, 0))
+        after = np.minimum(at + 1, len(middle) - 1)
+        width = np.maximum(middle[after] - middle[at], 1e-9)
+        share = np.clip((rows - middle[at]) / width, 0, 1)[:, None]
+        near = np.where(share < 0.5, 0.0, 1.0)
+        joined = (middle[after] - middle[at] <= 1.5 * (self.regime_lengths_[at] + self.regime_lengths_[after]) / 2)[:, None]
+        share = np.where(joined, share, near)  # no line across a hole
+
+        def between(x: Floats) -> Floats:
+            return np.asarray(x[at] * (1 - share) + x[after] * share)
+
+        return between(self.regime_channels_), {i: between(s) for i, s in enumerate(self.regime_states_)}
+
     # ---------------------------------------------------------------- state
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON value and arrays, from which :meth:`from_state` rebuilds the codec."""
