@@ -20,7 +20,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _FEW, _SOME = 12, 40  # channels up to which all look at all, and at the last step of all
 _FEWEST = 40  # rows that a regression needs
+_SHARES = (1.0, 0.9, 0.8, 0.65, 0.5, 0.3, 0.1, 0.0)
+_FAR, _PATHS = 3000, 8
+_SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale to come
 _SLACK = 0.3  # of a log scale beyond those of training
+_REACH = 1.5  # a change is at most this much of the largest of training
 _BLOCK = 2**22  # numbers drawn at once
 
 
@@ -64,13 +68,15 @@ class ClosedForm(FittedSeries):
         out._fit_mean(x[use], c[use], 0 if covariates is None else covariates.shape[1])
         e = c - x @ out.mean
         out.base = np.maximum((e[use] ** 2).mean(0), 1e-12)
+        out.cap = np.maximum((_SPIKES * np.quantile(np.abs(e[use]), 0.995, axis=0)) ** 2, out.base * 1e-6)
         errors = np.stack([lagged(e, starts, 1), moving(e, starts, zero)[:, 0]], 1)
-        squares = moving(e**2, starts, out.base)
+        squares = moving(np.minimum(e**2, out.cap), starts, np.minimum(out.base, out.cap))
         y = out.features.scale_features(lags[:, 0], means, squares, errors, covariates)
         z = out._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
         out.law = ResidualLaw.fit(z[use])
-        slack = np.where(about.level, 0.3, np.inf)
-        out.low, out.high = c.min(0) - slack, c.max(0) + slack
+        wide = np.where(about.level, 1.0, _REACH)
+        slack = np.where(about.level, 0.3, 0.0)
+        out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
         return out
 
     def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:
@@ -81,6 +87,56 @@ class ClosedForm(FittedSeries):
         self.gains = np.zeros((2, d))
         for j in range(d):
             self.mean[:, j], self.gains[0, j] = ridge.fit(j, self._mean_columns(places, j))
+        self._calm(places, c, x[:, places["calendar"].ravel()].mean(0))
+
+    def _calm(self, places: Mapping[str, Ints], c: Floats, calendar: Floats) -> None:
+        """Take from levels what lets them run away: left alone, they come back to their mean, which is 0.
+
+        One step is predicted best by weights under which many steps may explode (there are many of them, and levels are
+        almost random walks). Weights of other channels are lessened first, then all.
+        """
+        level = self.about.level
+        own = np.zeros(self.mean.shape, bool)
+        for name in ("lags", "means"):
+            for j in range(len(level)):
+                own[places[name][:, j], j] = True
+        free = np.zeros(len(self.mean), bool)
+        free[0] = True
+        free[places["calendar"].ravel()] = True
+        other = ~own & ~free[:, None]
+        whole = self.mean.copy()
+        for share in _SHARES:
+            self.share = share
+            self.mean = np.where(other, whole * share, whole)
+            if self._calms(c):
+                break
+        for _ in range(20):
+            if self._calms(c):
+                break
+            self.mean = np.where(own, self.mean * 0.998, self.mean)
+        at = places["calendar"].ravel()
+        self.mean[0, level] = -(calendar @ self.mean[at][:, level]) if len(at) else 0.0
+
+    def _calms(self, c: Floats) -> bool:
+        """Whether channels come back to their mean from some rows of training, were there no noise."""
+        rows = np.linspace(0, len(c) - 1, _PATHS).astype(int)
+        weights = self.mean.copy()
+        weights[0] = 0.0
+        lags = np.repeat(c[rows, None], self.features.longest, axis=1)
+        means = np.repeat(c[rows, None], len(HALF_LIVES), axis=1)
+        state = State(lags, means, means, means[:, :2])
+        k = len(weights) - self.features.width(c.shape[1])
+        calendar = np.zeros((len(rows), k)) if k else None
+        at, zero = np.array(self.features.lags) - 1, np.zeros((len(rows), c.shape[1]))
+        steps, far = min(_FAR, len(c)), [float(np.abs(c[rows]).max())]
+        for _ in range(2):
+            for _ in range(steps // 2):
+                now = self.features.mean_features(state.lags[:, at], state.means, calendar) @ weights
+                if np.abs(now).max() > 1e3:
+                    return False
+                state.push(now, zero, zero[0])
+            far.append(float(np.abs(state.lags[:, 0]).max()))
+        return far[2] < 0.1 or (far[2] < 0.5 * far[0] and far[2] < 0.8 * far[1])
 
     def _mean_columns(self, places: Mapping[str, Ints], j: int) -> Ints:
         d, group = len(self.about.level), self.about.group
@@ -106,7 +162,7 @@ class ClosedForm(FittedSeries):
             self.scale[columns, j] = b[: len(columns)]
             self.now[levels, j] = b[len(columns) :]
         logs = y @ self.scale + c @ self.now
-        self.floor, self.top = logs[use].min(0) - _SLACK, logs[use].max(0) + _SLACK
+        self.floor, self.top = np.quantile(logs[use], 0.001, axis=0) - _SLACK, np.quantile(logs[use], 0.999, axis=0) + _SLACK
         return e * np.exp(-np.clip(logs, self.floor, self.top))
 
     def _scale_columns(self, places: Mapping[str, Ints], j: int) -> tuple[Ints, Ints]:
@@ -114,8 +170,10 @@ class ClosedForm(FittedSeries):
         level, group = self.about.level, self.about.group
         kin = np.flatnonzero((group == group[j]) & level)
         kin = kin[kin != j][:_FEW]
-        columns = [places["logs"][:, j], places["errors"][:, j], places["first"][:, j], places["calendar"].ravel()]
-        columns += [places["means"][:3, kin].ravel(), places["means"][:2, j]]
+        columns = [places["logs"][:, j], places["errors"][:, j], places["calendar"].ravel()]
+        columns.append(places["means"][:3, kin].ravel())
+        if level[j]:
+            columns += [places["first"][:, j], places["means"][:2, j]]
         if self.features.pool is not None:
             columns.append(places["pooled"][[0, 1, 2]].ravel())
         flat = np.concatenate([np.atleast_1d(v) for v in columns])
@@ -146,7 +204,7 @@ class ClosedForm(FittedSeries):
             if self.now.any():  # changes hang on the levels of the same step
                 logs = np.clip(logs + c @ self.now, self.floor, self.top)
                 c = self._bounded(mean + np.exp(logs) * z[:, t])
-            state.push(c, c - mean)
+            state.push(c, c - mean, self.cap)
             out[:, t] = c
         return out
 
@@ -165,7 +223,7 @@ class ClosedForm(FittedSeries):
         state = State(
             np.zeros((n, self.features.longest, d)),
             np.zeros((n, h, d)),
-            np.broadcast_to(self.base, (n, h, d)).copy(),
+            np.broadcast_to(np.minimum(self.base, self.cap), (n, h, d)).copy(),
             np.zeros((n, 2, d)),
         )
         if past is None:
@@ -175,7 +233,7 @@ class ClosedForm(FittedSeries):
             x = None if covariates is None else np.broadcast_to(covariates[:, t], (n, covariates.shape[2]))
             c = np.broadcast_to(past[:, t], (n, d))
             mean, _ = self._next(state, x)
-            state.push(c, c - mean)
+            state.push(c, c - mean, self.cap)
         return state, length
 
     # ---------------------------------------------------------------- state
@@ -183,7 +241,7 @@ class ClosedForm(FittedSeries):
         about = self.about
         value, arrays = self.law.to_state()
         arrays = {f"law/{k}": v for k, v in arrays.items()}
-        for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains"):
+        for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             arrays[name] = getattr(self, name)
         arrays |= {"level": about.level, "group": about.group, "role": about.role}
         fields = {"names": list(about.names), "period": about.period, "lags": list(self.features.lags), "law": value}
@@ -194,7 +252,7 @@ class ClosedForm(FittedSeries):
         kinds = [np.asarray(arrays[k]) for k in ("level", "group", "role")]
         about = Channels(tuple(value["names"]), kinds[0], kinds[1], kinds[2], int(value["period"]))
         out = cls(about, tuple(int(k) for k in value["lags"]))
-        for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains"):
+        for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             setattr(out, name, np.asarray(arrays[name]))
         own = {k.removeprefix("law/"): v for k, v in arrays.items() if k.startswith("law/")}
         out.law = ResidualLaw.from_state(value["law"], own)

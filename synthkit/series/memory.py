@@ -57,12 +57,12 @@ class State:
     squares: Floats
     errors: Floats
 
-    def push(self, c: Floats, e: Floats) -> None:
-        """Take in a step of ``(n, D)`` channels and errors."""
+    def push(self, c: Floats, e: Floats, cap: Floats) -> None:
+        """Take in a step of ``(n, D)`` channels and errors, whose squares count up to ``cap`` ``(D,)``."""
         self.lags = np.concatenate([c[:, None], self.lags[:, :-1]], axis=1)
         keep = KEEP[:, None]
         self.means = keep * self.means + (1 - keep) * c[:, None]
-        self.squares = keep * self.squares + (1 - keep) * (e**2)[:, None]
+        self.squares = keep * self.squares + (1 - keep) * np.minimum(e**2, cap)[:, None]
         self.errors = np.stack([e, KEEP[0] * self.errors[:, 1] + (1 - KEEP[0]) * e], axis=1)
 
 
@@ -80,6 +80,11 @@ class Memory:
     @property
     def longest(self) -> int:
         return self.lags[-1]
+
+    def width(self, d: int) -> int:
+        """Features of the mean beside the calendar."""
+        pooled = 0 if self.pool is None else self.pool.shape[1]
+        return 1 + (len(self.lags) + len(HALF_LIVES)) * d + (1 + len(HALF_LIVES)) * pooled
 
     def mean_features(self, lags: Floats, means: Floats, covariates: Floats | None) -> Floats:
         """``(.., M)``: a constant, all lags, moving means, both averaged over groups, and the calendar.
