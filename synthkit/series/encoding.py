@@ -22,6 +22,7 @@ from synthkit.series.base import Channels
 from synthkit.series.calendar import Calendar
 from synthkit.series.columns import BarColumns, ChangeColumn, Part, ScoreColumn, part_from_state
 from synthkit.series.frames import Frame, Wide
+from synthkit.series.texture import Texture
 from synthkit.series.unit_root import profile_gain, wanders
 
 __all__ = ["Coded", "SeriesEncoder"]
@@ -43,7 +44,7 @@ class Coded:
 
     Attributes:
         channels: ``(T, D)``; covariates: ``(T, C)`` or None; starts: ``(S,)``; rows: ``(T,)`` rows of the calendar.
-        last: state of the columns after the last row (levels to go on from).
+        last: state of the columns after the last row (levels to go on from); values: ``(T, Q)`` of the columns.
     """
 
     channels: Floats
@@ -51,6 +52,7 @@ class Coded:
     starts: Ints
     rows: Ints
     last: dict[int, Floats]
+    values: Floats
 
 
 class SeriesEncoder:
@@ -97,6 +99,7 @@ class SeriesEncoder:
         least = 1 if self.protect is None else self.protect.min_count
         self.parts_ = self._parts(values, starts, least)
         self._fit_seasons(values, rows, starts)
+        self.texture_ = Texture()
         coded = self._coded(values, rows, starts)
         self._fit_regimes(values, coded)
         return coded
@@ -212,7 +215,7 @@ class SeriesEncoder:
         raw = self._raw(values, starts)
         channels = (raw - self._season_of(rows) - self.centre_) / self.scale_
         last = {i: part.state(values[-1]) for i, part in enumerate(self.parts_)}
-        return Coded(channels, self.covariates(rows), starts, rows, last)
+        return Coded(channels, self.covariates(rows), starts, rows, last, values)
 
     def encode(self, table: pd.DataFrame, where: str = "extend") -> Coded:
         """Code another table of the same columns, whose times lie on the grid.
@@ -239,12 +242,32 @@ class SeriesEncoder:
             channels: ``(n, length, D)``; rows: ``(n, length)`` of the calendar; state: of each part, ``(n or 1, k)``.
         """
         raw = channels * self.scale_ + self.centre_ + self._season_of(rows)
+        return self._table(self._values(raw, state), rows, seed)
+
+    def _values(self, raw: Floats, state: Mapping[int, Floats]) -> Floats:
         n, length = raw.shape[:2]
         values = np.full((n, length, len(self.frame_.keys)), np.nan)
         begin = 0
         for i, part in enumerate(self.parts_):
             part.decode(raw[..., begin : begin + part.width], state[i], values)
             begin += part.width
+        return values
+
+    def learn_texture(self, values: Floats, starts: Ints, drawn: Floats, rows: Ints) -> None:
+        """Learn how training ``values`` ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
+        least = 1 if self.protect is None else self.protect.min_count
+        levels = [part.columns[0] for part in self.parts_ if isinstance(part, ScoreColumn)]
+        changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
+        self.texture_ = Texture()
+        self.texture_.learn_atoms(values, levels, least)
+        _, states = self.regimes(rows[:, 0])
+        raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
+        plain = self._values(raw, states)
+        self.texture_.apply(plain, 0)
+        self.texture_.learn_stillness(values, plain, levels, changes, starts)
+
+    def _table(self, values: Floats, rows: Ints, seed: int) -> pd.DataFrame:
+        self.texture_.apply(values, seed)
         return self.frame_.table(values, [self.calendar_.times(r) for r in rows], seed)
 
     # ---------------------------------------------------------------- where draws begin
@@ -312,6 +335,8 @@ class SeriesEncoder:
             "about/group": self.about_.group,
             "about/role": self.about_.role,
         }
+        value["texture"], atoms = self.texture_.to_state()
+        arrays |= {f"atoms/{k}": v for k, v in atoms.items()}
         for name, table in self.profiles_.items():
             arrays[f"profile/{name}"] = table
         for i, part in enumerate(self.parts_):
@@ -330,6 +355,7 @@ class SeriesEncoder:
         out.parts_ = [part_from_state(own, _below(arrays, f"part/{i}/")) for i, own in enumerate(value["parts"])]
         out.profiles_ = dict(_below(arrays, "profile/"))
         out.used_ = list(value["used"])
+        out.texture_ = Texture.from_state(value["texture"], _below(arrays, "atoms/"))
         out.centre_, out.scale_ = arrays["centre"], arrays["scale"]
         about = value["about"]
         level, group, role = (arrays[f"about/{k}"] for k in ("level", "group", "role"))

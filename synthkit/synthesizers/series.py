@@ -26,6 +26,7 @@ KIND = "series"
 """The kind of file."""
 _MOST, _LONG, _RATIO = 64, 200, 5  # entities at most, rows of each at least, and rows per entity
 _SHARED = 0.9  # of all times must each entity have
+_TRIAL = 2000  # steps drawn in the fit, to see how often draws repeat a number
 _WARM = 64  # steps drawn before the first that is given, so that it is drawn too
 
 Floats = NDArray[np.float64]
@@ -95,7 +96,20 @@ class SeriesBackend:
         fitted = spec.fit(
             coded.channels, coded.covariates, coded.starts, about=encoder.about_, seed=seed, budget=budget, device=device
         )
-        return cls(encoder, spec, fitted)
+        out = cls(encoder, spec, fitted)
+        length = min(len(coded.channels), _TRIAL)
+        begin = encoder.starts(4, length, np.random.default_rng(0))
+        drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
+        encoder.learn_texture(coded.values, coded.starts, drawn, rows)
+        return out
+
+    def _paths(self, begin: NDArray[np.int64], length: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
+        """``(n, length, D)`` channels from rows ``begin`` on, their rows, and states to go on from."""
+        past, states = self.encoder.regimes(begin)
+        rows = begin[:, None] + np.arange(-_WARM - 1, length)
+        covariates = self.encoder.covariates(rows)
+        drawn = self.fitted.draw(len(begin), _WARM + length, past[:, None], covariates, seed=seed)
+        return drawn[:, _WARM:], rows[:, _WARM + 1 :], states
 
     # ---------------------------------------------------------------- draw
     def sample(self, length: int | None, n: int, start: Any, seed: int | None) -> pd.DataFrame:
@@ -112,11 +126,8 @@ class SeriesBackend:
             begin = np.full(n, encoder.calendar_.row(start))
         else:
             begin = encoder.starts(n, length, rng)
-        past, states = encoder.regimes(begin)
-        rows = begin[:, None] + np.arange(-_WARM - 1, length)
-        covariates = encoder.covariates(rows)
-        drawn = self.fitted.draw(n, _WARM + length, past[:, None], covariates, seed=entropy(seed, 1))
-        return encoder.decode(drawn[:, _WARM:], rows[:, _WARM + 1 :], states, entropy(seed, 2))
+        drawn, rows, states = self._paths(begin, length, entropy(seed, 1))
+        return encoder.decode(drawn, rows, states, entropy(seed, 2))
 
     def extend(self, history: pd.DataFrame, steps: int, n: int, seed: int | None) -> pd.DataFrame:
         """See ``SequenceSynthesizer.extend``."""
