@@ -20,8 +20,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _FEW, _SOME = 12, 40  # channels up to which all look at all, and at the last step of all
 _FEWEST = 40  # rows that a regression needs
-_SHARES = (1.0, 0.9, 0.8, 0.65, 0.5, 0.3, 0.1, 0.0)
-_FAR, _PATHS = 3000, 8
+_FAR, _PATHS = 800, 4  # steps (twice) and starts, to see whether channels come back
+_LOST = 20.0  # spreads
+_CALMING, _LESS = 60, 0.99
 _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale to come
 _SLACK = 0.3  # of a log scale beyond those of training
 _REACH = 1.5  # a change is at most this much of the largest of training
@@ -93,32 +94,22 @@ class ClosedForm(FittedSeries):
         """Take from levels what lets them run away: left alone, they come back to their mean, which is 0.
 
         One step is predicted best by weights under which many steps may explode (there are many of them, and levels are
-        almost random walks). Weights of other channels are lessened first, then all.
+        almost random walks). The weights of channels that do not come back are lessened, step by step.
         """
         level = self.about.level
-        own = np.zeros(self.mean.shape, bool)
-        for name in ("lags", "means"):
-            for j in range(len(level)):
-                own[places[name][:, j], j] = True
         free = np.zeros(len(self.mean), bool)
         free[0] = True
         free[places["calendar"].ravel()] = True
-        other = ~own & ~free[:, None]
-        whole = self.mean.copy()
-        for share in _SHARES:
-            self.share = share
-            self.mean = np.where(other, whole * share, whole)
-            if self._calms(c):
+        for _ in range(_CALMING):
+            astray = self._astray(c)
+            if not astray.any():
                 break
-        for _ in range(20):
-            if self._calms(c):
-                break
-            self.mean = np.where(own, self.mean * 0.998, self.mean)
+            self.mean[np.ix_(~free, astray)] *= _LESS
         at = places["calendar"].ravel()
         self.mean[0, level] = -(calendar @ self.mean[at][:, level]) if len(at) else 0.0
 
-    def _calms(self, c: Floats) -> bool:
-        """Whether channels come back to their mean from some rows of training, were there no noise."""
+    def _astray(self, c: Floats) -> NDArray[np.bool_]:
+        """``(D,)`` channels that do not come back to their mean from some rows of training, were there no noise."""
         rows = np.linspace(0, len(c) - 1, _PATHS).astype(int)
         weights = self.mean.copy()
         weights[0] = 0.0
@@ -128,15 +119,15 @@ class ClosedForm(FittedSeries):
         k = len(weights) - self.features.width(c.shape[1])
         calendar = np.zeros((len(rows), k)) if k else None
         at, zero = np.array(self.features.lags) - 1, np.zeros((len(rows), c.shape[1]))
-        steps, far = min(_FAR, len(c)), [float(np.abs(c[rows]).max())]
+        far = []
         for _ in range(2):
-            for _ in range(steps // 2):
+            for _ in range(_FAR):
                 now = self.features.mean_features(state.lags[:, at], state.means, calendar) @ weights
-                if np.abs(now).max() > 1e3:
-                    return False
+                if np.abs(now).max() > _LOST:
+                    return np.asarray(np.abs(now).max(0) > _LOST / 4)
                 state.push(now, zero, zero[0])
-            far.append(float(np.abs(state.lags[:, 0]).max()))
-        return far[2] < 0.1 or (far[2] < 0.5 * far[0] and far[2] < 0.8 * far[1])
+            far.append(np.abs(state.lags[:, 0]).max(0))
+        return np.asarray((far[1] > 0.2) & (far[1] > 0.8 * far[0]) & (far[1] > 0.3 * far[1].max()))
 
     def _mean_columns(self, places: Mapping[str, Ints], j: int) -> Ints:
         d, group = len(self.about.level), self.about.group
