@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthkit.series.base import Budget, Channels, Floats, FittedSeries, SeriesSpec
+from synthkit.series.base import Budget, Channels, FittedSeries, Floats, SeriesSpec
 from synthkit.series.closed import ClosedForm
 
 __all__ = ["SeriesAutoregressive"]

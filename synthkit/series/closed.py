@@ -22,6 +22,7 @@ _FEW, _SOME = 12, 40  # channels up to which all look at all, and at the last st
 _FEWEST = 40  # rows that a regression needs
 _FAR, _PATHS = 800, 4  # steps (twice) and starts, to see whether channels come back
 _LOST = 20.0  # spreads
+_TRIAL, _CALLS, _SMOOTH, _OUTER = 300, 24, 60, (0.95, 0.98, 0.99)
 _CALMING, _LESS = 60, 0.99
 _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale to come
 _SLACK = 0.3  # of a log scale beyond those of training
@@ -78,7 +79,33 @@ class ClosedForm(FittedSeries):
         wide = np.where(about.level, 1.0, _REACH)
         slack = np.where(about.level, 0.3, 0.0)
         out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
+        out._calibrate(c, covariates)
         return out
+
+    def _calibrate(self, c: Floats, covariates: Floats | None) -> None:
+        """Changes as large as those of training.
+
+        Part of what their scale hangs on (slow levels, the scale's own past) varies less in long draws than it did in
+        training: their outer quantiles would be too small. A factor makes up for it.
+        """
+        change = ~self.about.level
+        if not change.any():
+            return
+        length = min(len(c), _TRIAL)
+        begin = np.linspace(0, len(c) - length, _CALLS).astype(int)
+        past = np.stack([c[a : a + _SMOOTH].mean(0, keepdims=True) for a in begin])  # as it was then, smoothly
+        own = (
+            None
+            if covariates is None
+            else np.stack([covariates[np.maximum(np.arange(a - 1, a + length), 0)] for a in begin])
+        )
+        wanted = np.quantile(np.abs(c), _OUTER, axis=0).mean(0)
+        for k in range(2):
+            drawn = self.draw(_CALLS, length, past, own, seed=k)[:, length // 5 :]
+            found = np.quantile(np.abs(drawn.reshape(-1, c.shape[1])), _OUTER, axis=0).mean(0)
+            factor = np.log(np.clip(wanted / np.maximum(found, 1e-9), 0.7, 1.5)) * change
+            self.scale[0] += factor
+            self.floor, self.top = self.floor + factor, self.top + factor
 
     def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:
         d = c.shape[1]
@@ -153,7 +180,10 @@ class ClosedForm(FittedSeries):
             self.scale[columns, j] = b[: len(columns)]
             self.now[levels, j] = b[len(columns) :]
         logs = y @ self.scale + c @ self.now
-        self.floor, self.top = np.quantile(logs[use], 0.001, axis=0) - _SLACK, np.quantile(logs[use], 0.999, axis=0) + _SLACK
+        self.floor, self.top = (
+            np.quantile(logs[use], 0.001, axis=0) - _SLACK,
+            np.quantile(logs[use], 0.999, axis=0) + _SLACK,
+        )
         return e * np.exp(-np.clip(logs, self.floor, self.top))
 
     def _scale_columns(self, places: Mapping[str, Ints], j: int) -> tuple[Ints, Ints]:

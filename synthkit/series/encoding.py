@@ -124,7 +124,9 @@ class SeriesEncoder:
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         ends = np.append(starts[1:], len(rows))
         long = ends - starts >= min(_PIECE, len(rows))
-        used = np.concatenate([np.arange(a, b) for a, b, k in zip(starts, ends, long, strict=True) if k] or [[]]).astype(int)
+        used = np.concatenate(
+            [np.arange(a, b) for a, b, k in zip(starts, ends, long, strict=True) if k] or [[]]
+        ).astype(int)
         rows, values, keep = rows[used], values[used], keep[used]
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         nulls = np.isnan(values)
@@ -229,7 +231,9 @@ class SeriesEncoder:
         else:
             rows = self.calendar_.rows_at(wide.times, where)
             if len(np.unique(rows)) != len(rows):
-                raise SchemaError(f"SequenceSynthesizer.{where}: time column {self.calendar_.name!r} holds a time twice.")
+                raise SchemaError(
+                    f"SequenceSynthesizer.{where}: time column {self.calendar_.name!r} holds a time twice."
+                )
         values, _, rows, starts = self._laid_out(wide, rows)
         if not len(rows):
             raise SchemaError(f"SequenceSynthesizer.{where}: the table has no rows.")
@@ -305,7 +309,9 @@ class SeriesEncoder:
         width = np.maximum(middle[after] - middle[at], 1e-9)
         share = np.clip((rows - middle[at]) / width, 0, 1)[:, None]
         near = np.where(share < 0.5, 0.0, 1.0)
-        joined = (middle[after] - middle[at] <= 1.5 * (self.regime_lengths_[at] + self.regime_lengths_[after]) / 2)[:, None]
+        joined = (middle[after] - middle[at] <= 1.5 * (self.regime_lengths_[at] + self.regime_lengths_[after]) / 2)[
+            :, None
+        ]
         share = np.where(joined, share, near)  # no line across a hole
 
         def between(x: Floats) -> Floats:

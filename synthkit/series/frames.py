@@ -72,7 +72,11 @@ class Frame:
         if not table.columns.is_unique:
             raise SchemaError("SequenceSynthesizer.fit: two columns have one name; rename one.")
         dated = time is None and entity is None and isinstance(table.index, pd.DatetimeIndex)
-        levels = list(table.index.names) if dated else [n for n in table.index.names if n in (time, entity) and n is not None]
+        levels = (
+            list(table.index.names)
+            if dated
+            else [n for n in table.index.names if n in (time, entity) and n is not None]
+        )
         if dated:
             time = levels[0] if levels[0] is not None else _INDEX
         out = cls(list(table.columns), levels, time, entity)
@@ -148,7 +152,9 @@ class Frame:
         """Empty cells come in runs: a chain of two states per key."""
         for q in np.flatnonzero(nulls.any(0)):
             before, now = nulls[:-1, q], nulls[1:, q]
-            rates = [float((now & (before == s)).sum() + nulls[:, q].mean()) / float((before == s).sum() + 1) for s in (0, 1)]
+            rates = [
+                float((now & (before == s)).sum() + nulls[:, q].mean()) / float((before == s).sum() + 1) for s in (0, 1)
+            ]
             self.gaps[q] = rates
 
     # ---------------------------------------------------------------- tables to matrices
@@ -194,11 +200,14 @@ class Frame:
             place, unique = pd.factorize(times, sort=True)
             count = len(unique)
             if (place < 0).any():
-                raise SchemaError(f"SequenceSynthesizer.{where}: time column {self.time!r} has empty cells; fill or drop them.")
+                raise SchemaError(
+                    f"SequenceSynthesizer.{where}: time column {self.time!r} has empty cells; fill or drop them."
+                )
         cell = who * count + place
         if len(np.unique(cell)) < len(cell):
             raise SchemaError(
-                f"SequenceSynthesizer.{where}: an entity of column {self.entity!r} has two rows at one time; drop the doubles."
+                f"SequenceSynthesizer.{where}: an entity of column {self.entity!r} has two rows at one time; "
+                f"drop the doubles."
             )
         out = np.full((count, len(self.entities), numbers.shape[1]), np.nan)
         out[place, who] = numbers

@@ -130,7 +130,14 @@ class Memory:
             mean[name] = at + np.arange(k * width).reshape(k, width)
             at += k * width
         scale, at = {"constant": np.array([0])}, 1
-        sizes = (("logs", h, d), ("errors", 2, d), ("first", 2, d), ("means", h, d), ("pooled", 2 * h, r), ("calendar", 1, c))
+        sizes = (
+            ("logs", h, d),
+            ("errors", 2, d),
+            ("first", 2, d),
+            ("means", h, d),
+            ("pooled", 2 * h, r),
+            ("calendar", 1, c),
+        )
         for name, k, width in sizes:
             scale[name] = at + np.arange(k * width).reshape(k, width)
             at += k * width

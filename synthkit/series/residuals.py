@@ -25,7 +25,7 @@ class ResidualLaw:
     """Margins, and the copula.
 
     Attributes:
-        laws: a margin per channel; factor: ``(D, D)`` lower root of the correlation of scores; degrees: of the t copula.
+        laws: a margin per channel; factor: ``(D, D)`` lower root of the correlation of scores; degrees: of the copula.
     """
 
     laws: list[ScoreLaw]
@@ -72,7 +72,9 @@ class ResidualLaw:
         laws = []
         for j in range(len(arrays["factor"])):
             prefix = f"law/{j}/"
-            laws.append(ScoreLaw.from_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}))
+            laws.append(
+                ScoreLaw.from_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
+            )
         return cls(laws, np.asarray(arrays["factor"]), float(value["degrees"]))
 
 

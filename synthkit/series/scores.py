@@ -49,8 +49,8 @@ class ScoreLaw:
         """Learn ``(T,)`` finite numbers.
 
         Args:
-            bounds: what no value may pass; reach: how far beyond the outermost knots tails go, in distances from the knot to the
-                extreme number.
+            bounds: what no value may pass; reach: how far beyond the outermost knots tails go, in
+                distances from the knot to the extreme number.
         """
         values, counts = np.unique(x, return_counts=True)
         discrete = len(values) <= _DISCRETE
@@ -89,7 +89,9 @@ class ScoreLaw:
         out = np.where(flat, mixed, between)
         for side, at in ((0, x < self.value[0]), (1, x > self.value[-1])):
             if at.any() and self.tail[side, 1] > 0:
-                sign, knot, edge = (1.0, self.value[-1], self.score[-1]) if side else (-1.0, self.value[0], self.score[0])
+                sign, knot, edge = (
+                    (1.0, self.value[-1], self.score[-1]) if side else (-1.0, self.value[0], self.score[0])
+                )
                 p = gpd_cdf(np.abs(x[at] - knot), *self.tail[side])
                 out[at] = sign * -ndtri(np.clip(ndtr(-sign * edge) * (1 - p), 1e-7, 0.5))
         return np.clip(out, -_LIMIT, _LIMIT)
@@ -99,7 +101,9 @@ class ScoreLaw:
         out = np.interp(s, self.score, self.value)
         for side, at in ((0, s < self.score[0]), (1, s > self.score[-1])):
             if at.any() and self.tail[side, 1] > 0:
-                sign, knot, edge = (1.0, self.value[-1], self.score[-1]) if side else (-1.0, self.value[0], self.score[0])
+                sign, knot, edge = (
+                    (1.0, self.value[-1], self.score[-1]) if side else (-1.0, self.value[0], self.score[0])
+                )
                 p = 1 - ndtr(-sign * s[at]) / ndtr(-sign * edge)
                 out[at] = knot + sign * gpd_quantile(np.clip(p, 0, 1 - 1e-9), *self.tail[side])
         return np.clip(out, *self.limit)

@@ -1,4 +1,4 @@
-"""The fine structure of recorded numbers: the few values that an instrument can show, and rows that repeat the last one.
+"""The fine structure of recorded numbers: the values that an instrument can show, and rows that repeat the last one.
 
 A model of channels draws numbers that never repeat. Where training rows stand still more often than draws do, draws are
 held: a level as long as it has moved by less than a dead band (as instruments do), a column that wanders by a chain of
@@ -45,7 +45,9 @@ class Texture:
             if counts[kept].sum() >= _COVERED * len(values) and len(values) >= _EACH * len(shown):
                 self.atoms[q] = shown[kept]
 
-    def learn_stillness(self, values: Floats, drawn: Floats, levels: list[int], changes: list[int], starts: Ints) -> None:
+    def learn_stillness(
+        self, values: Floats, drawn: Floats, levels: list[int], changes: list[int], starts: Ints
+    ) -> None:
         """Learn when ``(T, Q)`` values stand still, beside ``(n, L, Q)`` draws that were not held."""
         inside = np.ones(len(values) - 1, bool)
         inside[starts[1:] - 1] = False

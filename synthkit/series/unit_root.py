@@ -101,7 +101,9 @@ def profile_gain(y: Floats, place: Ints, places: int, level: bool, cycle: int) -
     left = y - others[block, place]
     means = np.array([y[block == b].mean() for b in range(_BLOCKS)])
     base = y - means[block]
-    gain = 1 - float((left - np.array([left[block == b].mean() for b in range(_BLOCKS)])[block]).var() / max(base.var(), 1e-300))
+    gain = 1 - float(
+        (left - np.array([left[block == b].mean() for b in range(_BLOCKS)])[block]).var() / max(base.var(), 1e-300)
+    )
     profile = sums.sum(0) / np.maximum(counts.sum(0) + 2, 1)
     profile -= float((profile * counts.sum(0)).sum() / max(counts.sum(), 1))
     return gain, profile

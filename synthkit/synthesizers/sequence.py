@@ -26,8 +26,8 @@ from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.schema import Constant, Empty, Numeric, Schema
-from synthkit.series import Budget, SeriesSpec
 from synthkit.sequences import OPENING, PACE, ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.series import Budget, SeriesSpec
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
 from synthkit.synthesizers.latent_rolling import LatentRolling, fit_latent
@@ -53,8 +53,11 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
     Args:
         model: "auto", "autoregressive", "gan", "vae", or an ``Autoregressive``, ``SequenceGAN`` or ``SequenceVAE`` with
             its hyper-parameters.
-        entity: the column (or index level) that says whose row it is; time: that of the time, or None where the rows
-            of an entity have no order; context: the columns that are constant within entities; None: found.
+        entity: the column (or index level) that says whose row it is; None: the table is one long series. time: that of
+            the time, or None where rows have no times (those of an entity no order, those of a series that of the table); context: the columns that are constant within entities; None: found.
+        kind: "panel": records of many entities; "series": one long numeric series, or few that share a calendar
+            (entities are modelled together, and the same come out); "auto": a series without an entity, or where 64
+            entities at most have 200 rows each at least, 5 per entity, nine in ten times in common, and numbers alone.
         schema: column types; None: inferred. Its entity is used where none is given.
         protect: how many entities must stand behind whatever is stored; None: 1.
         max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
@@ -116,7 +119,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         if self._is_series(table):
             return self._fit_series(table)
         spec = self._check()
-        self.series_ = None
+        self.series_: SeriesBackend | None = None
         device, began = resolve_device(self.device), clock.monotonic()
         seed = entropy(None) if self.random_state is None else int(self.random_state)
         encoder = SequenceEncoder(
@@ -138,7 +141,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         if self.kind == "auto":
             entity = self.entity if self.entity is not None or self.schema is None else self.schema.entity
             panel = isinstance(self.model, ModelSpec) or self.context is not None or self.schema is not None
-            return isinstance(self.model, SeriesSpec) or not panel and looks_like_series(table, entity, self.time)
+            return isinstance(self.model, SeriesSpec) or (not panel and looks_like_series(table, entity, self.time))
         return self.kind == "series"
 
     def _fit_series(self, table: pd.DataFrame) -> Self:
@@ -242,7 +245,9 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         name = "SequenceSynthesizer.sample"
         if self.series_ is not None:
             if n_entities is not None or where is not None or context is not None:
-                raise ParamError(f"{name}: arguments 'n_entities', 'where' and 'context' are for panels; use 'n', 'length'.")
+                raise ParamError(
+                    f"{name}: arguments 'n_entities', 'where' and 'context' are for panels; use 'n', 'length'."
+                )
             return self.series_.sample(length, n, start, seed)
         if n != 1:
             raise ParamError(f"{name}: argument 'n' is for long series; a panel takes 'n_entities'.")
@@ -562,8 +567,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         target = resolve_device(device)
         if io.kind_of(path) == KIND:
             whole = cls(device=device)
-            whole.series_ = SeriesBackend.load(path, device)
-            whole.entity, whole.time = whole.series_.encoder.entity, whole.series_.encoder.time
+            whole.series_ = series = SeriesBackend.load(path, device)
+            whole.entity, whole.time = series.encoder.entity, series.encoder.time
             return whole
         value, arrays = io.load(path, "sequences")
 

@@ -94,7 +94,13 @@ class SeriesBackend:
         encoder = SeriesEncoder(time=time, entity=entity, protect=protect)
         coded = encoder.fit(table)
         fitted = spec.fit(
-            coded.channels, coded.covariates, coded.starts, about=encoder.about_, seed=seed, budget=budget, device=device
+            coded.channels,
+            coded.covariates,
+            coded.starts,
+            about=encoder.about_,
+            seed=seed,
+            budget=budget,
+            device=device,
         )
         out = cls(encoder, spec, fitted)
         length = min(len(coded.channels), _TRIAL)
@@ -176,7 +182,9 @@ class SeriesBackend:
         except LoadError as error:
             raise LoadError(f"load({os.fspath(path)!r}): {error}") from error
         except Exception as error:
-            raise LoadError(f"load({os.fspath(path)!r}): the file's parts do not fit together; it was altered.") from error
+            raise LoadError(
+                f"load({os.fspath(path)!r}): the file's parts do not fit together; it was altered."
+            ) from error
 
     @classmethod
     def _build(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
