@@ -1,5 +1,9 @@
 """Long numeric series: prices, returns, sensors. Models on arrays, and the encoder that makes arrays of tables."""
 
+from synthkit.series.autoregressive import SeriesAutoregressive
 from synthkit.series.base import Budget, Channels, FittedSeries, SeriesSpec
 
-__all__ = ["Budget", "Channels", "FittedSeries", "SeriesSpec"]
+__all__ = ["SERIES_MODELS", "Budget", "Channels", "FittedSeries", "SeriesAutoregressive", "SeriesSpec"]
+
+SERIES_MODELS: dict[str, type[SeriesSpec]] = {"autoregressive": SeriesAutoregressive}
+"""Recipes by name; a new model is one more entry."""

@@ -107,7 +107,7 @@ class SeriesSpec(Params, ABC):
         *,
         about: Channels | None = None,
         seed: int = 0,
-        budget: Budget = Budget(),  # noqa: B008
+        budget: Budget = Budget(),
         device: torch.device | None = None,
     ) -> FittedSeries:
         """Learn a series; the arrays stay as they are.
