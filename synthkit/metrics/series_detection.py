@@ -30,7 +30,7 @@ _Side = tuple[NDArray[np.float64], NDArray[np.int64]]  # features of windows, an
 
 # -------------------------------------------------------------------- blocks
 def pieces_of(series: Series, window: int) -> Series:
-    """Pieces of four windows, one window apart, so that no two share a row; a shorter rest that holds a window counts."""
+    """Pieces of four windows, one window apart, so that no two share a row; a rest that holds a window counts."""
     starts, sizes = [], []
     for begin, m in zip(series.starts, series.lengths, strict=True):
         first = np.arange(0, int(m), 5 * window)
@@ -79,8 +79,8 @@ def window_detection(
 
     It learns from training windows and half of the synthetic pieces, and is asked of the *holdout's* windows and the
     other half, thrice both ways. (Were it taught by the holdout too, each fold would lack the season or the crisis of
-    its own block, and real paths would score far below .5.) A window is seen as its values, their changes, and per column mean,
-    spread, extremes, autocorrelation of changes; of more than 16 columns a random 16. Pieces are of four windows, one
+    its own block, and real paths would score far below .5.) A window is seen as its values, their changes, and per
+    column mean, spread, extremes, autocorrelation of changes; of more than 16 columns a random 16. Pieces are of four windows, one
     window apart. The 95 % interval is of pieces, as DeLong's is of rows.
 
     Args:

@@ -1,7 +1,7 @@
 """Long series, made comparable: a matrix of columns over time, what of it is stationary, and windows of it.
 
-A column that wanders (a unit root cannot be ruled out at 1 %) is judged by its changes: log returns where it is positive,
-differences otherwise; another one by its levels. Which it is, is decided on the real series alone, and holds for all.
+A column that wanders (a unit root cannot be ruled out at 1 %) is judged by its changes: log returns where it is
+positive, differences otherwise; another one by its levels. Which it is, is decided on the real series alone, and holds for all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -67,7 +68,7 @@ class Series:
 
     @cached_property
     def logs(self) -> Floats:
-        """``(T, D)``: logs of columns judged by returns (of what is not positive, of the least positive), the rest as is."""
+        """``(T, D)``: logs of columns judged by returns (not positive: of the least positive), others as is."""
         out = self.values.copy()
         for j, way in enumerate(self.ways):
             if way == "return":
@@ -99,7 +100,7 @@ class Series:
         return Series(*inner, ends - self.lengths[chosen], self.path[chosen], clock, self._making)
 
     def pieces(self, sizes: Ints, rng: np.random.Generator) -> Series:
-        """As many segments as ``sizes``, of at most so many rows each, cut out at random places, apart where they can be."""
+        """As many segments as ``sizes``, of at most so many rows, cut out at random, apart where they can be."""
         usable = np.flatnonzero(self.lengths >= min(int(sizes.min()), int(self.lengths.max())))
         room = np.maximum(self.lengths[usable].astype(np.float64), 1)
         taken: list[tuple[int, int]] = []
@@ -174,7 +175,7 @@ def split_blocks(rows: int, *, blocks: int = 6, share: float = 0.25, purge: int 
     """
     edges = np.linspace(0, rows, blocks + 1).astype(np.int64)
     train, held = [], []
-    for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (a, b) in enumerate(pairwise(edges)):
         cut = int(b - round((b - a) * share))
         begin = int(a) + (purge if k else 0)
         if cut - purge <= begin or cut >= b:

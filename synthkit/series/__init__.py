@@ -2,8 +2,20 @@
 
 from synthkit.series.autoregressive import SeriesAutoregressive
 from synthkit.series.base import Budget, Channels, FittedSeries, SeriesSpec
+from synthkit.series.bootstrap import SeriesBootstrap
 
-__all__ = ["SERIES_MODELS", "Budget", "Channels", "FittedSeries", "SeriesAutoregressive", "SeriesSpec"]
+__all__ = [
+    "SERIES_MODELS",
+    "Budget",
+    "Channels",
+    "FittedSeries",
+    "SeriesAutoregressive",
+    "SeriesBootstrap",
+    "SeriesSpec",
+]
 
-SERIES_MODELS: dict[str, type[SeriesSpec]] = {"autoregressive": SeriesAutoregressive}
+SERIES_MODELS: dict[str, type[SeriesSpec]] = {
+    "autoregressive": SeriesAutoregressive,
+    "bootstrap": SeriesBootstrap,  # copies: the baseline that others are held against
+}
 """Recipes by name; a new model is one more entry."""
