@@ -2,8 +2,8 @@
 
 The stationary bootstrap has blocks of geometric length (Politis and Romano, JASA 89, 1994, 1303-1313), the circular one
 blocks of one length that wrap around (Politis and Romano, 1992), the moving one blocks that do not (Künsch, Ann. Stat.
-17, 1989, 1217-1241). The length is that of Politis and White (Econometric Reviews 23, 2004, 53-70), with the correction of
-Patton, Politis and White (Econometric Reviews 28, 2009, 372-375).
+17, 1989, 1217-1241). The length is that of Politis and White (Econometric Reviews 23, 2004, 53-70), with the correction
+of Patton, Politis and White (Econometric Reviews 28, 2009, 372-375).
 """
 
 from __future__ import annotations

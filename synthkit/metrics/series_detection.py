@@ -25,6 +25,7 @@ _COLUMNS = 16  # of which windows are shown to the detector
 _MOST = 1500  # windows of a side, spread evenly
 _REPEATS = 3
 _NEAR_COLUMNS = 32
+_TOUCH = 0.05  # of the mean distance to the holdout: nearer windows are copies
 _Side = tuple[NDArray[np.float64], NDArray[np.int64]]  # features of windows, and the piece of each
 
 
@@ -80,8 +81,8 @@ def window_detection(
     It learns from training windows and half of the synthetic pieces, and is asked of the *holdout's* windows and the
     other half, thrice both ways. (Were it taught by the holdout too, each fold would lack the season or the crisis of
     its own block, and real paths would score far below .5.) A window is seen as its values, their changes, and per
-    column mean, spread, extremes, autocorrelation of changes; of more than 16 columns a random 16. Pieces are of four windows, one
-    window apart. The 95 % interval is of pieces, as DeLong's is of rows.
+    column mean, spread, extremes, autocorrelation of changes; of more than 16 columns a random 16. Pieces are of four
+    windows, one window apart. The 95 % interval is of pieces, as DeLong's is of rows.
 
     Args:
         train: real segments to learn from; holdout: others, that the generator did not see. Without one, every second
@@ -174,7 +175,8 @@ def series_copies(
     least = np.min(own, axis=0)
     swapped = [np.min([far, *own[:k], *own[k + 1 :]], axis=0).mean() for k in range(len(own))]
     swap = float(least.mean() / max(float(np.mean(swapped)), 1e-12)) if np.mean(swapped) > 0 else 0.0
-    copied = float((least < 1e-9).mean() - (far < 1e-9).mean())
+    touch = _TOUCH * float(far.mean())  # prices that are rebuilt and rounded do not come back to the last digit
+    copied = float((least < touch).mean() - (far < touch).mean())
     return Measurement(min(ratio, swap), parts={"part": ratio, "swap": swap, "copied": max(0.0, copied)})
 
 
