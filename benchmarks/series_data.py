@@ -48,13 +48,13 @@ def whole(name: str, data_dir: str | Path) -> tuple[pd.DataFrame, str, str | Non
 def load_series(name: str, data_dir: str | Path, *, dev: bool = True) -> SeriesSplit:
     """Alternating blocks of the first 80 % of time, a window's rows purged between them.
 
-    Final: of six stretches the last quarter is held out. Dev: each training block of that is cut in the same way, so that
-    no held-out row of the final split is seen.
+    Final: of six stretches (two of a short series) the last quarter is held out. Dev: each training block of that is
+    cut in the same way, so that no held-out row of the final split is seen.
     """
     table, time, entity = whole(name, data_dir)
     times = np.sort(table[time].unique())
     times = times[: int(_PAST * len(times))]
-    train, held = split_blocks(len(times), purge=WINDOW)
+    train, held = split_blocks(len(times), blocks=int(np.clip(len(times) // 450, 2, 6)), purge=WINDOW)
     if dev:
         blocks = np.split(train, np.flatnonzero(np.diff(train) > 1) + 1)
         parts = [tuple(b[p] for p in split_blocks(len(b), blocks=1, purge=WINDOW)) for b in blocks]

@@ -62,9 +62,9 @@ class SeriesReport:
     """What was found.
 
     Attributes:
-        table: a line per metric: ``value`` (``low``, ``high``: 95 % interval where there is one); ``floor``: the same of
-            real blocks in the synthetic paths' place, NaN without a holdout; ``best``, ``goal``; ``note``, or why there
-            is no value.
+        table: a line per metric: ``value`` (``low``, ``high``: 95 % interval where there is one); ``floor``: the same
+            of real blocks in the synthetic paths' place, NaN without a holdout; ``best``, ``goal``; ``note``, or why
+            there is no value.
         details: a line per metric and part.
         found: per metric the measurement behind ``value``.
         ways: how each column was judged: by returns, differences, or levels.

@@ -25,6 +25,7 @@ _COLUMNS = 16  # of which windows are shown to the detector
 _MOST = 1500  # windows of a side, spread evenly
 _REPEATS = 3
 _NEAR_COLUMNS = 32
+_LEAST = 0.01  # of the mean distance to the holdout: as near as anything is
 _TOUCH = 0.05  # of the mean distance to the holdout: nearer windows are copies
 _Side = tuple[NDArray[np.float64], NDArray[np.int64]]  # features of windows, and the piece of each
 
@@ -152,10 +153,11 @@ def series_copies(
 ) -> Measurement:
     """Are synthetic windows nearer to training windows than to held-out ones? 1 is best, 0: all are copies.
 
-    Training is cut in parts as large as the holdout. ``part``: the mean distance of a synthetic window to the nearest
-    of one such part, over that to the nearest of the holdout. ``swap``: the distance to the nearest of all parts,
-    over that where the holdout stands in place of one part (each in turn). Both are 1 if training and holdout are as
-    far; a copy has ``swap`` near 0, whatever the number of parts. The value is the smaller. Windows are those of
+    Training is cut in parts as large as the holdout. ``part``: the distance of a synthetic window to the nearest of one
+    such part, over that to the nearest of the holdout. ``swap``: the distance to the nearest of all parts, over that
+    where the holdout stands in place of one part (each in turn). Both are geometric means over windows, and 1 if training
+    and holdout are as far, whatever the number of parts; a copy has ``swap`` near 0. The value is the smaller.
+    ``copied``: the share of windows that nearly touch one of training, beyond the holdout's. Windows are those of
     detection, each column in units of its spread; distances are Euclidean.
     """
     check_series("series_copies", train, synthetic, holdout)
@@ -171,11 +173,11 @@ def series_copies(
     far = cKDTree(points[1]).query(points[0])[0]
     if not far.mean():
         return Measurement.nothing("every synthetic window is one of the holdout")
-    ratio = float(np.mean([d.mean() for d in own]) / far.mean())
-    least = np.min(own, axis=0)
-    swapped = [np.min([far, *own[:k], *own[k + 1 :]], axis=0).mean() for k in range(len(own))]
-    swap = float(least.mean() / max(float(np.mean(swapped)), 1e-12)) if np.mean(swapped) > 0 else 0.0
     touch = _TOUCH * float(far.mean())  # prices that are rebuilt and rounded do not come back to the last digit
+    least, logs = np.min(own, axis=0), [np.log(np.maximum(d, _LEAST * far.mean())) for d in (far, *own)]
+    ratio = float(np.exp(np.mean(logs[1:]) - logs[0].mean()))
+    swapped = [np.min([logs[0], *logs[1 : k + 1], *logs[k + 2 :]], axis=0).mean() for k in range(len(own))]
+    swap = float(np.exp(np.min(logs[1:], axis=0).mean() - np.mean(swapped)))
     copied = float((least < touch).mean() - (far < touch).mean())
     return Measurement(min(ratio, swap), parts={"part": ratio, "swap": swap, "copied": max(0.0, copied)})
 

@@ -35,7 +35,8 @@ _LAGS = 100
 _KINDS = ("values", "absolute", "squares")
 _SEGMENT = 256  # rows of a periodogram
 _DAY = 86_400
-_REAL_PROFILE = 0.8  # correlation of the profiles of two halves of the real series, from which one is called real
+_REAL_PROFILE = 0.8  # correlation of the profiles of two halves of the real series, from which one is called real,
+_EXPLAINED = 0.02  # if it has this share of the variance
 
 
 def is_volume(name: Hashable) -> bool:
@@ -86,12 +87,15 @@ def acf_error(real: Series, synthetic: Series) -> Measurement:
     """Mean absolute difference of autocorrelations of moves, of their absolute deviations from the median, and of
     squares.
 
-    Lags 1 to 100 (at most a quarter of the longest segment). Parts: per kind, then per column (the mean of kinds).
+    Lags k from 1 to 100 (at most a quarter of the longest segment), each with weight 1 / k, so that short memory is
+    seen. Parts: per kind, then per column (the mean of kinds).
     """
     check_series("acf_error", real, synthetic)
     lags = lags_of(real, synthetic)
     found = [{kind: acf(_seen(t.moves[0], kind), t.moves[1], lags) for kind in _KINDS} for t in (real, synthetic)]
-    gaps = {kind: np.abs(found[0][kind] - found[1][kind]).mean(axis=0) for kind in _KINDS}
+    weight = 1 / np.arange(1, lags + 1)
+    weight /= weight.sum()
+    gaps = {kind: weight @ np.abs(found[0][kind] - found[1][kind]) for kind in _KINDS}
     columns = np.mean(list(gaps.values()), axis=0)
     parts: dict[Hashable, float] = {kind: float(gap.mean()) for kind, gap in gaps.items()}
     parts |= dict(zip(real.names, map(float, columns), strict=True))
@@ -182,11 +186,11 @@ def _risks(x: Floats) -> Floats:
 
 
 # -------------------------------------------------------------------- profiles
-def profiles(series: Series) -> dict[str, tuple[Floats, Floats, Ints]]:
-    """Per kind ``daily``, ``weekly``: the mean of moves by hour or by weekday of the whole and of two halves, and the
-    counts.
+def profiles(series: Series) -> dict[str, tuple[Floats, Floats, Floats, float]]:
+    """Per kind ``daily``, ``weekly``: the mean of moves by hour or by weekday, of the whole and of two halves.
 
-    A level stands against its mean over one day (of an hour), or one week (of a weekday). Places of no row are NaN.
+    Then the share of each column's variance that it explains, and what that should be at least. A level stands
+    against its mean over one day (of an hour), or one week (of a weekday). Places of no row are NaN.
     """
     if series.clock is None or len(series) < 3:
         return {}
@@ -210,7 +214,9 @@ def profiles(series: Series) -> dict[str, tuple[Floats, Floats, Ints]]:
         full = counts[whole] >= 0.9 * np.median(counts)  # an unfinished day has another mean
         half = np.arange(len(y)) >= len(y) // 2
         parts = [_by_place(y[keep], place[keep], many) for keep in (full, full & ~half, full & half)]
-        out[kind] = (parts[0], np.stack(parts[1:]), np.bincount(place[full], minlength=many))
+        shown = np.nan_to_num(parts[0])[place[full]].var(axis=0) / np.maximum(y[full].var(axis=0), 1e-300)
+        least = max(_EXPLAINED, 4 * len(np.unique(place)) / max(1, int(full.sum())))
+        out[kind] = (parts[0], np.stack(parts[1:]), shown, least)
     return out
 
 
@@ -224,8 +230,9 @@ def _by_place(y: Floats, place: Ints, many: int) -> Floats:
 def profile_error(real: Series, synthetic: Series) -> Measurement:
     """Correlation of real and synthetic mean moves by hour of day, and by weekday; 1 is best.
 
-    Of columns with a profile that is real: those of the two halves of the real series correlate by .8 or more. The mean
-    over columns and kinds; parts: ``daily``, ``weekly``, then columns.
+    Of columns with a profile that is real: those of the two halves of the real series correlate by .8 or more, and
+    it explains 2 % of the variance (and four times what chance would). The mean over columns and kinds; parts:
+    ``daily``, ``weekly``, then columns.
     """
     check_series("profile_error", real, synthetic)
     sides = [profiles(t) for t in (real, synthetic)]
@@ -233,9 +240,9 @@ def profile_error(real: Series, synthetic: Series) -> Measurement:
     by_kind: dict[str, list[float]] = {kind: [] for kind in kinds}
     by_column: dict[Hashable, list[float]] = {}
     for kind in kinds:
-        whole, halves, _ = sides[0][kind]
+        whole, halves, explained, least = sides[0][kind]
         for j, name in enumerate(real.names):
-            if _alike(halves[0, :, j], halves[1, :, j]) < _REAL_PROFILE:
+            if _alike(halves[0, :, j], halves[1, :, j]) < _REAL_PROFILE or explained[j] < least:
                 continue
             found = _alike(whole[:, j], sides[1][kind][0][:, j])
             by_kind[kind].append(found)

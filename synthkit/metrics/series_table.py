@@ -1,8 +1,8 @@
 """Long series, made comparable: a matrix of columns over time, what of it is stationary, and windows of it.
 
 A column that wanders (a unit root cannot be ruled out at 1 %) is judged by its changes: log returns where it is
-positive, differences otherwise; another one by its levels. Which it is, is decided on the real series alone, and holds for
-all.
+positive, differences otherwise; another one by its levels. Which it is, is decided on the real series alone, and holds
+for all.
 """
 
 from __future__ import annotations
