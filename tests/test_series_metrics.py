@@ -90,7 +90,7 @@ def test_a_memoriser_is_caught_by_the_ratio():
     train, held = blocks(garch(3000, 0))
     copied = train.assign(t=np.arange(len(train)))
     report = score_series(train, copied, holdout=held, time="t", metrics=["series_copies"])
-    assert report["series_copies"] < 0.3
+    assert report["series_copies"] < 0.6 and report.found["series_copies"].parts["copied"] > 0.7
     fresh = score_series(train, garch(2000, 1), holdout=held, time="t", metrics=["series_copies"])
     assert fresh["series_copies"] > 0.9
 

@@ -151,12 +151,12 @@ def _told(learn: _Side, asked: _Side, drawn: _Side, rng: np.random.Generator) ->
 def series_copies(
     train: Series, synthetic: Series, holdout: Series, *, window: int = WINDOW, seed: int = 0
 ) -> Measurement:
-    """Are synthetic windows nearer to training windows than to held-out ones? 1 is best, 0: all are copies.
+    """Are synthetic windows nearer to training windows than to held-out ones? 1 is best, near 0: all are copies.
 
     Training is cut in parts as large as the holdout. ``part``: the distance of a synthetic window to the nearest of one
     such part, over that to the nearest of the holdout. ``swap``: the distance to the nearest of all parts, over that
-    where the holdout stands in place of one part (each in turn). Both are geometric means over windows, and 1 if training
-    and holdout are as far, whatever the number of parts; a copy has ``swap`` near 0. The value is the smaller.
+    where the holdout stands in place of one part (each in turn). Both are geometric means over windows, and 1 if
+    training and holdout are as far, whatever the number of parts; copies are far below. The value is the smaller.
     ``copied``: the share of windows that nearly touch one of training, beyond the holdout's. Windows are those of
     detection, each column in units of its spread; distances are Euclidean.
     """
@@ -173,7 +173,7 @@ def series_copies(
     far = cKDTree(points[1]).query(points[0])[0]
     if not far.mean():
         return Measurement.nothing("every synthetic window is one of the holdout")
-    touch = _TOUCH * float(far.mean())  # prices that are rebuilt and rounded do not come back to the last digit
+    touch = _TOUCH * float(far.mean())  # rebuilt and rounded prices do not come back to the last digit
     least, logs = np.min(own, axis=0), [np.log(np.maximum(d, _LEAST * far.mean())) for d in (far, *own)]
     ratio = float(np.exp(np.mean(logs[1:]) - logs[0].mean()))
     swapped = [np.min([logs[0], *logs[1 : k + 1], *logs[k + 2 :]], axis=0).mean() for k in range(len(own))]
