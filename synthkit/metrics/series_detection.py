@@ -111,7 +111,7 @@ def window_detection(
         for side in (learn, asked, drawn):
             stride = max(1, int(np.ceil(len(side) / _MOST)))
             sides.append(window_features(side, window, columns, stride))
-        auc, error = _told(*sides, rng)
+        auc, error = _told(sides[0], sides[1], sides[2], rng)
         values.append(auc)
         errors.append(error)
     value = float(np.mean(values))
