@@ -44,6 +44,8 @@ from synthkit.metrics.privacy import dcr_share, mia_auc, nndr_share
 from synthkit.metrics.reference import reference_range_error
 from synthkit.metrics.registry import METRICS
 from synthkit.metrics.replicate import combine, interval_overlap, replicate
+from synthkit.metrics.series import SERIES_METRICS, SeriesReport, score_series
+from synthkit.metrics.series_table import series_tables, split_blocks
 from synthkit.metrics.survival import concordance, cox, curve_gap, kaplan_meier
 from synthkit.metrics.tables import Breakdown, Kind, Kinds, kinds_of
 from synthkit.metrics.temporal_panel import Panel, panels
@@ -52,6 +54,11 @@ from synthkit.metrics.utility import trtr, tstr
 from synthkit.metrics.whatif import normalised, what_if
 
 __all__ = [
+    "SERIES_METRICS",
+    "SeriesReport",
+    "score_series",
+    "series_tables",
+    "split_blocks",
     "METRICS",
     "PANEL_METRICS",
     "Breakdown",

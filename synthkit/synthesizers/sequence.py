@@ -29,11 +29,13 @@ from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.schema import Constant, Empty, Numeric, Schema
 from synthkit.sequences import OPENING, PACE, ROWS, SPAN, START, Records, SequenceEncoder
+from synthkit.series import Budget, SeriesSpec
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
 from synthkit.synthesizers.latent_rolling import LatentRolling, fit_latent
 from synthkit.synthesizers.restoring import loaded
 from synthkit.synthesizers.rolling import Rolling, fit_rows
+from synthkit.synthesizers.series import KIND, SeriesBackend, looks_like_series, recipe
 from synthkit.synthesizers.tabular import TabularSynthesizer
 
 __all__ = ["SequenceSynthesizer"]
@@ -53,8 +55,11 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
     Args:
         model: "auto", "autoregressive", "gan", "vae", or an ``Autoregressive``, ``SequenceGAN`` or ``SequenceVAE`` with
             its hyper-parameters.
-        entity: the column (or index level) that says whose row it is; time: that of the time, or None where the rows
-            of an entity have no order; context: the columns that are constant within entities; None: found.
+        entity: the column (or index level) that says whose row it is; None: the table is one long series. time: that of
+            the time, or None where rows have no times (those of an entity no order, those of a series that of the table); context: the columns that are constant within entities; None: found.
+        kind: "panel": records of many entities; "series": one long numeric series, or few that share a calendar
+            (entities are modelled together, and the same come out); "auto": a series without an entity, or where 64
+            entities at most have 200 rows each at least, 5 per entity, nine in ten times in common, and numbers alone.
         schema: column types; None: inferred. Its entity is used where none is given.
         protect: how many entities must stand behind whatever is stored; None: 1.
         max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
@@ -79,11 +84,12 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: str | ModelSpec = "auto",
+        model: str | ModelSpec | SeriesSpec = "auto",
         *,
         entity: Hashable | None = None,
         time: Hashable | None = None,
         context: Sequence[Hashable] | None = None,
+        kind: Literal["auto", "panel", "series"] = "auto",
         schema: Schema | None = None,
         protect: Protection | None = Protection(),  # noqa: B008
         max_seconds: float | None = None,
@@ -96,6 +102,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.entity = entity
         self.time = time
         self.context = context
+        self.kind = kind
         self.schema = schema
         self.protect = protect
         self.max_seconds = max_seconds
@@ -111,7 +118,10 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         Raises:
             ParamError, SchemaError, TrainingError: each names the argument or column and the remedy.
         """
+        if self._is_series(table):
+            return self._fit_series(table)
         spec = self._check()
+        self.series_: SeriesBackend | None = None
         device, began = resolve_device(self.device), clock.monotonic()
         seed = entropy(None) if self.random_state is None else int(self.random_state)
         encoder = SequenceEncoder(
@@ -126,6 +136,35 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         self.encoder_, self.entities_, self.rolling_ = encoder, entities, rolling
         self.schema_, self.context_, self.moving_ = encoder.schema_, encoder.context_, encoder.moving_
         self.n_steps_, self.history_, self.seed_ = (entities.n_steps_, training.steps), training.history, seed
+        return self
+
+    def _is_series(self, table: pd.DataFrame) -> bool:
+        check(type(self).__name__, "kind", self.kind, OneOf("auto", "panel", "series"))
+        if self.kind == "auto":
+            entity = self.entity if self.entity is not None or self.schema is None else self.schema.entity
+            panel = isinstance(self.model, ModelSpec) or self.context is not None or self.schema is not None
+            return isinstance(self.model, SeriesSpec) or (not panel and looks_like_series(table, entity, self.time))
+        return self.kind == "series"
+
+    def _fit_series(self, table: pd.DataFrame) -> Self:
+        name = type(self).__name__
+        check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
+        check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
+        check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
+        check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        if self.entity is not None and self.entity == self.time:
+            raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
+        self.seed_ = entropy(None) if self.random_state is None else int(self.random_state)
+        self.series_ = SeriesBackend.fit(
+            table,
+            recipe(self.model),
+            time=self.time,
+            entity=self.entity,
+            protect=self.protect,
+            seed=entropy(self.seed_, 1),
+            budget=Budget(self.max_seconds, self.max_steps),
+            device=resolve_device(self.device),
+        )
         return self
 
     def _entities(
@@ -181,15 +220,19 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         start: Any = None,
         where: Mapping[Hashable, Any] | None = None,
         context: pd.DataFrame | None = None,
+        n: int = 1,
         seed: int | None = None,
     ) -> pd.DataFrame:
-        """Draw whole sequences of ``n_entities`` new entities.
+        """Draw whole sequences of ``n_entities`` new entities; of a long series, ``n`` paths of it.
 
         Args:
             n_entities: how many; may be left out where ``context`` is given.
             length: rows of every entity; None: drawn. start: time of every first row; None: drawn.
             where: conditions as in ``TabularSynthesizer.sample``; those on context columns hold for entities, those on
                 moving columns for every row. Of a column that grows with the clock (an age), a lower bound.
+            n: paths of a long series (its ``length`` is None: as in training; ``start``: None: with the training table,
+                or for shorter paths anywhere in it); for n > 1 one table after the other, with a first index level
+                ``draw``. ``n_entities``, ``where`` and ``context`` are for panels alone.
             context: a row per wanted entity, with some of the context columns (or the entity's key, the time of its
                 first row, or what a column that grows with the clock is then); empty cells are drawn.
             seed: an integer for a repeatable table; None: a fresh one.
@@ -202,6 +245,14 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         self._fitted("sample")
         name = "SequenceSynthesizer.sample"
+        if self.series_ is not None:
+            if n_entities is not None or where is not None or context is not None:
+                raise ParamError(
+                    f"{name}: arguments 'n_entities', 'where' and 'context' are for panels; use 'n', 'length'."
+                )
+            return self.series_.sample(length, n, start, seed)
+        if n != 1:
+            raise ParamError(f"{name}: argument 'n' is for long series; a panel takes 'n_entities'.")
         check(name, "seed", seed, Optional(Interval(int, 0)))
         check(name, "length", length, Optional(Interval(int, 1)))
         seed = entropy(None) if seed is None else seed
@@ -375,6 +426,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             SchemaError: ``history`` does not fit. ParamError: ``steps`` or ``n`` is below 1.
         """
         self._fitted("extend")
+        if self.series_ is not None:
+            return self.series_.extend(history, steps, n, seed)
         name = "SequenceSynthesizer.extend"
         check(name, "steps", steps, Interval(int, 1))
         check(name, "n", n, Interval(int, 1))
@@ -460,6 +513,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             SchemaError: the table does not fit. ParamError: ``n`` is below 1, or above 1 with ``mode="point"``.
         """
         self._fitted("impute")
+        if self.series_ is not None:
+            raise ParamError("SequenceSynthesizer.impute: a long series is not filled yet; use Imputer on its table.")
         name = "SequenceSynthesizer.impute"
         check(name, "mode", mode, OneOf("draw", "point"))
         check(name, "point", point, OneOf("mean", "median"))
@@ -522,6 +577,9 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted synthesizer: a zip of JSON and safetensors, no pickle, and no row of the training table."""
         self._fitted("save")
+        if self.series_ is not None:
+            self.series_.save(path)
+            return
         parts: dict[str, Any] = {"entities": self.entities_, "encoder": self.encoder_, "rolling": self.rolling_}
         value: dict[str, Any] = {"n_steps": self.n_steps_}
         arrays: dict[str, Any] = {}
@@ -538,6 +596,11 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             LoadError: the file is truncated, altered, of another kind, or of a newer format.
         """
         target = resolve_device(device)
+        if io.kind_of(path) == KIND:
+            whole = cls(device=device)
+            whole.series_ = series = SeriesBackend.load(path, device)
+            whole.entity, whole.time = series.encoder.entity, series.encoder.time
+            return whole
         value, arrays = io.load(path, "sequences")
 
         def own(key: str) -> dict[str, Any]:
@@ -546,7 +609,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         def build() -> Any:
             encoder = SequenceEncoder.from_state(value["encoder"], own("encoder"))
             out = cls(entity=encoder.entity, time=encoder.time, context=encoder.context_, device=device)
-            out.encoder_ = encoder
+            out.encoder_, out.series_ = encoder, None
             out.entities_ = TabularSynthesizer.from_state(value["entities"], own("entities"), target)
             kind = LatentRolling if "sizes" in value["rolling"] else Rolling
             out.rolling_ = kind.from_state(value["rolling"], own("rolling"), encoder, out.entities_, target)
@@ -566,7 +629,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             )
 
     def _fitted(self, where: str) -> None:
-        if "rolling_" not in self.__dict__:
+        if "rolling_" not in self.__dict__ and self.__dict__.get("series_") is None:
             raise NotFittedError(
                 f"SequenceSynthesizer.{where}: this synthesizer is not fitted; call fit first, or load one."
             )

@@ -1,0 +1,127 @@
+"""What every model of long series is: arrays in, arrays out. Dates, prices and tables are the encoder's business.
+
+A series is a matrix of channels: T steps of D numbers, near stationary, of mean about 0 and spread about 1, without
+gaps (``SeriesEncoder`` makes them of a table, and a table of them). Where the calendar has a hole, or blocks were cut
+out, a new *segment* starts: no model may look across such a border.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthkit.params import Params
+
+__all__ = ["Budget", "Channels", "FittedSeries", "Floats", "SeriesSpec"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a fit may cost: ``seconds`` of wall time and ``steps`` of training; None: as the model sees fit."""
+
+    seconds: float | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """What is known of the channels beside their values. Shapes: D channels.
+
+    Attributes:
+        names: what they are called in messages; level: ``(D,)`` bool, True where a channel is a level (a normal score of
+            the column's law, so that it must not wander off), False where it is a change; group: ``(D,)`` int, channels
+            of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of one role
+            mean the same in different groups; period: steps of one season (24 for hours with a daily profile), 0: none.
+    """
+
+    names: tuple[str, ...]
+    level: NDArray[np.bool_]
+    group: NDArray[np.int64]
+    role: NDArray[np.int64]
+    period: int = 0
+
+    @classmethod
+    def plain(cls, d: int, period: int = 0) -> Channels:
+        """``d`` channels of which nothing is known: levels of one group, each with a role of its own."""
+        names = tuple(f"channel {j}" for j in range(d))
+        return cls(names, np.ones(d, bool), np.zeros(d, np.int64), np.arange(d), period)
+
+
+class FittedSeries(ABC):
+    """A fitted model of series.
+
+    Attributes:
+        copies: True where draws are made of values (or of residuals) of training rows, which the file then holds.
+        memory: steps of the past that a draw looks at; more is welcome, less is made up for.
+    """
+
+    copies: ClassVar[bool] = False
+    memory: int = 0
+
+    @abstractmethod
+    def draw(
+        self, n: int, length: int, past: Floats | None = None, covariates: Floats | None = None, *, seed: int
+    ) -> Floats:
+        """Draw ``n`` independent paths of ``length`` steps.
+
+        Args:
+            past: ``(n or 1, P, D)`` the steps before the first drawn one, P >= 1; None: paths of a stationary law.
+            covariates: ``(n or 1, P + length, C)`` calendar features of the past (P = 0 without one) and of the steps to
+                be drawn; None where the model was fitted without any.
+            seed: the same gives the same paths; numpy's and torch's global states stay as they are.
+
+        Returns:
+            ``(n, length, D)``, finite.
+        """
+
+    @abstractmethod
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """JSON values (see :mod:`synthkit.io`) and arrays, from which :meth:`from_state` rebuilds it."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedSeries:
+        """The inverse of :meth:`to_state`."""
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class SeriesSpec(Params, ABC):
+    """A recipe: hyper-parameters as fields made by ``synthkit.params.param``, and a ``name``."""
+
+    name: ClassVar[str] = ""
+
+    @abstractmethod
+    def fit(
+        self,
+        channels: Floats,
+        covariates: Floats | None = None,
+        starts: NDArray[np.int64] | None = None,
+        *,
+        about: Channels | None = None,
+        seed: int = 0,
+        budget: Budget = Budget(),
+        device: torch.device | None = None,
+    ) -> FittedSeries:
+        """Learn a series; the arrays stay as they are.
+
+        Args:
+            channels: ``(T, D)``, finite; covariates: ``(T, C)`` calendar features, or None.
+            starts: ``(S,)`` rows at which segments start, the first 0; None: one segment.
+            about: what is known of the channels; None: :meth:`Channels.plain`.
+
+        Raises:
+            TrainingError: too few rows, or training diverged.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def fitted_class() -> type[FittedSeries]:
+        """The class whose ``from_state`` reads what a fitted model of this recipe wrote."""

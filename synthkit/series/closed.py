@@ -1,0 +1,296 @@
+"""The closed-form series model: next step = ridge mean + log-linear scale x residual of a t copula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthkit.errors import TrainingError
+from synthkit.series.base import Channels, FittedSeries
+from synthkit.series.linear import Ridge, fit_scale
+from synthkit.series.memory import HALF_LIVES, Memory, State, lagged, moving
+from synthkit.series.residuals import ResidualLaw
+
+__all__ = ["ClosedForm"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_FEW, _SOME = 12, 40  # channels up to which all look at all, and at the last step of all
+_FEWEST = 40  # rows that a regression needs
+_FAR, _PATHS = 800, 4  # steps (twice) and starts, to see whether channels come back
+_LOST = 20.0  # spreads
+_TRIAL, _CALLS, _SMOOTH, _OUTER = 300, 24, 60, (0.95, 0.98, 0.99)
+_CALMING, _LESS = 60, 0.99
+_SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale to come
+_SLACK = 0.3  # of a log scale beyond those of training
+_REACH = 1.5  # a change is at most this much of the largest of training
+_BLOCK = 2**22  # numbers drawn at once
+
+
+class ClosedForm(FittedSeries):
+    """What is fitted; see the module. Shapes: D channels, M features of the mean, N of the scale.
+
+    Attributes:
+        about: channels; memory_: lags; mean: ``(M, D)`` weights; scale: ``(N, D)`` weights of the log scale, and
+            ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes.
+        law: of residuals; low, high: ``(D,)`` bounds of channels; floor, top: ``(D,)`` of log scales.
+        gains: ``(2, D)`` what means and scales explain in left-out blocks (share of variance, nats).
+    """
+
+    def __init__(self, about: Channels, lags: tuple[int, ...]) -> None:
+        self.about = about
+        self.features = Memory(lags, _pool(about))
+        self.memory = int(4 * HALF_LIVES[-1])
+
+    # ---------------------------------------------------------------- fitting
+    @classmethod
+    def fit(cls, c: Floats, covariates: Floats | None, starts: Ints, about: Channels) -> ClosedForm:
+        """Learn ``(T, D)`` channels.
+
+        Raises:
+            TrainingError: too few rows in long enough segments.
+        """
+        ends = np.append(starts[1:], len(c))
+        out = cls(about, _lags(about, int((ends - starts).max())))
+        row = np.arange(len(c)) - np.repeat(starts, ends - starts)
+        use = row >= min(out.features.longest, 30)
+        if use.sum() < _FEWEST:
+            raise TrainingError(
+                f"autoregressive: {int(use.sum())} rows follow on as many others as the model looks back; {_FEWEST} are "
+                f"needed. Give a longer series, or name an 'entity' to have records learnt."
+            )
+        d = c.shape[1]
+        zero = np.zeros(d)
+        lags = np.stack([lagged(c, starts, k) for k in out.features.lags], 1)
+        means = moving(c, starts, zero)
+        x = out.features.mean_features(lags, means, covariates)
+        out._fit_mean(x[use], c[use], 0 if covariates is None else covariates.shape[1])
+        e = c - x @ out.mean
+        out.base = np.maximum((e[use] ** 2).mean(0), 1e-12)
+        out.cap = np.maximum((_SPIKES * np.quantile(np.abs(e[use]), 0.995, axis=0)) ** 2, out.base * 1e-6)
+        errors = np.stack([lagged(e, starts, 1), moving(e, starts, zero)[:, 0]], 1)
+        squares = moving(np.minimum(e**2, out.cap), starts, np.minimum(out.base, out.cap))
+        y = out.features.scale_features(lags[:, 0], means, squares, errors, covariates)
+        z = out._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
+        out.law = ResidualLaw.fit(z[use])
+        wide = np.where(about.level, 1.0, _REACH)
+        slack = np.where(about.level, 0.3, 0.0)
+        out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
+        out._calibrate(c, covariates)
+        return out
+
+    def _calibrate(self, c: Floats, covariates: Floats | None) -> None:
+        """Changes as large as those of training.
+
+        Part of what their scale hangs on (slow levels, the scale's own past) varies less in long draws than it did in
+        training: their outer quantiles would be too small. A factor makes up for it.
+        """
+        change = ~self.about.level
+        if not change.any():
+            return
+        length = min(len(c), _TRIAL)
+        begin = np.linspace(0, len(c) - length, _CALLS).astype(int)
+        past = np.stack([c[a : a + _SMOOTH].mean(0, keepdims=True) for a in begin])  # as it was then, smoothly
+        own = (
+            None
+            if covariates is None
+            else np.stack([covariates[np.maximum(np.arange(a - 1, a + length), 0)] for a in begin])
+        )
+        wanted = np.quantile(np.abs(c), _OUTER, axis=0).mean(0)
+        for k in range(2):
+            drawn = self.draw(_CALLS, length, past, own, seed=k)[:, length // 5 :]
+            found = np.quantile(np.abs(drawn.reshape(-1, c.shape[1])), _OUTER, axis=0).mean(0)
+            factor = np.log(np.clip(wanted / np.maximum(found, 1e-9), 0.7, 1.5)) * change
+            self.scale[0] += factor
+            self.floor, self.top = self.floor + factor, self.top + factor
+
+    def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:
+        d = c.shape[1]
+        places, _ = self.features.places(d, k)
+        ridge = Ridge(x, c)
+        self.mean = np.zeros((x.shape[1], d))
+        self.gains = np.zeros((2, d))
+        for j in range(d):
+            self.mean[:, j], self.gains[0, j] = ridge.fit(j, self._mean_columns(places, j))
+        self._calm(places, c, x[:, places["calendar"].ravel()].mean(0))
+
+    def _calm(self, places: Mapping[str, Ints], c: Floats, calendar: Floats) -> None:
+        """Take from levels what lets them run away: left alone, they come back to their mean, which is 0.
+
+        One step is predicted best by weights under which many steps may explode (there are many of them, and levels are
+        almost random walks). The weights of channels that do not come back are lessened, step by step.
+        """
+        level = self.about.level
+        free = np.zeros(len(self.mean), bool)
+        free[0] = True
+        free[places["calendar"].ravel()] = True
+        for _ in range(_CALMING):
+            astray = self._astray(c)
+            if not astray.any():
+                break
+            self.mean[np.ix_(~free, astray)] *= _LESS
+        at = places["calendar"].ravel()
+        self.mean[0, level] = -(calendar @ self.mean[at][:, level]) if len(at) else 0.0
+
+    def _astray(self, c: Floats) -> NDArray[np.bool_]:
+        """``(D,)`` channels that do not come back to their mean from some rows of training, were there no noise."""
+        rows = np.linspace(0, len(c) - 1, _PATHS).astype(int)
+        weights = self.mean.copy()
+        weights[0] = 0.0
+        lags = np.repeat(c[rows, None], self.features.longest, axis=1)
+        means = np.repeat(c[rows, None], len(HALF_LIVES), axis=1)
+        state = State(lags, means, means, means[:, :2])
+        k = len(weights) - self.features.width(c.shape[1])
+        calendar = np.zeros((len(rows), k)) if k else None
+        at, zero = np.array(self.features.lags) - 1, np.zeros((len(rows), c.shape[1]))
+        far = []
+        for _ in range(2):
+            for _ in range(_FAR):
+                now = self.features.mean_features(state.lags[:, at], state.means, calendar) @ weights
+                if np.abs(now).max() > _LOST:
+                    return np.asarray(np.abs(now).max(0) > _LOST / 4)
+                state.push(now, zero, zero[0])
+            far.append(np.abs(state.lags[:, 0]).max(0))
+        return np.asarray((far[1] > 0.2) & (far[1] > 0.8 * far[0]) & (far[1] > 0.3 * far[1].max()))
+
+    def _mean_columns(self, places: Mapping[str, Ints], j: int) -> Ints:
+        d, group = len(self.about.level), self.about.group
+        lags, means = places["lags"], places["means"]
+        others = np.arange(d) if d <= _SOME else np.flatnonzero(group == group[j])
+        columns = [places["constant"], lags[:, j], means[:, j], lags[0, others], places["calendar"].ravel()]
+        if d <= _FEW or (d > _SOME and len(others) <= _FEW):
+            columns += [lags[1, others], means[:2, others].ravel()]
+        elif d <= _SOME:
+            columns += [lags[1, others], means[0, others]]
+        if self.features.pool is not None:
+            columns.append(places["pooled"][:3].ravel())
+        flat = np.concatenate([np.atleast_1d(v) for v in columns])
+        return np.concatenate([[0], np.setdiff1d(flat, [0])])
+
+    def _fit_scale(self, y: Floats, c: Floats, e: Floats, use: NDArray[np.bool_], k: int) -> Floats:
+        d = c.shape[1]
+        _, places = self.features.places(d, k)
+        self.scale, self.now = np.zeros((y.shape[1], d)), np.zeros((d, d))
+        for j in range(d):
+            columns, levels = self._scale_columns(places, j)
+            b, self.gains[1, j] = fit_scale(np.concatenate([y[use][:, columns], c[use][:, levels]], 1), e[use, j])
+            self.scale[columns, j] = b[: len(columns)]
+            self.now[levels, j] = b[len(columns) :]
+        logs = y @ self.scale + c @ self.now
+        self.floor, self.top = (
+            np.quantile(logs[use], 0.001, axis=0) - _SLACK,
+            np.quantile(logs[use], 0.999, axis=0) + _SLACK,
+        )
+        return e * np.exp(-np.clip(logs, self.floor, self.top))
+
+    def _scale_columns(self, places: Mapping[str, Ints], j: int) -> tuple[Ints, Ints]:
+        """Features of the log scale of channel ``j``, the constant first; and levels of the same step it hangs on."""
+        level, group = self.about.level, self.about.group
+        kin = np.flatnonzero((group == group[j]) & level)
+        kin = kin[kin != j][:_FEW]
+        columns = [places["logs"][:, j], places["errors"][:, j], places["calendar"].ravel()]
+        columns.append(places["means"][:3, kin].ravel())
+        if level[j]:
+            columns += [places["first"][:, j], places["means"][:2, j]]
+        if self.features.pool is not None:
+            columns.append(places["pooled"][[0, 1, 2]].ravel())
+        flat = np.concatenate([np.atleast_1d(v) for v in columns])
+        return np.concatenate([[0], np.unique(flat)]), kin if not level[j] else kin[:0]
+
+    # ---------------------------------------------------------------- drawing
+    def draw(
+        self, n: int, length: int, past: Floats | None = None, covariates: Floats | None = None, *, seed: int
+    ) -> Floats:
+        d = len(self.about.level)
+        out = np.empty((n, length, d))
+        block = max(_BLOCK // max(length * d, 1), 1)
+        for k, begin in enumerate(range(0, n, block)):
+            m = min(block, n - begin)
+            own = [x if x is None or len(x) == 1 else x[begin : begin + m] for x in (past, covariates)]
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
+            out[begin : begin + m] = self._draw(m, length, own[0], own[1], rng)
+        return out
+
+    def _draw(self, n: int, length: int, past: Floats | None, covariates: Floats | None, rng: Any) -> Floats:
+        z = self.law.draw(n, length, rng)
+        state, at = self._state(n, past, covariates)
+        out = np.empty_like(z)
+        for t in range(length):
+            x = None if covariates is None else np.broadcast_to(covariates[:, at + t], (n, covariates.shape[2]))
+            mean, logs = self._next(state, x)
+            c = self._bounded(mean + np.exp(np.clip(logs, self.floor, self.top)) * z[:, t])
+            if self.now.any():  # changes hang on the levels of the same step
+                logs = np.clip(logs + c @ self.now, self.floor, self.top)
+                c = self._bounded(mean + np.exp(logs) * z[:, t])
+            state.push(c, c - mean, self.cap)
+            out[:, t] = c
+        return out
+
+    def _bounded(self, c: Floats) -> Floats:
+        return np.clip(c, self.low, self.high)
+
+    def _next(self, state: State, covariates: Floats | None) -> tuple[Floats, Floats]:
+        lags = state.lags[:, np.array(self.features.lags) - 1]
+        mean = self.features.mean_features(lags, state.means, covariates) @ self.mean
+        y = self.features.scale_features(state.lags[:, 0], state.means, state.squares, state.errors, covariates)
+        return mean, y @ self.scale
+
+    def _state(self, n: int, past: Floats | None, covariates: Floats | None) -> tuple[State, int]:
+        """The memory after ``past``, and how many rows of covariates are its."""
+        d, h = len(self.about.level), len(HALF_LIVES)
+        state = State(
+            np.zeros((n, self.features.longest, d)),
+            np.zeros((n, h, d)),
+            np.broadcast_to(np.minimum(self.base, self.cap), (n, h, d)).copy(),
+            np.zeros((n, 2, d)),
+        )
+        if past is None:
+            return state, 0
+        length = past.shape[1]
+        for t in range(max(length - self.memory, 0), length):
+            x = None if covariates is None else np.broadcast_to(covariates[:, t], (n, covariates.shape[2]))
+            c = np.broadcast_to(past[:, t], (n, d))
+            mean, _ = self._next(state, x)
+            state.push(c, c - mean, self.cap)
+        return state, length
+
+    # ---------------------------------------------------------------- state
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        about = self.about
+        value, arrays = self.law.to_state()
+        arrays = {f"law/{k}": v for k, v in arrays.items()}
+        for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
+            arrays[name] = getattr(self, name)
+        arrays |= {"level": about.level, "group": about.group, "role": about.role}
+        fields = {"names": list(about.names), "period": about.period, "lags": list(self.features.lags), "law": value}
+        return fields, arrays
+
+    @classmethod
+    def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ClosedForm:
+        kinds = [np.asarray(arrays[k]) for k in ("level", "group", "role")]
+        about = Channels(tuple(value["names"]), kinds[0], kinds[1], kinds[2], int(value["period"]))
+        out = cls(about, tuple(int(k) for k in value["lags"]))
+        for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
+            setattr(out, name, np.asarray(arrays[name]))
+        own = {k.removeprefix("law/"): v for k, v in arrays.items() if k.startswith("law/")}
+        out.law = ResidualLaw.from_state(value["law"], own)
+        return out
+
+
+def _lags(about: Channels, longest: int) -> tuple[int, ...]:
+    lags = [1, 2, 3, 4, 5, 6]
+    if about.period > 6 and longest > 4 * about.period and about.period <= 200:
+        lags += [about.period - 1, about.period, about.period + 1]
+    return tuple(lags)
+
+
+def _pool(about: Channels) -> Floats | None:
+    """Averages over groups of channels of one role; None where there is one group."""
+    if len(np.unique(about.group)) < 3:
+        return None
+    roles = np.unique(about.role)
+    member = (about.role[:, None] == roles[None]).astype(np.float64)
+    return member / member.sum(0)

@@ -1,0 +1,135 @@
+"""The fine structure of recorded numbers: the values that an instrument can show, and rows that repeat the last one.
+
+A model of channels draws numbers that never repeat. Where training rows stand still more often than draws do, draws are
+held: a level as long as it has moved by less than a dead band (as instruments do), a column that wanders by a chain of
+two states, together with the others that do (days without trading).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Texture"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_COVERED = 0.9  # of all rows have values that many others have: the column can show those alone
+_EACH = 8.0  # rows per value at least
+_STILL = 0.02  # a share of still rows worth telling
+
+
+@dataclass(eq=False)
+class Texture:
+    """What is known. Shapes: Q keys.
+
+    Attributes:
+        atoms: key -> the values it can show, ascending, each of at least ``least`` rows; band: key -> dead band.
+        alone, together: chances of standing still after a moving and after a still row; by key, and of all such keys.
+    """
+
+    atoms: dict[int, Floats] = field(default_factory=dict)
+    band: dict[int, float] = field(default_factory=dict)
+    alone: dict[int, list[float]] = field(default_factory=dict)
+    together: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    def learn_atoms(self, values: Floats, keys: list[int], least: int) -> None:
+        """Learn what ``(T, Q)`` values can be shown."""
+        for q in keys:
+            shown, counts = np.unique(values[:, q], return_counts=True)
+            kept = counts >= max(least, 1)
+            if counts[kept].sum() >= _COVERED * len(values) and len(values) >= _EACH * len(shown):
+                self.atoms[q] = shown[kept]
+
+    def learn_stillness(
+        self, values: Floats, drawn: Floats, levels: list[int], changes: list[int], starts: Ints
+    ) -> None:
+        """Learn when ``(T, Q)`` values stand still, beside ``(n, L, Q)`` draws that were not held."""
+        inside = np.ones(len(values) - 1, bool)
+        inside[starts[1:] - 1] = False
+        still = (np.diff(values, axis=0) == 0)[inside]
+        for q in levels:
+            share = float(still[:, q].mean())
+            size = np.abs(np.diff(drawn[..., q], axis=1))
+            if share > _STILL and share - float((size == 0).mean()) > _STILL / 2:
+                self.band[q] = _band(drawn[..., q], share)
+        wandering = [q for q in changes if still[:, q].mean() > _STILL]
+        if not wandering:
+            return
+        joint = still[:, wandering].all(1) if len(wandering) > 1 else np.zeros(len(still), bool)
+        self.together = _chain(joint, np.ones(len(joint) - 1, bool))
+        for q in wandering:
+            self.alone[q] = _chain(still[:, q], ~joint[1:])
+
+    def apply(self, values: Floats, seed: int) -> None:
+        """Give ``(n, L, Q)`` values their texture, in place."""
+        for q, atoms in self.atoms.items():
+            x = values[..., q]
+            at = np.clip(np.searchsorted(atoms, x), 1, max(len(atoms) - 1, 1))
+            if len(atoms) > 1:
+                lower, upper = atoms[at - 1], atoms[at]
+                values[..., q] = np.where(x - lower <= upper - x, lower, upper)
+        for q, band in self.band.items():
+            values[..., q] = _held(values[..., q], band)
+        if self.alone:
+            self._still(values, np.random.default_rng((seed, 11)))
+
+    def _still(self, values: Floats, rng: np.random.Generator) -> None:
+        n, length, _ = values.shape
+        joint = _states(self.together, rng.random((n, length)))
+        for q, rates in self.alone.items():
+            still = joint | _states(rates, rng.random((n, length)))
+            still[:, 0] = False
+            last = np.maximum.accumulate(np.where(still, 0, np.arange(length)), axis=1)
+            values[..., q] = np.take_along_axis(values[..., q], last, axis=1)
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        value = {"band": self.band, "alone": self.alone, "together": self.together}
+        return value, {str(q): atoms for q, atoms in self.atoms.items()}
+
+    @classmethod
+    def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Texture:
+        atoms = {int(q): np.asarray(x) for q, x in arrays.items()}
+        return cls(atoms, dict(value["band"]), dict(value["alone"]), list(value["together"]))
+
+
+def _chain(still: NDArray[np.bool_], use: NDArray[np.bool_]) -> list[float]:
+    before, now = still[:-1][use], still[1:][use]
+    return [float(now[before == s].mean()) if (before == s).sum() >= 20 else float(still.mean()) for s in (False, True)]
+
+
+def _states(rates: list[float], u: Floats) -> NDArray[np.bool_]:
+    out = np.zeros(u.shape, bool)
+    if rates[0] <= 0:
+        return out
+    now = u[:, 0] < rates[0]
+    for t in range(u.shape[1]):
+        now = u[:, t] < np.where(now, rates[1], rates[0])
+        out[:, t] = now
+    return out
+
+
+def _held(x: Floats, band: float) -> Floats:
+    """``(n, L)`` the last value until it is left by more than ``band``."""
+    out = x.copy()
+    now = x[:, 0]
+    for t in range(1, x.shape[1]):
+        now = np.where(np.abs(x[:, t] - now) <= band, now, x[:, t])
+        out[:, t] = now
+    return out
+
+
+def _band(x: Floats, share: float) -> float:
+    """The dead band under which a share of rows stand still."""
+    low, high = 0.0, float(np.quantile(np.abs(np.diff(x, axis=1)), min(share, 1.0))) * 2 + 1e-12
+    for _ in range(14):
+        middle = (low + high) / 2
+        if (np.diff(_held(x, middle), axis=1) == 0).mean() < share:
+            low = middle
+        else:
+            high = middle
+    return high
