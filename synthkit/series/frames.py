@@ -113,7 +113,7 @@ class Frame:
             return
         each = [flat[name]] if self.entity is None else [g for _, g in flat.groupby(self.entity, sort=False)[name]]
         if isinstance(kind, (Constant, Empty)) or (
-            not isinstance(kind, Boolean) and all(g.nunique(dropna=False) == 1 for g in each)
+            not isinstance(kind, Boolean) and all(len(g.unique()) == 1 for g in each)
         ):
             self.statics[name] = (spec_of(column), [None if pd.isna(g.iloc[0]) else g.iloc[0] for g in each])
             return
@@ -189,7 +189,7 @@ class Frame:
         who = pd.Index(self.entities).get_indexer(pd.Index(flat[self.entity]))
         if (who < 0).any():
             raise SchemaError(
-                f"SequenceSynthesizer.{where}: entity column {self.entity!r} names one that the training table does not have; "
+                f"SequenceSynthesizer.{where}: entity column {self.entity!r} names one that the training table has not; "
                 f"a model of few long series knows those alone."
             )
         if times is None:
