@@ -2,7 +2,8 @@
 
 Per column, by test: a change of the (log) value where a unit root cannot be ruled out, a normal score of the value's
 law where it can; bars by themselves (see :mod:`synthkit.series.bars`); what is constant, or always equals another
-column, is no channel. A profile by hour, weekday or month is taken out where it explains blocks that it was not learnt from.
+column, is no channel. A profile by hour, weekday or month is taken out where it explains blocks that it was not
+learnt from.
 """
 
 from __future__ import annotations
@@ -125,9 +126,7 @@ class SeriesEncoder:
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         ends = np.append(starts[1:], len(rows))
         long = ends - starts >= min(_PIECE, len(rows))
-        used = np.concatenate(
-            [np.arange(a, b) for a, b, k in zip(starts, ends, long, strict=True) if k] or [[]]
-        ).astype(int)
+        used = np.flatnonzero(np.repeat(long, ends - starts))
         rows, values, keep = rows[used], values[used], keep[used]
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         nulls = np.isnan(values)
