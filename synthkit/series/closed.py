@@ -96,12 +96,12 @@ class ClosedForm(FittedSeries):
         return out
 
     def _calibrate(self, c: Floats, covariates: Floats | None) -> None:
-        """Changes as large as those of training.
+        """Changes as large as those of training, where their scale hangs on levels of the same step.
 
         Part of what their scale hangs on (slow levels, the scale's own past) varies less in long draws than it did in
         training: their outer quantiles would be too small. A factor makes up for it.
         """
-        change = ~self.about.level
+        change = self.now.any(0)  # elsewhere it did harm: exchange rates were told at .999 in place of .85
         if not change.any():
             return
         length = min(len(c), _TRIAL)
