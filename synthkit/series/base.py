@@ -38,8 +38,9 @@ class Channels:
     Attributes:
         names: what they are called in messages; level: ``(D,)`` bool, True where a channel is a level (a normal score
             of the column's law, so that it must not wander off), False where it is a change; group: ``(D,)`` int,
-            channels of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of one
-            role mean the same in different groups; period: steps of one season (24 for hours with a daily profile), 0: none.
+            channels of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of
+            one role mean the same in different groups; period: steps of one season (24 for hours with a daily
+            profile), 0: none.
     """
 
     names: tuple[str, ...]
