@@ -151,7 +151,7 @@ def zones() -> pd.DataFrame:
 ERRORS: dict[str, tuple[type[Exception], str, pd.DataFrame, dict]] = {
     "entity missing": (SchemaError, "'patient'", draw(), {"entity": "patient"}),
     "time missing": (SchemaError, "'visit'", draw(), {"time": "visit"}),
-    "no entity": (ParamError, "'entity'", draw(), {"entity": None}),
+    "no entity": (SchemaError, "'entity'", draw(), {"entity": None}),
     "entity is time": (ParamError, "'time'", draw(), {"time": "who"}),
     "one entity": (SchemaError, "'who'", draw(1), {}),
     "no rows": (SchemaError, "no rows", draw()[:0], {}),

@@ -29,7 +29,7 @@ class SeriesAutoregressive(SeriesSpec):
         *,
         about: Channels | None = None,
         seed: int = 0,
-        budget: Budget = Budget(),
+        budget: Budget = Budget(),  # noqa: B008
         device: torch.device | None = None,
     ) -> FittedSeries:
         starts = np.zeros(1, np.int64) if starts is None else starts

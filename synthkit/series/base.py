@@ -36,10 +36,11 @@ class Channels:
     """What is known of the channels beside their values. Shapes: D channels.
 
     Attributes:
-        names: what they are called in messages; level: ``(D,)`` bool, True where a channel is a level (a normal score of
-            the column's law, so that it must not wander off), False where it is a change; group: ``(D,)`` int, channels
-            of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of one role
-            mean the same in different groups; period: steps of one season (24 for hours with a daily profile), 0: none.
+        names: what they are called in messages; level: ``(D,)`` bool, True where a channel is a level (a normal score
+            of the column's law, so that it must not wander off), False where it is a change; group: ``(D,)`` int,
+            channels of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of
+            one role mean the same in different groups; period: steps of one season (24 for hours with a daily
+            profile), 0: none.
     """
 
     names: tuple[str, ...]
@@ -74,8 +75,8 @@ class FittedSeries(ABC):
 
         Args:
             past: ``(n or 1, P, D)`` the steps before the first drawn one, P >= 1; None: paths of a stationary law.
-            covariates: ``(n or 1, P + length, C)`` calendar features of the past (P = 0 without one) and of the steps to
-                be drawn; None where the model was fitted without any.
+            covariates: ``(n or 1, P + length, C)`` calendar features of the past (P = 0 without one) and of the steps
+                to be drawn; None where the model was fitted without any.
             seed: the same gives the same paths; numpy's and torch's global states stay as they are.
 
         Returns:

@@ -1,8 +1,8 @@
 """The time axis of a series: which moments have a row, holes in it, and what follows.
 
-Moments are counted on a grid: so many nanoseconds, days or months apart (see :mod:`synthkit.ticks`), of which a week may
-use some *slots* only (weekdays; trading hours). A slot that is left out now and then (a holiday) is kept as such inside
-the span of the training rows, and unknown beyond it. A longer hole ends a segment.
+Moments are counted on a grid: so many nanoseconds, days or months apart (see :mod:`synthkit.ticks`), of which a week
+may use some *slots* only (weekdays; trading hours). A slot that is left out now and then (a holiday) is kept as such
+inside the span of the training rows, and unknown beyond it. A longer hole ends a segment.
 """
 
 from __future__ import annotations

@@ -34,11 +34,24 @@ class ClosedForm(FittedSeries):
     """What is fitted; see the module. Shapes: D channels, M features of the mean, N of the scale.
 
     Attributes:
-        about: channels; memory_: lags; mean: ``(M, D)`` weights; scale: ``(N, D)`` weights of the log scale, and
+        about: channels; features: lags; mean: ``(M, D)`` weights; scale: ``(N, D)`` weights of the log scale, and
             ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes.
         law: of residuals; low, high: ``(D,)`` bounds of channels; floor, top: ``(D,)`` of log scales.
+        base, cap: ``(D,)`` of squared errors, as they are at first and at most.
         gains: ``(2, D)`` what means and scales explain in left-out blocks (share of variance, nats).
     """
+
+    mean: Floats
+    scale: Floats
+    now: Floats
+    base: Floats
+    cap: Floats
+    low: Floats
+    high: Floats
+    floor: Floats
+    top: Floats
+    gains: Floats
+    law: ResidualLaw
 
     def __init__(self, about: Channels, lags: tuple[int, ...]) -> None:
         self.about = about
@@ -59,8 +72,8 @@ class ClosedForm(FittedSeries):
         use = row >= min(out.features.longest, 30)
         if use.sum() < _FEWEST:
             raise TrainingError(
-                f"autoregressive: {int(use.sum())} rows follow on as many others as the model looks back; {_FEWEST} are "
-                f"needed. Give a longer series, or name an 'entity' to have records learnt."
+                f"autoregressive: {int(use.sum())} rows follow on as many others as the model looks back; {_FEWEST} "
+                f"are needed. Give a longer series, or name an 'entity' to have records learnt."
             )
         d = c.shape[1]
         zero = np.zeros(d)
@@ -83,12 +96,12 @@ class ClosedForm(FittedSeries):
         return out
 
     def _calibrate(self, c: Floats, covariates: Floats | None) -> None:
-        """Changes as large as those of training.
+        """Changes as large as those of training, where their scale hangs on levels of the same step.
 
         Part of what their scale hangs on (slow levels, the scale's own past) varies less in long draws than it did in
         training: their outer quantiles would be too small. A factor makes up for it.
         """
-        change = ~self.about.level
+        change = self.now.any(0)  # elsewhere it did harm: exchange rates were told at .999 in place of .85
         if not change.any():
             return
         length = min(len(c), _TRIAL)

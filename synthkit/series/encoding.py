@@ -1,14 +1,16 @@
 """A table of one long series (or of some that share a calendar) <-> channels that are near stationary.
 
-Per column, by test: a change of the (log) value where a unit root cannot be ruled out, a normal score of the value's law
-where it can; bars by themselves (see :mod:`synthkit.series.bars`); what is constant, or always equals another column, is
-no channel. A profile by hour, weekday or month is taken out where it explains blocks that it was not learnt from.
+Per column, by test: a change of the (log) value where a unit root cannot be ruled out, a normal score of the value's
+law where it can; bars by themselves (see :mod:`synthkit.series.bars`); what is constant, or always equals another
+column, is no channel. A profile by hour, weekday or month is taken out where it explains blocks that it was not
+learnt from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ class SeriesEncoder:
         protect: how many rows must stand behind a stored number.
 
     Attributes:
-        frame_: how tables are laid out; calendar_: their times; parts_: codecs of columns; about_: what models are told.
+        frame_: how tables are laid out; calendar_: their times; parts_: codecs of columns; about_: for models.
     """
 
     frame_: Frame
@@ -93,7 +95,7 @@ class SeriesEncoder:
         values, nulls, rows, starts = self._laid_out(wide, rows)
         if len(rows) < _FEWEST:
             raise SchemaError(
-                f"SequenceSynthesizer.fit: {len(rows)} rows are too few for a long series; {_FEWEST} are needed at least."
+                f"SequenceSynthesizer.fit: {len(rows)} rows are too few for a long series; {_FEWEST} are needed."
             )
         self.frame_.learn_nulls(nulls)
         least = 1 if self.protect is None else self.protect.min_count
@@ -124,9 +126,7 @@ class SeriesEncoder:
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         ends = np.append(starts[1:], len(rows))
         long = ends - starts >= min(_PIECE, len(rows))
-        used = np.concatenate(
-            [np.arange(a, b) for a, b, k in zip(starts, ends, long, strict=True) if k] or [[]]
-        ).astype(int)
+        used = np.flatnonzero(np.repeat(long, ends - starts))
         rows, values, keep = rows[used], values[used], keep[used]
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         nulls = np.isnan(values)
@@ -283,7 +283,7 @@ class SeriesEncoder:
         for a, b in zip(coded.starts, ends, strict=True):
             count = max((b - a) // size, 1)
             edge = np.linspace(a, b, count + 1).astype(int)
-            pieces += list(zip(edge[:-1], edge[1:], strict=True))
+            pieces += list(pairwise(edge))
             rows += [int(coded.rows[p]) for p in edge[:-1]]
         self.regime_rows_ = np.array(rows, np.int64)
         self.regime_lengths_ = np.array([b - a for a, b in pieces], np.int64)

@@ -98,6 +98,8 @@ class Frame:
                 out.group.append(g)
         wide = out._matrix(flat, "fit")
         out._learn_keys(wide.values)
+        if not out.active:
+            raise SchemaError("SequenceSynthesizer.fit: the table has no column of numbers that vary.")
         return out, wide
 
     def _learn_column(self, name: Hashable, flat: pd.DataFrame) -> None:
@@ -113,7 +115,7 @@ class Frame:
             return
         each = [flat[name]] if self.entity is None else [g for _, g in flat.groupby(self.entity, sort=False)[name]]
         if isinstance(kind, (Constant, Empty)) or (
-            not isinstance(kind, Boolean) and all(g.nunique(dropna=False) == 1 for g in each)
+            not isinstance(kind, Boolean) and all(len(g.unique()) == 1 for g in each)
         ):
             self.statics[name] = (spec_of(column), [None if pd.isna(g.iloc[0]) else g.iloc[0] for g in each])
             return
@@ -189,7 +191,7 @@ class Frame:
         who = pd.Index(self.entities).get_indexer(pd.Index(flat[self.entity]))
         if (who < 0).any():
             raise SchemaError(
-                f"SequenceSynthesizer.{where}: entity column {self.entity!r} names one that the training table does not have; "
+                f"SequenceSynthesizer.{where}: entity column {self.entity!r} names one unknown to the training table; "
                 f"a model of few long series knows those alone."
             )
         if times is None:
@@ -224,6 +226,8 @@ class Frame:
         for q, p in self.same.items():
             values[..., q] = values[..., p]
         null = self._nulls(n, length, seed)
+        for q, p in self.same.items():
+            null[..., q] = null[..., p]
         k = self.groups
         inner = (n, length, k, len(self.kinds))
         order = (0, 2, 1) if self.by_entity else (0, 1, 2)

@@ -56,7 +56,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         model: "auto", "autoregressive", "gan", "vae", or an ``Autoregressive``, ``SequenceGAN`` or ``SequenceVAE`` with
             its hyper-parameters.
         entity: the column (or index level) that says whose row it is; None: the table is one long series. time: that of
-            the time, or None where rows have no times (those of an entity no order, those of a series that of the table); context: the columns that are constant within entities; None: found.
+            the time, or None where rows have no times (those of an entity no order, those of a series its own).
+            context: the columns that are constant within entities; None: found.
         kind: "panel": records of many entities; "series": one long numeric series, or few that share a calendar
             (entities are modelled together, and the same come out); "auto": a series without an entity, or where 64
             entities at most have 200 rows each at least, 5 per entity, nine in ten times in common, and numbers alone.
