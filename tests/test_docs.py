@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.panels import _parser as panels_parser
+from benchmarks.series import _parser as series_parser
 from benchmarks.run import _parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
 from synthkit import TabularSynthesizer
@@ -99,9 +100,10 @@ def test_commands_of_the_benchmark_guide_are_understood():
     text = "\n".join(blocks(ROOT / "benchmarks" / "README.md", "bash"))
     commands = [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("python -m")]
     assert len(commands) > 4
+    parsers = {"benchmarks.run": _parser, "benchmarks.panels": panels_parser, "benchmarks.series": series_parser}
     for words in commands:
         if words[2] != "venv":
-            assert {"benchmarks.run": _parser, "benchmarks.panels": panels_parser}[words[2]]().parse_args(words[3:])
+            assert parsers[words[2]]().parse_args(words[3:])
 
 
 def test_the_benchmark_guide_explains_every_figure():
