@@ -191,8 +191,7 @@ def table_of(lines: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.groupby(["data", "model"], sort=False)[numbers].mean()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.series", description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--datasets", nargs="+", default=list(NAMES), choices=NAMES)
@@ -201,7 +200,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fans", action="store_true", help="coverage and CRPS of extend instead")
     parser.add_argument("--final", action="store_true", help="judge on the true holdout")
     parser.add_argument("--out", default="benchmark_out/series.jsonl")
-    told = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    told = _parser().parse_args(arguments)
     Path(told.out).parent.mkdir(parents=True, exist_ok=True)
     lines = []
     for name in told.datasets:

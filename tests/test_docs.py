@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.panels import _parser as panels_parser
-from benchmarks.series import _parser as series_parser
 from benchmarks.run import _parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
+from benchmarks.series import _parser as series_parser
 from synthkit import TabularSynthesizer
 from synthkit.cli import main
 from synthkit.metrics.registry import METRICS
