@@ -212,10 +212,11 @@ def test_what_a_defect_leaves_alone_stays_near_the_floor():
     assert (kept["matched"] < kept["chance"] + 4 * kept["chance_sd"]).all(), kept.to_string()
 
 
-def test_detection_sees_rows_without_an_entity():
+@pytest.mark.parametrize("quick", [False, True])
+def test_detection_sees_rows_without_an_entity(quick):
     bad = shuffled(tables()[1], ["x", "y", "state"], within=False)
     real, bad, fresh = panels(tables()[0], bad, tables()[2], **KEYS)
-    found, floor = entity_detection(real, bad), entity_detection(real, fresh)
+    found, floor = (entity_detection(real, other, quick=quick) for other in (bad, fresh))
     assert found.interval is not None and found.interval[0] > 0.75 > floor.value
     assert max(found.parts, key=found.parts.get) == "x"
 

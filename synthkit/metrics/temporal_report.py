@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -34,6 +34,7 @@ class PanelMetric:
             where it is seeded, and ``target`` where it is targeted.
         best: its best value; goal: which direction is better.
         judge: whose entities judge.
+        boosted: does it train trees, so that it takes ``quick``?
     """
 
     measure: Callable[..., Measurement]
@@ -42,10 +43,11 @@ class PanelMetric:
     judge: Judges = "real"
     seeded: bool = False
     targeted: bool = False
+    boosted: bool = False
 
 
 PANEL_METRICS: dict[str, PanelMetric] = {
-    "entity_detection": PanelMetric(entity_detection, 0.5, seeded=True),
+    "entity_detection": PanelMetric(entity_detection, 0.5, seeded=True, boosted=True),
     "values": PanelMetric(shape.values),
     "lengths": PanelMetric(shape.lengths),
     "gaps": PanelMetric(shape.gaps),
@@ -59,8 +61,8 @@ PANEL_METRICS: dict[str, PanelMetric] = {
     "context_dependence": PanelMetric(shape.context_dependence),
     "context_kept": PanelMetric(shape.context_kept),
     "missing_runs": PanelMetric(shape.missing_runs),
-    "next_step": PanelMetric(next_step, judge="holdout", seeded=True),
-    "label": PanelMetric(label, judge="holdout", seeded=True, targeted=True),
+    "next_step": PanelMetric(next_step, judge="holdout", seeded=True, boosted=True),
+    "label": PanelMetric(label, judge="holdout", seeded=True, targeted=True, boosted=True),
     "entity_copies": PanelMetric(entity_copies),
     "memorisation": PanelMetric(memorisation, 1.0, "higher", judge="holdout", seeded=True),
 }
@@ -111,6 +113,7 @@ def score_panel(
     target: Hashable | None = None,
     metrics: Sequence[str] | None = None,
     deals: int = 10,
+    quick: bool = False,
     seed: int = 0,
 ) -> PanelReport:
     """Judge synthetic records over time (experimental: names and figures may still change).
@@ -129,6 +132,7 @@ def score_panel(
         target: a column to be predicted per entity (the last known value, if it varies within entities).
         metrics: names in ``PANEL_METRICS``; by default all.
         deals: how often real and holdout entities are dealt anew, for ``chance``; 0: not.
+        quick: detection, next step and label by fewer and smaller trees, as in ``evaluate(level="quick")``.
         seed: of folds, subsamples, halves and deals.
 
     Raises:
@@ -150,7 +154,7 @@ def score_panel(
     made = panels(*tables, entity=entity, time=time, context=context, kinds=kinds)
     if target is not None and target not in made[0].kinds:
         raise ParamError(f"score_panel: argument 'target': {target!r} is no judged column; name one of them.")
-    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed)
+    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed, quick)
     chance = run.chance(chosen, deals)
     lines, parts, found = [], [], {}
     for name in chosen:
@@ -168,7 +172,7 @@ class PanelRun:
     """The panels of one comparison, made together, and what is drawn from them in place of the synthetic one.
 
     Attributes:
-        target: of the label; seed: of folds, subsamples, halves and deals.
+        target: of the label; seed: of folds, subsamples, halves and deals; quick: fewer and smaller trees.
     """
 
     real: Panel
@@ -176,6 +180,8 @@ class PanelRun:
     holdout: Panel | None
     target: Hashable | None
     seed: int
+    quick: bool = False
+    _drawn: dict[str, tuple[Panel, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def all(self, metric: PanelMetric) -> tuple[Measurement, Measurement, Measurement]:
         """The value; the same of as many entities as the floor has; the floor."""
@@ -197,21 +203,27 @@ class PanelRun:
 
     def call(self, metric: PanelMetric) -> Callable[..., Measurement]:
         """The metric, told seed and target as far as it takes them."""
-        told = ({"seed": self.seed} if metric.seeded else {}) | ({"target": self.target} if metric.targeted else {})
-        return partial(metric.measure, **told)
+        offered = {"seed": self.seed, "target": self.target, "quick": self.quick}
+        takes = {"seed": metric.seeded, "target": metric.targeted, "quick": metric.boosted}
+        return partial(metric.measure, **{name: value for name, value in offered.items() if takes[name]})
 
     def matched(self, metric: PanelMetric) -> tuple[Panel, Panel]:
         """Synthetic and fresh real entities, equally many; with a holdout only."""
-        fresh = self._holdout if metric.judge == "real" else self._holdout.halves(self.seed)[0]
-        fresh = fresh.head(len(self.synthetic), self.seed)
-        return self.synthetic.head(len(fresh), self.seed), fresh
+        return self._sides(metric)[:2]  # type: ignore[return-value]
 
     def judges(self, metric: PanelMetric) -> tuple[Panel, ...]:
         """Whom ``matched`` and references are held against: training entities; and half the holdout, if it judges."""
-        if metric.judge == "real":
-            return (self.real,)
-        fresh = self.matched(metric)[1]
-        return self.real.head(len(fresh), self.seed), self._holdout.halves(self.seed)[1]
+        return self._sides(metric)[2:]
+
+    def _sides(self, metric: PanelMetric) -> tuple[Panel, ...]:
+        """Matched and fresh entities, then the judges: drawn once, so that what they teach is learnt once."""
+        if metric.judge not in self._drawn:
+            own = metric.judge == "real"
+            fresh, judge = (self._holdout, None) if own else self._holdout.halves(self.seed)
+            fresh = fresh.head(len(self.synthetic), self.seed)
+            judges = (self.real,) if judge is None else (self.real.head(len(fresh), self.seed), judge)
+            self._drawn[metric.judge] = (self.synthetic.head(len(fresh), self.seed), fresh, *judges)
+        return self._drawn[metric.judge]
 
     @property
     def _holdout(self) -> Panel:

@@ -102,7 +102,7 @@ def build_panels(
         records["real"], {"synthetic": records["synthetic"]}, records.get("holdout"), secrets=secrets, **known
     )
     made = _panels(frames, entity, time, context, kinds)
-    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed)
+    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed, level == "quick")
     tables = PanelTables(run.real, run.synthetic, run.holdout, _labels(frames, kinds))
     used = {name: (len(panel), panel.rows) for name, panel in zip(frames, made, strict=True)}
     return PanelInput(run, tables, cases, whole, used)
