@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -173,6 +173,8 @@ class PanelRun:
 
     Attributes:
         target: of the label; seed: of folds, subsamples, halves and deals; quick: fewer and smaller trees.
+        fewest: entities that references have at most; by default the synthetic ones. Runs of one comparison have the
+            same real and holdout panels and ``fewest``, so that they share references, which are computed once.
     """
 
     real: Panel
@@ -181,7 +183,7 @@ class PanelRun:
     target: Hashable | None
     seed: int
     quick: bool = False
-    _drawn: dict[str, tuple[Panel, ...]] = field(default_factory=dict, init=False, repr=False)
+    fewest: int | None = None
 
     def all(self, metric: PanelMetric) -> tuple[Measurement, Measurement, Measurement]:
         """The value; the same of as many entities as the floor has; the floor."""
@@ -191,15 +193,17 @@ class PanelRun:
         call = self.call(metric)
         if self.holdout is None:
             return call(self.real, self.synthetic), none, none
+        few, fresh = self.matched(metric)
+        judges = self.judges(metric)
+        floor = self.shared("fresh", metric, lambda: call(judges[0], fresh, *judges[1:]))
         if metric.judge == "real":
             value = call(self.real, self.synthetic)
-            few, fresh = self.matched(metric)
-            matched = value if few is self.synthetic else call(self.real, few)
-            return value, matched, call(self.real, fresh)
-        value = call(self.real, self.synthetic, self.holdout)
-        few, fresh = self.matched(metric)
-        train, judge = self.judges(metric)
-        return value, call(train, few, judge), call(train, fresh, judge)
+            return value, value if few is self.synthetic else call(self.real, few), floor
+        return call(self.real, self.synthetic, self.holdout), call(judges[0], few, *judges[1:]), floor
+
+    def shared(self, what: str, metric: Hashable, make: Callable[[], Any]) -> Any:
+        """What does not depend on the synthetic panel, computed once for all runs of a comparison."""
+        return self.real.once((what, metric, self.holdout, self.size, self.target, self.seed, self.quick), make)
 
     def call(self, metric: PanelMetric) -> Callable[..., Measurement]:
         """The metric, told seed and target as far as it takes them."""
@@ -209,21 +213,30 @@ class PanelRun:
 
     def matched(self, metric: PanelMetric) -> tuple[Panel, Panel]:
         """Synthetic and fresh real entities, equally many; with a holdout only."""
-        return self._sides(metric)[:2]  # type: ignore[return-value]
+        fresh = self._references(metric)[0]
+        return self.synthetic.head(len(fresh), self.seed), fresh
 
     def judges(self, metric: PanelMetric) -> tuple[Panel, ...]:
         """Whom ``matched`` and references are held against: training entities; and half the holdout, if it judges."""
-        return self._sides(metric)[2:]
+        return self._references(metric)[1:]
 
-    def _sides(self, metric: PanelMetric) -> tuple[Panel, ...]:
-        """Matched and fresh entities, then the judges: drawn once, so that what they teach is learnt once."""
-        if metric.judge not in self._drawn:
-            own = metric.judge == "real"
-            fresh, judge = (self._holdout, None) if own else self._holdout.halves(self.seed)
-            fresh = fresh.head(len(self.synthetic), self.seed)
-            judges = (self.real,) if judge is None else (self.real.head(len(fresh), self.seed), judge)
-            self._drawn[metric.judge] = (self.synthetic.head(len(fresh), self.seed), fresh, *judges)
-        return self._drawn[metric.judge]
+    def _references(self, metric: PanelMetric) -> tuple[Panel, ...]:
+        """Fresh entities, then the judges: drawn once, so that what they teach is learnt once."""
+
+        def make() -> tuple[Panel, ...]:
+            if metric.judge == "real":
+                return self._holdout.head(self.size, self.seed), self.real
+            fresh, judge = self._holdout.halves(self.seed)
+            fresh = fresh.head(self.size, self.seed)
+            return fresh, self.real.head(len(fresh), self.seed), judge
+
+        found: tuple[Panel, ...] = self.shared("references", metric.judge, make)
+        return found
+
+    @property
+    def size(self) -> int:
+        """Entities that references have at most."""
+        return len(self.synthetic) if self.fewest is None else self.fewest
 
     @property
     def _holdout(self) -> Panel:
