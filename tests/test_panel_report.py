@@ -111,6 +111,12 @@ def test_fresh_entities_pass(seed):
 
 DEFECTS = {
     "order": (lambda t: shuffled(t, ["x", "state"], within=True), "imputation", {"transitions", "entity_detection"}),
+    "order, handed out": (lambda t: shuffled(t, ["x", "state"], within=True), "release", {"entity_detection"}),
+    "rows, handed out": (
+        lambda t: shuffled(t, ["x", "y", "state"], within=False),
+        "release",
+        {"transitions", "autocorrelation", "variance", "entity_detection"},
+    ),
     "rows": (
         lambda t: shuffled(t, ["x", "y", "state"], within=False),
         "augmentation",
