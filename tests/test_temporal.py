@@ -124,7 +124,7 @@ def test_a_few_odd_gaps_do_not_decide_how_gaps_follow_each_other():
         return pd.DataFrame({"who": who, "when": np.cumsum(gap), "x": 0.5})
 
     real, apart, joined = panels(table([]), table([55, 457]), table([55, 56, 457, 458]), **KEYS)
-    assert max(gaps(real, other).parts["next gap"] for other in (apart, joined)) < 0.05
+    assert max(gaps(real, other).parts["next gap"] for other in (apart, joined)) < 0.25
 
 
 def test_gaps_are_in_days_or_in_units():
