@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from synthkit import io
-from synthkit.errors import ConditionError, NotFittedError, ParamError
+from synthkit.errors import ConditionError, NotFittedError, ParamError, SchemaError
 from synthkit.inference import canonical
 from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
@@ -24,6 +24,7 @@ from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.protect import Protection
+from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device
 from synthkit.schema import Constant, Empty, Numeric, Schema
 from synthkit.sequences import OPENING, PACE, ROWS, SPAN, START, Records, SequenceEncoder
@@ -53,7 +54,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             its hyper-parameters.
         entity: the column (or index level) that says whose row it is; time: that of the time, or None where the rows
             of an entity have no order; context: the columns that are constant within entities; None: found.
-        schema: column types; None: inferred. Its entity is used where none is given.
+        schema: column types; None: inferred. Its entity is used where none is given. Its rules between context columns
+            hold in all entities that are drawn or filled; rules of other columns are refused, as no row keeps them.
         protect: how many entities must stand behind whatever is stored; None: 1.
         max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
         device: "auto" (the first GPU, else the CPU), or as torch names it.
@@ -130,6 +132,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         self, encoder: SequenceEncoder, records: Records, seed: int, device: torch.device
     ) -> TabularSynthesizer:
         """The model of the table of entities."""
+        rules = self._rules(encoder)
         kinds = {name: encoder.schema_.columns[name] for name in encoder.context_}
         known = {encoder.entity: encoder.schema_.columns[encoder.entity], **kinds}
         inferred = Schema.infer(records.entities, overrides=known, rules=False)
@@ -141,13 +144,32 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             columns[START] = replace(encoder.schema_.columns[encoder.time], nullable=False)
         budget = None if self.max_seconds is None else max(self.max_seconds * _SHARE, 1.0)
         return TabularSynthesizer(
-            schema=Schema(columns),
+            schema=Schema(columns, rules=rules),
             protect=self.protect,
             max_seconds=budget,
             max_steps=self.max_steps,
             device=device,
             random_state=entropy(seed, 0) % 2**62,
         ).fit(records.entities)
+
+    def _rules(self, encoder: SequenceEncoder) -> tuple[Rule, ...]:
+        """The rules of the schema, which the table of entities keeps.
+
+        Raises:
+            SchemaError: a rule names a column that varies within entities, the time or the entity: the rows of an
+                entity are drawn one after the other and never anew, so that nothing makes them keep it.
+        """
+        rules = () if self.schema is None else self.schema.rules
+        for rule in rules:
+            moving = [name for name in rule.columns if name not in encoder.context_]
+            if moving or not rule.columns:
+                why = f"column {moving[0]!r} is no context column" if moving else "it does not say of which columns"
+                raise SchemaError(
+                    f"{type(self).__name__}: argument 'schema' has the rule {rule!r}, but {why}, and rules hold "
+                    "between context columns only; leave it out, as dataclasses.replace(schema, rules=()) or "
+                    "Schema.infer(table, rules=False) does."
+                )
+        return rules
 
     def _check(self) -> Autoregressive:
         name = type(self).__name__
