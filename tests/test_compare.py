@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 import synthkit
 from synthkit import compare, evaluate
-from synthkit.errors import ParamError
+from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.registry import METRICS
 from synthkit.report import Comparison, Report
+from synthkit.testing import draw_panel
 from synthkit.testing.metrics import draw, junk
 
 REAL, HOLDOUT, GOOD = draw(500, 0), draw(500, 1), draw(400, 2)
@@ -71,6 +73,74 @@ def test_compare_knows_its_tables(comparison):
         comparison["nope"]
     with pytest.raises(ParamError, match="figure"):
         comparison.to_frame("fresh")  # type: ignore[arg-type]
+
+
+# -------------------------------------------------------------------- records over time
+KEYS = {"entity": "who", "time": "when"}
+PANEL = ("lengths", "transitions", "variance", "entity_detection", "next_step", "memorisation", "shape")
+
+
+@pytest.fixture(scope="module")
+def panels() -> Comparison:
+    real, fresh, holdout = (draw_panel(150, seed) for seed in range(3))
+    moving = ["x", "state"]
+    order = np.random.default_rng(0).permutation(len(fresh))
+    rows = fresh.assign(**{name: fresh[name].to_numpy()[order] for name in moving})
+    return compare({"rows": rows, "fresh": fresh}, real, holdout, metrics=PANEL, level="quick", seed=3, **KEYS)
+
+
+def test_panels_are_ranked_before_shared_references(panels):
+    assert list(panels.summary().index) == ["fresh", "rows"]
+    assert (panels.ranks().loc[["transitions", "variance", "entity_detection"], "fresh"] == 1).all()
+    for name in PANEL:
+        one, other = (panels[table].scores[name] for table in ("fresh", "rows"))
+        figures = [(s.fresh, s.fresh_interval, s.copy, s.independent) for s in (one, other)]
+        assert repr(figures[0]) == repr(figures[1]), name  # repr: nan equals nan
+    assert panels["rows"].check("augmentation").status == "fail"
+    assert {r.status for r in panels["fresh"].check("augmentation").results if r.score in PANEL} == {"pass"}
+
+
+def test_a_panel_scores_in_a_comparison_as_alone(panels):
+    real, fresh, holdout = (draw_panel(150, seed) for seed in range(3))
+    alone = evaluate(real, fresh, holdout=holdout, metrics=PANEL, level="quick", seed=3, **KEYS)
+    for name, score in alone.scores.items():
+        other = panels["fresh"].scores[name]
+        if score.of == "entities":
+            figures = [(s.value, s.matched, s.fresh, s.interval, s.copy, s.independent) for s in (score, other)]
+            assert repr(figures[0]) == repr(figures[1]), name
+    assert {k: v for k, v in alone.provenance.items() if "seconds" not in k} == {
+        k: v for k, v in panels["fresh"].provenance.items() if "seconds" not in k
+    }
+
+
+def test_forms_of_a_comparison_of_panels(panels, tmp_path):
+    page = panels.to_html(tmp_path / "c.html").read_text()
+    for words in ("Over time", "Records per entity", "Paths of x", "Fresh entities", "fresh real entities"):
+        assert words in page
+    assert page.count("bands of real and of synthetic entities") >= 4  # x and y, of two tables
+    marked = panels.to_markdown()
+    assert "## Records over time" in marked and "## Single records, one of each entity" in marked
+    value = json.loads(panels.to_json())
+    assert Report.from_json(json.dumps(value["reports"]["rows"])).scores["lengths"].of == "entities"
+    assert "records per entity" in str(panels) and "fresh" in panels._repr_html_()
+
+
+def test_tables_of_other_lengths_share_the_fewest_entities():
+    real, fresh, holdout = (draw_panel(n, seed) for seed, n in enumerate((120, 120, 120)))
+    few = draw_panel(60, 5)
+    got = compare({"all": fresh, "few": few}, real, holdout, metrics=["lengths", "gaps"], **KEYS)
+    assert {r.provenance["reference_entities"] for r in got.reports.values()} == {60}
+    assert got["all"].provenance["entities"]["synthetic"] == 120 and got["few"].scores["lengths"].value == (
+        got["few"].scores["lengths"].matched
+    )
+
+
+def test_odd_panels_are_refused_by_name():
+    real = draw_panel(30, 0)
+    with pytest.raises(SchemaError, match="'synthetic b'.*no column 'who'"):
+        compare({"a": real, "b": real.drop(columns="who")}, real, **KEYS)
+    with pytest.raises(ParamError, match="'context' needs 'entity'"):
+        compare({"a": real}, real, context=["arm"])
 
 
 def test_the_public_face():

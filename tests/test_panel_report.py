@@ -61,7 +61,7 @@ def test_the_figures_are_those_of_score_panel():
     with untouched(real, fresh, holdout):
         report = whole()
     names = [name for name in PANEL_METRICS if name != "next_step"]
-    options = {"target": "died", "metrics": names, "deals": 0, **KEYS}
+    options = {"target": "died", "metrics": names, "deals": 0, "quick": True, **KEYS}
     found = score_panel(real, fresh, holdout=holdout, **options).table.set_index("metric")
     for name, line in found.iterrows():
         score = report.scores[str(name)]
@@ -111,6 +111,12 @@ def test_fresh_entities_pass(seed):
 
 DEFECTS = {
     "order": (lambda t: shuffled(t, ["x", "state"], within=True), "imputation", {"transitions", "entity_detection"}),
+    "order, handed out": (lambda t: shuffled(t, ["x", "state"], within=True), "release", {"entity_detection"}),
+    "rows, handed out": (
+        lambda t: shuffled(t, ["x", "y", "state"], within=False),
+        "release",
+        {"transitions", "autocorrelation", "variance", "entity_detection"},
+    ),
     "rows": (
         lambda t: shuffled(t, ["x", "y", "state"], within=False),
         "augmentation",

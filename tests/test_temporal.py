@@ -102,11 +102,29 @@ def test_runs_of_nulls_by_hand():
         return pd.DataFrame({"who": list("aaaabbbb"), "when": [0, 1, 2, 3] * 2, "x": values})
 
     n = None
-    apart, joined = table([1.0, n, 2, n, n, 3, n, 4]), table([1.0, 2, 3, 4, n, n, n, n])
-    real, synthetic = panels(apart, joined, kinds={"x": "numeric"}, **KEYS)
-    # rates are equal; of two entities one has no value; runs of 1, 1, 1, 1 against one of 4
+
+    def several(values, times):
+        return pd.concat([table(values).assign(who=lambda t, k=k: t["who"] + str(k)) for k in range(times)])
+
+    apart, joined = [1.0, n, 2, n, n, 3, n, 4], [1.0, 2, 3, 4, n, n, n, n]
+    real, synthetic = panels(several(apart, 8), several(joined, 8), kinds={"x": "numeric"}, **KEYS)
+    # rates are equal; of two entities one has no value; 32 runs of 1 against 8 of 4
     assert missing_runs(real, synthetic).value == pytest.approx((0 + 0.5 + 1) / 3)
     assert missing_runs(real, real).value == 0
+    # 28 runs are too few to know their law
+    real, synthetic = panels(several(apart, 7), several(joined, 7), kinds={"x": "numeric"}, **KEYS)
+    assert missing_runs(real, synthetic).value == pytest.approx((0 + 0.5) / 2)
+
+
+def test_a_few_odd_gaps_do_not_decide_how_gaps_follow_each_other():
+    def table(odd):
+        gap = np.tile([1.0, 2.0], 500)
+        gap[odd] = 1000.0
+        who = np.repeat(np.arange(100), 10)
+        return pd.DataFrame({"who": who, "when": np.cumsum(gap), "x": 0.5})
+
+    real, apart, joined = panels(table([]), table([55, 457]), table([55, 56, 457, 458]), **KEYS)
+    assert max(gaps(real, other).parts["next gap"] for other in (apart, joined)) < 0.25
 
 
 def test_gaps_are_in_days_or_in_units():
@@ -212,10 +230,11 @@ def test_what_a_defect_leaves_alone_stays_near_the_floor():
     assert (kept["matched"] < kept["chance"] + 4 * kept["chance_sd"]).all(), kept.to_string()
 
 
-def test_detection_sees_rows_without_an_entity():
+@pytest.mark.parametrize("quick", [False, True])
+def test_detection_sees_rows_without_an_entity(quick):
     bad = shuffled(tables()[1], ["x", "y", "state"], within=False)
     real, bad, fresh = panels(tables()[0], bad, tables()[2], **KEYS)
-    found, floor = entity_detection(real, bad), entity_detection(real, fresh)
+    found, floor = (entity_detection(real, other, quick=quick) for other in (bad, fresh))
     assert found.interval is not None and found.interval[0] > 0.75 > floor.value
     assert max(found.parts, key=found.parts.get) == "x"
 

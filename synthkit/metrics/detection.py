@@ -21,6 +21,7 @@ from synthkit.metrics.base import Case, Measurement, Metric
 from synthkit.metrics.cells import categorical_mask, features, without_empty
 from synthkit.metrics.encoding import encode
 from synthkit.metrics.jackknife import Floats, Ints
+from synthkit.metrics.learners import FULL_TREES, Trees
 from synthkit.metrics.logit import ridge_weights
 from synthkit.metrics.roc import placements
 from synthkit.metrics.tables import Coded, Kinds, code_tables
@@ -149,8 +150,11 @@ class Detected:
     test: Any = None
 
 
-def boosting(a: Coded, b: Coded, seed: int, *, rounds: int = 200, size: int | None = None) -> Detected:
+def boosting(
+    a: Coded, b: Coded, seed: int, *, rounds: int = 200, size: int | None = None, grow: Trees = FULL_TREES
+) -> Detected:
     """Gradient boosting on at most ``size`` rows of each table; see :func:`detection_auc`."""
+    rounds = grow.rounds or rounds
     columns = len(a.num) + len(a.cat)
     size = min(len(a), len(b), size or len(a), max(_ROWS, _CELLS // max(columns, 1)))
     bins, top = (255, 200) if columns <= _WIDE else (31, 27)
@@ -164,7 +168,8 @@ def boosting(a: Coded, b: Coded, seed: int, *, rounds: int = 200, size: int | No
         x_fit, x_test = without_empty(x_fit, x_test)
         model = HistGradientBoostingClassifier(
             max_iter=rounds,
-            learning_rate=0.1,
+            max_leaf_nodes=grow.leaves,
+            learning_rate=grow.rate,
             early_stopping=False,
             categorical_features=mask,
             max_bins=bins,

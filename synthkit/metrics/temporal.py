@@ -40,6 +40,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 NO_TIME = "needs a time: without one the rows of an entity have no order"
 _LEVELS = 10
+_FEWEST_RUNS = 30  # of nulls in the real panel, so that the law of their lengths is known
 
 
 # -------------------------------------------------------------------- tools
@@ -112,8 +113,9 @@ def gaps(real: Panel, synthetic: Panel) -> Measurement:
     """How unlike the times between rows are.
 
     The mean of: the Kolmogorov-Smirnov distance of all gaps; that of entities' mean log gap (some come often, some
-    rarely); the difference of the correlations of a log gap with the next one of the entity. The parts also have the
-    difference of the shares of gaps of zero.
+    rarely); the difference of the correlations of a gap with the next one of the entity, as normal scores by the real
+    law (of logs, a few odd gaps among regular ones would decide it). The parts also have the difference of the shares
+    of gaps of zero.
     """
     check_pair("gaps", real, synthetic)
     if real.clock is None:
@@ -124,11 +126,13 @@ def gaps(real: Panel, synthetic: Panel) -> Measurement:
     unit = float(np.median(real.gaps[real.gaps > 0])) if (real.gaps > 0).any() else 1.0
     logs = [np.log1p(t.gaps / unit) for t in (real, synthetic)]
     means, following = [], []
-    for panel, log in zip((real, synthetic), logs, strict=True):
+    scores = [normal_scores(real.gaps, t.gaps) for t in (real, synthetic)]
+    for panel, log, score in zip((real, synthetic), logs, scores, strict=True):
         every = np.zeros(panel.rows)
         every[panel.position > 0] = log
         repeated = panel.lengths > 1
         means.append(panel.total(every)[repeated] / (panel.lengths[repeated] - 1))
+        every[panel.position > 0] = score
         after = np.flatnonzero(panel.position > 1)
         following.append(_correlation(every[after - 1], every[after]))
     known = {
@@ -273,7 +277,8 @@ def missing_runs(real: Panel, synthetic: Panel) -> Measurement:
 
     Per column that has nulls in one of the panels the mean of: the difference of null rates; that of the shares of
     entities without any value; and, with a time, the Kolmogorov-Smirnov distance of the lengths of runs of nulls within
-    entities (1 where one panel only has runs).
+    entities (1 where the synthetic panel has none), if the real panel has 30 of them: of fewer their law is not known,
+    and the one run that one panel has and another has not would count as all.
     """
     check_pair("missing_runs", real, synthetic)
     a, b = real.moving, synthetic.moving
@@ -284,8 +289,9 @@ def missing_runs(real: Panel, synthetic: Panel) -> Measurement:
             continue
         never = [float((t.total(n.astype(np.int64)) == t.lengths).mean()) for t, n in zip((real, synthetic), null)]  # noqa: B905
         errors = [abs(float(null[0].mean() - null[1].mean())), abs(never[0] - never[1])]
-        if real.clock is not None:
-            errors.append(ks(_runs(real, null[0]), _runs(synthetic, null[1])))
+        runs = _runs(real, null[0])
+        if real.clock is not None and len(runs) >= _FEWEST_RUNS:
+            errors.append(ks(runs, _runs(synthetic, null[1])))
         parts[name] = float(np.mean(errors))
     return mean_of(parts, "no moving column has nulls")
 

@@ -7,7 +7,7 @@ are made together by :func:`panels`, so that their codes mean the same.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -59,6 +59,7 @@ class Panel:
     wavering: Mapping[Hashable, int]
     digest: NDArray[np.uint64]
     _coding: object = field(default_factory=object, repr=False)
+    _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         """The number of entities."""
@@ -110,6 +111,12 @@ class Panel:
     def total(self, values: NDArray[Any]) -> Floats:
         """Sums of ``(rows, ...)`` values within entities: ``(entities, ...)``."""
         return np.add.reduceat(values, self.starts, axis=0)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, computed once for the key (which names all that it hangs on besides the panel)."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
 
     def take(self, entities: Ints) -> Panel:
         """The entities at these numbers; one may be repeated, and then counts as so many."""

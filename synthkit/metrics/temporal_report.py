@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ class PanelMetric:
             where it is seeded, and ``target`` where it is targeted.
         best: its best value; goal: which direction is better.
         judge: whose entities judge.
+        boosted: does it train trees, so that it takes ``quick``?
     """
 
     measure: Callable[..., Measurement]
@@ -42,10 +43,11 @@ class PanelMetric:
     judge: Judges = "real"
     seeded: bool = False
     targeted: bool = False
+    boosted: bool = False
 
 
 PANEL_METRICS: dict[str, PanelMetric] = {
-    "entity_detection": PanelMetric(entity_detection, 0.5, seeded=True),
+    "entity_detection": PanelMetric(entity_detection, 0.5, seeded=True, boosted=True),
     "values": PanelMetric(shape.values),
     "lengths": PanelMetric(shape.lengths),
     "gaps": PanelMetric(shape.gaps),
@@ -59,8 +61,8 @@ PANEL_METRICS: dict[str, PanelMetric] = {
     "context_dependence": PanelMetric(shape.context_dependence),
     "context_kept": PanelMetric(shape.context_kept),
     "missing_runs": PanelMetric(shape.missing_runs),
-    "next_step": PanelMetric(next_step, judge="holdout", seeded=True),
-    "label": PanelMetric(label, judge="holdout", seeded=True, targeted=True),
+    "next_step": PanelMetric(next_step, judge="holdout", seeded=True, boosted=True),
+    "label": PanelMetric(label, judge="holdout", seeded=True, targeted=True, boosted=True),
     "entity_copies": PanelMetric(entity_copies),
     "memorisation": PanelMetric(memorisation, 1.0, "higher", judge="holdout", seeded=True),
 }
@@ -111,6 +113,7 @@ def score_panel(
     target: Hashable | None = None,
     metrics: Sequence[str] | None = None,
     deals: int = 10,
+    quick: bool = False,
     seed: int = 0,
 ) -> PanelReport:
     """Judge synthetic records over time (experimental: names and figures may still change).
@@ -129,6 +132,7 @@ def score_panel(
         target: a column to be predicted per entity (the last known value, if it varies within entities).
         metrics: names in ``PANEL_METRICS``; by default all.
         deals: how often real and holdout entities are dealt anew, for ``chance``; 0: not.
+        quick: detection, next step and label by fewer and smaller trees, as in ``evaluate(level="quick")``.
         seed: of folds, subsamples, halves and deals.
 
     Raises:
@@ -150,7 +154,7 @@ def score_panel(
     made = panels(*tables, entity=entity, time=time, context=context, kinds=kinds)
     if target is not None and target not in made[0].kinds:
         raise ParamError(f"score_panel: argument 'target': {target!r} is no judged column; name one of them.")
-    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed)
+    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed, quick)
     chance = run.chance(chosen, deals)
     lines, parts, found = [], [], {}
     for name in chosen:
@@ -168,7 +172,9 @@ class PanelRun:
     """The panels of one comparison, made together, and what is drawn from them in place of the synthetic one.
 
     Attributes:
-        target: of the label; seed: of folds, subsamples, halves and deals.
+        target: of the label; seed: of folds, subsamples, halves and deals; quick: fewer and smaller trees.
+        fewest: entities that references have at most; by default the synthetic ones. Runs of one comparison have the
+            same real and holdout panels and ``fewest``, so that they share references, which are computed once.
     """
 
     real: Panel
@@ -176,6 +182,8 @@ class PanelRun:
     holdout: Panel | None
     target: Hashable | None
     seed: int
+    quick: bool = False
+    fewest: int | None = None
 
     def all(self, metric: PanelMetric) -> tuple[Measurement, Measurement, Measurement]:
         """The value; the same of as many entities as the floor has; the floor."""
@@ -185,33 +193,50 @@ class PanelRun:
         call = self.call(metric)
         if self.holdout is None:
             return call(self.real, self.synthetic), none, none
+        few, fresh = self.matched(metric)
+        judges = self.judges(metric)
+        floor = self.shared("fresh", metric, lambda: call(judges[0], fresh, *judges[1:]))
         if metric.judge == "real":
             value = call(self.real, self.synthetic)
-            few, fresh = self.matched(metric)
-            matched = value if few is self.synthetic else call(self.real, few)
-            return value, matched, call(self.real, fresh)
-        value = call(self.real, self.synthetic, self.holdout)
-        few, fresh = self.matched(metric)
-        train, judge = self.judges(metric)
-        return value, call(train, few, judge), call(train, fresh, judge)
+            return value, value if few is self.synthetic else call(self.real, few), floor
+        return call(self.real, self.synthetic, self.holdout), call(judges[0], few, *judges[1:]), floor
+
+    def shared(self, what: str, metric: Hashable, make: Callable[[], Any]) -> Any:
+        """What does not depend on the synthetic panel, computed once for all runs of a comparison."""
+        return self.real.once((what, metric, self.holdout, self.size, self.target, self.seed, self.quick), make)
 
     def call(self, metric: PanelMetric) -> Callable[..., Measurement]:
         """The metric, told seed and target as far as it takes them."""
-        told = ({"seed": self.seed} if metric.seeded else {}) | ({"target": self.target} if metric.targeted else {})
-        return partial(metric.measure, **told)
+        offered = {"seed": self.seed, "target": self.target, "quick": self.quick}
+        takes = {"seed": metric.seeded, "target": metric.targeted, "quick": metric.boosted}
+        return partial(metric.measure, **{name: value for name, value in offered.items() if takes[name]})
 
     def matched(self, metric: PanelMetric) -> tuple[Panel, Panel]:
         """Synthetic and fresh real entities, equally many; with a holdout only."""
-        fresh = self._holdout if metric.judge == "real" else self._holdout.halves(self.seed)[0]
-        fresh = fresh.head(len(self.synthetic), self.seed)
+        fresh = self._references(metric)[0]
         return self.synthetic.head(len(fresh), self.seed), fresh
 
     def judges(self, metric: PanelMetric) -> tuple[Panel, ...]:
         """Whom ``matched`` and references are held against: training entities; and half the holdout, if it judges."""
-        if metric.judge == "real":
-            return (self.real,)
-        fresh = self.matched(metric)[1]
-        return self.real.head(len(fresh), self.seed), self._holdout.halves(self.seed)[1]
+        return self._references(metric)[1:]
+
+    def _references(self, metric: PanelMetric) -> tuple[Panel, ...]:
+        """Fresh entities, then the judges: drawn once, so that what they teach is learnt once."""
+
+        def make() -> tuple[Panel, ...]:
+            if metric.judge == "real":
+                return self._holdout.head(self.size, self.seed), self.real
+            fresh, judge = self._holdout.halves(self.seed)
+            fresh = fresh.head(self.size, self.seed)
+            return fresh, self.real.head(len(fresh), self.seed), judge
+
+        found: tuple[Panel, ...] = self.shared("references", metric.judge, make)
+        return found
+
+    @property
+    def size(self) -> int:
+        """Entities that references have at most."""
+        return len(self.synthetic) if self.fewest is None else self.fewest
 
     @property
     def _holdout(self) -> Panel:

@@ -35,7 +35,8 @@ def compare(
         synthetic: tables by name. The references hold as many rows as the shortest of them has, at most.
         real: the rows that the generators learnt from.
         holdout: real rows that no generator saw.
-        options: the other arguments of :func:`synthkit.evaluate`, such as ``target`` and ``level``.
+        options: the other arguments of :func:`synthkit.evaluate`, such as ``target`` and ``level``. With ``entity``
+            the tables are records over time, and references have as many entities as the table with the fewest.
 
     Raises:
         ParamError: no table, a name that is no text, or see :func:`synthkit.evaluate`.
@@ -133,12 +134,11 @@ class Comparison:
         lines = ["# Comparison of synthetic tables", "", text.head(self._any) + ".", "", "Mean rank (1 is best):", ""]
         lines += _markdown(["table", *summary.columns], [[str(n), *_ranked(row)] for n, row in summary.iterrows()])
         frame = self.to_frame()
-        for group, title in text.GROUPS.items():
-            part = frame[frame["group"] == group].drop(columns=["group", "goal"])
-            if len(part):
-                rows = (list(row) for row in part.itertuples(index=False))
-                body = [[label, f"{best:g}", *map(text.number, figures)] for label, best, *figures in rows]
-                lines += ["", f"## {title}", "", *_markdown(["score", "best", *part.columns[2:]], body)]
+        for title, scores in text.panels(self._any):
+            part = frame.loc[[score.name for score in scores]].drop(columns=["group", "goal"])
+            rows = (list(row) for row in part.itertuples(index=False))
+            body = [[label, f"{best:g}", *map(text.number, figures)] for label, best, *figures in rows]
+            lines += ["", f"## {title}", "", *_markdown(["score", "best", *part.columns[2:]], body)]
         lines += ["", "## Notes", "", *(f"- {text.escaped(note)}" for note in self._any.notes)]
         return "\n".join(lines) + "\n"
 

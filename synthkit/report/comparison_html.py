@@ -10,8 +10,17 @@ from synthkit.report import text
 from synthkit.report.credit import credit_section
 from synthkit.report.drawn import Drawing, columns_section
 from synthkit.report.html import named_profiles, page
+from synthkit.report.panel_section import compared_panels
 from synthkit.report.scales import badge_svg, scale_legend, scales_svg
-from synthkit.report.sections import chip, definitions_section, limits_section, provenance_section, section, table
+from synthkit.report.sections import (
+    chip,
+    definitions_section,
+    limits_section,
+    provenance_section,
+    section,
+    table,
+    whats,
+)
 from synthkit.report.survival import survival_section
 from synthkit.report.svg import esc, short
 
@@ -23,6 +32,7 @@ __all__ = ["render_comparison"]
 _NAMES = {
     "ranking": "Ranking",
     "scores": "Scores",
+    "overtime": "Over time",
     "columns": "Columns",
     "survival": "Survival",
     "credit": "Credit",
@@ -43,6 +53,7 @@ def render_comparison(comparison: Comparison, *, profiles: str | Sequence[str] |
     parts = {
         "ranking": _ranking(comparison, order, named_profiles(profiles)),
         "scores": _scores(comparison, order),
+        "overtime": compared_panels(best),
         "columns": "" if drawing is None else columns_section(drawing),
         "survival": survival_section(best),
         "credit": credit_section(best),
@@ -55,7 +66,7 @@ def render_comparison(comparison: Comparison, *, profiles: str | Sequence[str] |
 
 def _ranking(comparison: Comparison, order: Sequence[str], profiles: Sequence[str]) -> str:
     """Mean ranks, and what each table is good enough for; the best table first."""
-    summary = comparison.summary()
+    summary, of = comparison.summary(), whats(next(iter(comparison.reports.values())))
     rows = []
     for at, name in enumerate(order):
         ranks = [f"{v:.2f}" if not math.isnan(v) else "-" for v in summary.loc[name]]
@@ -66,7 +77,7 @@ def _ranking(comparison: Comparison, order: Sequence[str], profiles: Sequence[st
         "ranking",
         "Ranking",
         table("Mean ranks, and what each table is good enough for", heads, rows, class_="stack narrow"),
-        lead="Each score ranks the tables by how much worse than fresh real rows they are; 1 is best, ties share.",
+        lead=f"Each score ranks the tables by how much worse than fresh real {of} they are; 1 is best, ties share.",
     )
 
 
@@ -76,8 +87,8 @@ def _who(at: int, name: str) -> str:
 
 def _scores(comparison: Comparison, order: Sequence[str]) -> str:
     """A table per panel: each score of all tables on one scale."""
-    ranks = comparison.ranks()
-    parts = [scale_legend(several=True)]
+    ranks, of = comparison.ranks(), whats(next(iter(comparison.reports.values())))
+    parts = [scale_legend(several=True, of=of)]
     for title, scores in text.panels(next(iter(comparison.reports.values()))):
         rows = []
         for score in scores:
@@ -91,12 +102,12 @@ def _scores(comparison: Comparison, order: Sequence[str]) -> str:
             goal = f"<small>{score.goal} is better</small>"
             scale = f'<div class="wide">{scales_svg(several, order)}</div>'
             rows.append((f"{esc(text.capital(score.label))}<br>{goal}", *figures, text.number(score.fresh), scale))
-        heads = ("Score", *(_who(at, name) for at, name in enumerate(order)), "Fresh rows", "Scale")
-        labels = ("Score", *(esc(short(name, 24)) for name in order), "Fresh rows", "Scale")
+        heads = ("Score", *(_who(at, name) for at, name in enumerate(order)), f"Fresh {of}", "Scale")
+        labels = ("Score", *(esc(short(name, 24)) for name in order), f"Fresh {of}", "Scale")
         parts.append(table(title, heads, rows, class_="stack", labels=labels))
     return section(
         "scores",
         "Scores",
         *parts,
-        lead="Tables and references on the same number of rows, before the same judge. The nearest to fresh is bold.",
+        lead=f"Tables and references on the same number of {of}, before the same judge. The nearest to fresh is bold.",
     )

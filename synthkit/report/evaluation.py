@@ -108,15 +108,8 @@ def evaluate(
     """
     known = {"target": target, "schema": schema, "level": level, "secrets": secrets, "kinds": kinds, "seed": seed}
     how: dict[str, Any] = {"metrics": metrics, "max_seconds": max_seconds, "progress": progress, "domain": domain}
-    if entity is not None:
-        from synthkit.report.panel import evaluate_panel  # it needs this module's Run
-
-        of_panel: dict[str, Any] = {"entity": entity, "time": time, "context": context, "event": event}
-        return evaluate_panel(real, synthetic, holdout=holdout, **of_panel, **known, **how)
-    if context is not None:
-        raise ParamError("evaluate: argument 'context' needs 'entity', the column that names whose record a row is.")
-    several = {"synthetic": synthetic}
-    return evaluate_all(real, several, holdout=holdout, time=time, event=event, **known, **how)["synthetic"]
+    roles: dict[str, Any] = {"entity": entity, "time": time, "context": context, "event": event}
+    return evaluate_all(real, {"synthetic": synthetic}, holdout=holdout, **roles, **known, **how)["synthetic"]
 
 
 def evaluate_all(
@@ -128,9 +121,18 @@ def evaluate_all(
     domain: str | None = None,
     max_seconds: float | None = None,
     progress: bool | Progress | None = None,
+    entity: Hashable | None = None,
+    context: Sequence[Hashable] | None = None,
     **known: Any,
 ) -> dict[str, Report]:
     """A report per synthetic table; references are computed once. For arguments and errors see :func:`evaluate`."""
+    if entity is not None:
+        from synthkit.report.panel import evaluate_panels  # it needs this module's Run
+
+        how: dict[str, Any] = {"metrics": metrics, "max_seconds": max_seconds, "progress": progress, "domain": domain}
+        return evaluate_panels(real, synthetic, holdout=holdout, entity=entity, context=context, **known, **how)
+    if context is not None:
+        raise ParamError("evaluate: argument 'context' needs 'entity', the column that names whose record a row is.")
     check_how(max_seconds, progress, domain)
     cases = build_cases(real, synthetic, holdout, **known)
     chosen, left_out = choose(metrics, cases.any, domain)

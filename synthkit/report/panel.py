@@ -18,7 +18,7 @@ that intervals would be too narrow and an entity on both sides of a split.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from scipy.stats import t as student
 
 from synthkit.errors import ParamError, SynthkitError
 from synthkit.metrics.base import LEVELS, Level, Measurement, Metric, Score
+from synthkit.metrics.tables import Kinds
 from synthkit.metrics.temporal_panel import Panel
 from synthkit.metrics.temporal_report import PANEL_METRICS, PanelRun
 from synthkit.report.evaluation import Progress, Run, check_how
@@ -35,34 +36,40 @@ from synthkit.report.inputs import choose
 from synthkit.report.panel_cases import PanelInput, build_panels, independent
 from synthkit.report.panel_words import PANEL_WORDS
 from synthkit.report.report import Report
+from synthkit.schema import Schema
 
-__all__ = ["ROW_METRICS", "evaluate_panel"]
+__all__ = ["ROW_METRICS", "evaluate_panels"]
 
 ROW_METRICS = ("detection", "shape", "pair", "rules", "null_rates", "coverage")
 """Metrics of single rows that a report of records over time has by default."""
 _DEALS: dict[Level, int] = {"quick": 10, "default": 20, "full": 40}
 _TAUGHT: dict[str, dict[Level, int]] = {
-    "label": {"quick": 10, "default": 20, "full": 40},
+    "label": {"quick": 6, "default": 20, "full": 40},
     "next_step": {"quick": 0, "default": 6, "full": 12},  # eight models twice a deal
 }
 
 
-def evaluate_panel(
+def evaluate_panels(
     real: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    synthetic: Mapping[str, pd.DataFrame],
     *,
     holdout: pd.DataFrame | None,
     entity: Hashable,
-    time: Hashable | None,
-    context: Sequence[Hashable] | None,
-    event: Hashable | None,
-    domain: str | None,
-    metrics: Iterable[str | Metric | type[Metric]] | None,
-    max_seconds: float | None,
-    progress: bool | Progress | None,
-    **known: Any,
-) -> Report:
-    """The report of a panel. For arguments and errors see :func:`synthkit.evaluate`."""
+    time: Hashable | None = None,
+    context: Sequence[Hashable] | None = None,
+    event: Hashable | None = None,
+    schema: Schema | None = None,
+    target: Hashable | None = None,
+    kinds: Kinds | None = None,
+    secrets: Sequence[Hashable] = (),
+    level: Level = "default",
+    seed: int = 0,
+    domain: str | None = None,
+    metrics: Iterable[str | Metric | type[Metric]] | None = None,
+    max_seconds: float | None = None,
+    progress: bool | Progress | None = None,
+) -> dict[str, Report]:
+    """A report per synthetic panel; references are computed once. For the rest see :func:`synthkit.evaluate`."""
     check_how(max_seconds, progress, domain)
     for name, value in (("event", event), ("domain", domain)):
         if value is not None:
@@ -70,19 +77,25 @@ def evaluate_panel(
                 f"evaluate: argument {name!r} is of tables with one row each; leave it out, or leave out 'entity' and "
                 "pass one row per entity."
             )
-    made = build_panels(real, synthetic, holdout, entity=entity, time=time, context=context, **known)
+    known: dict[str, Any] = {"schema": schema, "target": target, "kinds": kinds, "secrets": secrets}
+    keys: dict[str, Any] = {"entity": entity, "time": time, "context": context}
+    made = build_panels(real, synthetic, holdout, level=level, seed=seed, **keys, **known)
     tasks, left_out = _choose(metrics, made)
     run = _PanelRun(made.cases, left_out, max_seconds, progress, made=made)
     run.all(tasks)
     run.check()
     if metrics is None:
         run.forget_empty()
-    report = run.report("synthetic", list(tasks), None)
+    return {name: _report(made, name, run.report(name, list(tasks), None)) for name in synthetic}
+
+
+def _report(made: PanelInput, name: str, report: Report) -> Report:
+    """The report of single records with what is to be said of entities."""
     return replace(
         report,
-        notes=tuple(_notes(made, report)),
-        provenance=_provenance(made, dict(report.provenance)),
-        panels=made.tables,
+        notes=tuple(_notes(made, name, report)),
+        provenance=_provenance(made, name, dict(report.provenance)),
+        panels=made.tables[name],
     )
 
 
@@ -142,13 +155,14 @@ class _PanelRun(Run):
         """The score of one metric."""
         if self.made is None or not isinstance(metric, _Task):
             return super().scores_of(metric)
-        return {"synthetic": _score(metric.name, self.made.run, self.cases.any.level)}
+        return {name: _score(metric.name, run, self.cases.any.level) for name, run in self.made.runs.items()}
 
     def forget_empty(self) -> None:
         """Leave out figures of entities that cannot be (a calendar without dates), unless nothing is left."""
         for name, scores in list(self.found.items()):
-            score = scores["synthetic"]
-            if score.of == "entities" and math.isnan(score.value) and len(self.found) > 1:
+            score = next(iter(scores.values()))
+            nothing = all(math.isnan(s.value) for s in scores.values())
+            if score.of == "entities" and nothing and len(self.found) > 1:
                 self.left_out[name] = score.note or "it could not be found"
                 del self.found[name]
 
@@ -157,15 +171,14 @@ def _score(name: str, run: PanelRun, level: Level) -> Score:
     metric, words = PANEL_METRICS[name], PANEL_WORDS[name]
     try:
         value, matched, fresh = run.all(metric)
-        chance = run.taught(name, _TAUGHT[name][level]) if name in _TAUGHT else []
-        chance = chance or run.chance([name], _DEALS[level]).get(name, [])
+        chance = run.shared("chance", name, lambda: _chance(name, run, level))
     except SynthkitError as error:  # the panel is too odd for this figure; the others go on
         value, matched, fresh, chance = Measurement.nothing(str(error)), *[Measurement.nothing("")] * 2, []
     spread = float(np.std(chance, ddof=1) * student.ppf(0.975, len(chance) - 1)) if len(chance) > 1 else math.nan
     references = {"copy": math.nan, "independent": math.nan}
     kind = "copy" if words.group == "privacy" else "independent"
     if not math.isnan(value.value) and (words.dependent or kind == "copy"):
-        references[kind] = _reference(kind, name, run)
+        references[kind] = run.shared(kind, name, lambda: _reference(kind, name, run))
     sides = [_interval(side, spread, words.bounds) for side in (value, matched, fresh)]
     floors = {"floor": dict(fresh.parts), "fresh": fresh.details}
     return Score(
@@ -191,6 +204,12 @@ def _score(name: str, run: PanelRun, level: Level) -> Score:
     )
 
 
+def _chance(name: str, run: PanelRun, level: Level) -> list[float]:
+    """The figure of other deals of real entities."""
+    found = run.taught(name, _TAUGHT[name][level]) if name in _TAUGHT else []
+    return found or run.chance([name], _DEALS[level]).get(name, [])
+
+
 def _finite(value: float) -> float:
     return float(value) if math.isfinite(value) else math.nan
 
@@ -211,7 +230,7 @@ def _reference(kind: str, name: str, run: PanelRun) -> float:
     metric = PANEL_METRICS[name]
     if run.holdout is None:
         judges: tuple[Panel, ...] = (run.real,)
-        source = run.real.head(len(run.synthetic), run.seed)
+        source = run.real.head(run.size, run.seed)
     else:
         judges = run.judges(metric)
         source = run.real.head(len(run.matched(metric)[1]), run.seed)
@@ -226,12 +245,12 @@ def _reference(kind: str, name: str, run: PanelRun) -> float:
 
 
 # -------------------------------------------------------------------- what a reader has to know
-def _provenance(made: PanelInput, found: dict[str, Any]) -> dict[str, Any]:
-    panel = made.run.real
-    fewest = min(len(made.run.synthetic), len(made.run.holdout or made.run.real))
+def _provenance(made: PanelInput, name: str, found: dict[str, Any]) -> dict[str, Any]:
+    panel, there = made.run.real, made.of(name)
+    fewest = min(made.run.size, len(made.run.holdout or made.run.real))
     about = {
-        "entities": {name: entities for name, (entities, _) in made.given.items()},
-        "rows": {name: rows for name, (_, rows) in made.given.items()},
+        "entities": {role: made.given[key][0] for role, key in there.items()},
+        "rows": {role: made.given[key][1] for role, key in there.items()},
         "reference_entities": fewest,
         "entity": panel.entity,
         "context": list(panel.context),
@@ -239,7 +258,7 @@ def _provenance(made: PanelInput, found: dict[str, Any]) -> dict[str, Any]:
     return about | {k: v for k, v in found.items() if k not in about} | {"time": panel.time}
 
 
-def _notes(made: PanelInput, report: Report) -> Iterator[str]:
+def _notes(made: PanelInput, name: str, report: Report) -> Iterator[str]:
     names = made.run.real.context
     held = "context, constant within entities" + (f": {', '.join(map(str, names))}" if names else ": no column")
     yield (
@@ -254,10 +273,16 @@ def _notes(made: PanelInput, report: Report) -> Iterator[str]:
             "anew; that of skill lost likewise (of the next record not at level 'quick'). One holdout is one draw: the "
             "fewer entities it has, the rougher every comparison with fresh ones."
         )
-    for name, (entities, rows) in made.given.items():
-        if made.used[name][1] < rows:
+    if made.run.quick:
+        yield (
+            "At level 'quick' detection of entities, the next record and the label are found by fewer and smaller "
+            "trees (40 rounds of 8 leaves), and of the next record the first 5 columns only."
+        )
+    for role, key in made.of(name).items():
+        (entities, rows), (kept, kept_rows) = made.given[key], made.used[key]
+        if kept_rows < rows:
             yield (
-                f"Of {entities:,} {name} entities with {rows:,} records, {made.used[name][0]:,} with "
-                f"{made.used[name][1]:,} were drawn for this report (level {made.cases.any.level!r})."
+                f"Of {entities:,} {role} entities with {rows:,} records, {kept:,} with {kept_rows:,} were drawn for "
+                f"this report (level {made.cases.any.level!r})."
             )
     yield from report.notes

@@ -47,22 +47,31 @@ class PanelInput:
     """What was given, checked.
 
     Attributes:
-        run: what measures the panels.
-        tables: for pictures.
+        runs: what measures the panels, and tables: for pictures; both by the name of the synthetic table.
         cases: of one record per entity, for the metrics of single rows.
-        given: per table (entities, records) as given; used: as judged.
+        given: per table (entities, records) as given; used: as judged. Synthetic ones are ``"synthetic NAME"``.
     """
 
-    run: PanelRun
-    tables: PanelTables
+    runs: Mapping[str, PanelRun]
+    tables: Mapping[str, PanelTables]
     cases: Cases
     given: Mapping[str, tuple[int, int]]
     used: Mapping[str, tuple[int, int]]
 
+    @property
+    def run(self) -> PanelRun:
+        """One of the runs: what does not depend on the synthetic table is the same in all."""
+        return next(iter(self.runs.values()))
+
+    def of(self, name: str) -> dict[str, str]:
+        """The tables of one report, by what they are, as ``given`` and ``used`` name them."""
+        there = {"real": "real", "synthetic": f"synthetic {name}", "holdout": "holdout"}
+        return {role: key for role, key in there.items() if key in self.given}
+
 
 def build_panels(
     real: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    synthetic: Mapping[str, pd.DataFrame],
     holdout: pd.DataFrame | None,
     *,
     entity: Hashable,
@@ -86,26 +95,31 @@ def build_panels(
         raise ParamError(f"evaluate: argument 'schema' must be a Schema, got a {type(schema).__name__}.")
     if isinstance(context, str) or not (context is None or isinstance(context, Sequence)):
         raise ParamError("evaluate: argument 'context' must be a list of columns, or None.")
-    given = {"real": real, "synthetic": synthetic} | ({} if holdout is None else {"holdout": holdout})
-    frames = {name: _plain(name, table, entity, time) for name, table in given.items()}
+    named = {f"synthetic {name}": table for name, table in synthetic.items()}
+    given = {"real": real, **named} | ({} if holdout is None else {"holdout": holdout})
+    seeds = {"real": 0, "holdout": 2} | {name: k + 2 if k else 1 for k, name in enumerate(named)}
+    shown = {"synthetic synthetic": "synthetic"}
+    frames = {name: _plain(shown.get(name, name), table, entity, time) for name, table in given.items()}
     if holdout is not None:
         _apart(frames["real"][entity], frames["holdout"][entity], entity)
     whole = {name: (frame[entity].nunique(), len(frame)) for name, frame in frames.items()}
-    frames = {n: _at_most(f, entity, MAX_ROWS[level], [seed, 5, k]) for k, (n, f) in enumerate(frames.items())}
+    frames = {n: _at_most(f, entity, MAX_ROWS[level], [seed, 5, seeds[n]]) for n, f in frames.items()}
     keys = [entity] if time is None else [entity, time]
     schema = Schema.infer(frames["real"].drop(columns=keys)) if schema is None else _without(schema, keys)
     kinds = {n: kind for n, kind in (kinds or kinds_of(schema)).items() if n not in keys}
     # the cases first: their errors say which table lacks what
-    records = {n: _one_each(f, entity, [seed, 7, k]).drop(columns=keys) for k, (n, f) in enumerate(frames.items())}
+    records = {n: _one_each(f, entity, [seed, 7, seeds[n]]).drop(columns=keys) for n, f in frames.items()}
     known: dict[str, Any] = {"schema": schema, "target": target, "kinds": kinds, "level": level, "seed": seed}
-    cases = build_cases(
-        records["real"], {"synthetic": records["synthetic"]}, records.get("holdout"), secrets=secrets, **known
-    )
-    made = _panels(frames, entity, time, context, kinds)
-    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed)
-    tables = PanelTables(run.real, run.synthetic, run.holdout, _labels(frames, kinds))
-    used = {name: (len(panel), panel.rows) for name, panel in zip(frames, made, strict=True)}
-    return PanelInput(run, tables, cases, whole, used)
+    several = {name: records[f"synthetic {name}"] for name in synthetic}
+    cases = build_cases(records["real"], several, records.get("holdout"), secrets=secrets, **known)
+    made = dict(zip(frames, _panels(frames, entity, time, context, kinds), strict=True))
+    judged = {name: made[f"synthetic {name}"] for name in synthetic}
+    fewest = min(map(len, judged.values()))
+    held, labels = made.get("holdout"), _labels(frames, kinds)
+    runs = {n: PanelRun(made["real"], p, held, target, seed, level == "quick", fewest) for n, p in judged.items()}
+    tables = {n: PanelTables(made["real"], p, held, labels) for n, p in judged.items()}
+    used = {name: (len(panel), panel.rows) for name, panel in made.items()}
+    return PanelInput(runs, tables, cases, whole, used)
 
 
 def _panels(

@@ -72,20 +72,21 @@ class _Series:
         return float(inside.mean())
 
 
-def lengths_picture(tables: PanelTables) -> Bins | str:
-    """Histograms of the number of records per entity: real, then synthetic and holdout."""
-    there = _there(tables)
+def lengths_picture(*tables: PanelTables) -> Bins | str:
+    """Histograms of the number of records per entity: real, then synthetic and holdout, or several synthetic ones."""
+    there = _there(*tables)
     return _bins([_Series(p.lengths.astype(np.float64), np.arange(len(p)), len(p), real) for p, real in there])
 
 
-def gaps_picture(tables: PanelTables) -> Bins | str:
-    """Histograms of the times between records: real, then synthetic and holdout."""
-    return _bins([_Series(p.gaps, p.owner[p.position > 0], len(p), real) for p, real in _there(tables)])
+def gaps_picture(*tables: PanelTables) -> Bins | str:
+    """Histograms of the times between records: real, then synthetic and holdout, or several synthetic ones."""
+    return _bins([_Series(p.gaps, p.owner[p.position > 0], len(p), real) for p, real in _there(*tables)])
 
 
-def _there(tables: PanelTables) -> list[tuple[Panel, bool]]:
-    found = [(tables.real, True), (tables.synthetic, False)]
-    return found + ([] if tables.holdout is None else [(tables.holdout, True)])
+def _there(*tables: PanelTables) -> list[tuple[Panel, bool]]:
+    first = tables[0]
+    found = [(first.real, True), *((t.synthetic, False) for t in tables)]
+    return found + ([] if first.holdout is None or len(tables) > 1 else [(first.holdout, True)])
 
 
 def _bins(series: Sequence[_Series]) -> Bins | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,16 @@ from synthkit.report.panel_pictures import (
     paths_picture,
 )
 from synthkit.report.pictures import LEAST, Bins
-from synthkit.report.sections import figure_card, section
+from synthkit.report.sections import figure_card, legend, section
 from synthkit.report.svg import Figure, esc
 
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["panel_figure", "panel_figures", "panel_section"]
+__all__ = ["compared_panels", "panel_figure", "panel_figures", "panel_section"]
 
 _PATHS, _MOVES, _LAGS = 6, 4, 6
+_COMPARED = 3  # columns whose paths a comparison shows
 _HALF = 520  # pixels of a card that is half as wide as the page
 
 
@@ -79,6 +80,29 @@ def panel_section(report: Report) -> str:
     )
 
 
+def compared_panels(reports: Mapping[str, Report]) -> str:
+    """Lengths and gaps of several synthetic tables over each other, and the paths of each; empty where there are none.
+
+    The real and holdout entities of all reports are the same.
+    """
+    tables = {name: report.panels for name, report in reports.items() if report.panels is not None}
+    if len(tables) < len(reports):
+        return ""
+    names, first = list(tables), next(iter(tables.values()))
+    counts = _pictured(list(tables.values()), names)
+    parts = [legend("training entities", names), _grid(counts)] if counts else []
+    unit, seed = _since(first), int(next(iter(reports.values())).provenance.get("seed", 0))
+    for column in moving_most(first.real, _COMPARED):
+        pictures = {name: paths_picture(t, column, seed) for name, t in tables.items()}
+        cards = [(name, paths_figure(column, p, unit), "") for name, p in pictures.items() if p is not None]
+        if cards:
+            parts += [_head(f"Paths of {esc(str(column))}"), _grid(cards)]
+    if not parts:
+        return ""
+    lead = f"Training entities beside synthetic ones. Everything real stands for {LEAST} entities or more."
+    return section("overtime", words.OVER_TIME, *parts, lead=lead)
+
+
 def panel_figures(report: Report) -> dict[str, list[tuple[str, Figure, str]]]:
     """The figures by part (``counts``, ``paths``, ``moves``, ``lags``): title, figure, and a remark."""
     tables = report.panels
@@ -113,10 +137,15 @@ def panel_figure(report: Report, part: str, column: Hashable | None = None) -> F
 
 
 def _counts(tables: PanelTables) -> list[tuple[str, Figure, str]]:
-    names = ["synthetic", *([] if tables.holdout is None else ["holdout"])]
-    pictures = [("Records per entity", lengths_picture(tables))]
-    if tables.real.clock is not None and len(tables.real.gaps) and len(tables.synthetic.gaps):
-        pictures.append((f"Times between records{_unit(tables)}", gaps_picture(tables)))
+    return _pictured([tables], ["synthetic", *([] if tables.holdout is None else ["holdout"])])
+
+
+def _pictured(tables: Sequence[PanelTables], names: Sequence[str]) -> list[tuple[str, Figure, str]]:
+    """Lengths and gaps of one synthetic table and the holdout, or of several synthetic tables."""
+    real = tables[0].real
+    pictures = [("Records per entity", lengths_picture(*tables))]
+    if real.clock is not None and len(real.gaps) and all(len(t.synthetic.gaps) for t in tables):
+        pictures.append((f"Times between records{_unit(tables[0])}", gaps_picture(*tables)))
     return [(title, _of_entities(bins_figure(title, p, names)), "") for title, p in pictures if isinstance(p, Bins)]
 
 
@@ -129,8 +158,12 @@ def _unit(tables: PanelTables) -> str:
     return ", in days" if tables.real.calendar else ""
 
 
+def _since(tables: PanelTables) -> str:
+    return "days since the first record" if tables.real.calendar else "since the first record"
+
+
 def _paths(tables: PanelTables, seed: int) -> list[tuple[str, Figure, str]]:
-    unit = "days since the first record" if tables.real.calendar else "since the first record"
+    unit = _since(tables)
     out = []
     for name in moving_most(tables.real, _PATHS):
         picture = paths_picture(tables, name, seed)

@@ -50,7 +50,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "times between records",
         "Times between records differ by {value}",
         "Mean of three: Kolmogorov-Smirnov distance of all gaps, that of entities' mean log gap, and the difference of "
-        "the correlations of a log gap with the next one.",
+        "the correlations of a gap with the next one (normal scores).",
         ordered=True,
     ),
     "spans": PanelWords(
@@ -119,7 +119,7 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "runs of empty cells",
         "Empty cells differ by {value}",
         "Mean difference of null rates, of shares of entities without a value, and of the lengths of runs of nulls "
-        "(Kolmogorov-Smirnov); mean over columns.",
+        "(Kolmogorov-Smirnov, of 30 real runs or more); mean over columns.",
         dependent=True,
     ),
     "next_step": PanelWords(

@@ -122,6 +122,10 @@ PROFILES: dict[str, Profile] = {
         {
             "values": Gate(0.10, 0.20),
             "lengths": Gate(0.15, 0.30),
+            "transitions": Gate(0.05, 0.20, optional=True),
+            "autocorrelation": Gate(0.10, 0.30, optional=True),
+            "variance": Gate(0.10, 0.30, optional=True),
+            "entity_detection": Gate(0.15, 0.40),
             "entity_copies": Gate(0.005, 0.05, whole="fresh"),
             "memorisation": Gate(0.05, 0.15, whole="best"),
         },

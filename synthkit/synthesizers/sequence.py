@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 
 from synthkit import io
 from synthkit.conditions import Between
-from synthkit.errors import ConditionError, NotFittedError, ParamError
+from synthkit.errors import ConditionError, NotFittedError, ParamError, SchemaError
 from synthkit.inference import canonical
 from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
@@ -26,6 +26,7 @@ from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress
 from synthkit.protect import Protection
+from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device
 from synthkit.schema import Constant, Empty, Numeric, Schema
 from synthkit.sequences import OPENING, PACE, ROWS, SPAN, START, Records, SequenceEncoder
@@ -61,7 +62,8 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         kind: "panel": records of many entities; "series": one long numeric series, or few that share a calendar
             (entities are modelled together, and the same come out); "auto": a series without an entity, or where 64
             entities at most have 200 rows each at least, 5 per entity, nine in ten times in common, and numbers alone.
-        schema: column types; None: inferred. Its entity is used where none is given.
+        schema: column types; None: inferred. Its entity is used where none is given. Its rules between context columns
+            hold in all entities that are drawn or filled; rules of other columns are refused, as no row keeps them.
         protect: how many entities must stand behind whatever is stored; None: 1.
         max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
         device: "auto" (the first GPU, else the CPU), or as torch names it.
@@ -172,6 +174,7 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
         self, encoder: SequenceEncoder, records: Records, seed: int, device: torch.device
     ) -> TabularSynthesizer:
         """The model of the table of entities."""
+        rules = self._rules(encoder)
         kinds = {name: encoder.schema_.columns[name] for name in (*encoder.context_, *encoder.ageing_)}
         known = {encoder.entity: encoder.schema_.columns[encoder.entity], **kinds}
         inferred = Schema.infer(records.entities, overrides=known, rules=False)
@@ -183,13 +186,32 @@ class SequenceSynthesizer(BaseEstimator):  # type: ignore[misc]
             columns[START] = replace(encoder.schema_.columns[encoder.time], nullable=False)
         budget = None if self.max_seconds is None else max(self.max_seconds * _SHARE, 1.0)
         return TabularSynthesizer(
-            schema=Schema(columns, encoder.entity),  # single rows are meant
+            schema=Schema(columns, encoder.entity, rules=rules),  # single rows are meant
             protect=self.protect,
             max_seconds=budget,
             max_steps=self.max_steps,
             device=device,
             random_state=entropy(seed, 0) % 2**62,
         ).fit(records.entities)
+
+    def _rules(self, encoder: SequenceEncoder) -> tuple[Rule, ...]:
+        """The rules of the schema, which the table of entities keeps.
+
+        Raises:
+            SchemaError: a rule names a column that varies within entities, the time or the entity: the rows of an
+                entity are drawn one after the other and never anew, so that nothing makes them keep it.
+        """
+        rules = () if self.schema is None else self.schema.rules
+        for rule in rules:
+            moving = [name for name in rule.columns if name not in encoder.context_]
+            if moving or not rule.columns:
+                why = f"column {moving[0]!r} is no context column" if moving else "it does not say of which columns"
+                raise SchemaError(
+                    f"{type(self).__name__}: argument 'schema' has the rule {rule!r}, but {why}, and rules hold "
+                    "between context columns only; leave it out, as dataclasses.replace(schema, rules=()) or "
+                    "Schema.infer(table, rules=False) does."
+                )
+        return rules
 
     def _check(self) -> Autoregressive:
         name = type(self).__name__
