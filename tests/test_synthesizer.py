@@ -24,6 +24,16 @@ def fitted(table: pd.DataFrame, name: str = "autoregressive", **options) -> Tabu
     return TabularSynthesizer(name, random_state=0, **{"max_steps": 30, **options}).fit(table)
 
 
+SHARED: dict[str, TabularSynthesizer] = {}
+
+
+def shared(mixed: pd.DataFrame, name: str) -> TabularSynthesizer:
+    """One fit to the fixture ``mixed`` for the tests that only use a model."""
+    if name not in SHARED:
+        SHARED[name] = fitted(mixed, name)
+    return SHARED[name]
+
+
 @models
 def test_same_columns_dtypes_and_seeds(name, mixed):
     before, state = mixed.copy(deep=True), torch.random.get_rng_state()
@@ -46,7 +56,7 @@ def test_same_columns_dtypes_and_seeds(name, mixed):
 
 @models
 def test_drawing_leaves_the_model_as_it_was(name, mixed):
-    synthesizer = fitted(mixed, name)
+    synthesizer = shared(mixed, name)
     before = {k: v.clone() for k, v in synthesizer.model_.state_dict().items()}
     for n in (1, 8193):
         synthesizer.sample(n, seed=0)
@@ -55,7 +65,7 @@ def test_drawing_leaves_the_model_as_it_was(name, mixed):
 
 @models
 def test_a_second_fit_is_the_same(name, mixed):
-    pd.testing.assert_frame_equal(fitted(mixed, name).sample(20, seed=0), fitted(mixed, name).sample(20, seed=0))
+    pd.testing.assert_frame_equal(shared(mixed, name).sample(20, seed=0), fitted(mixed, name).sample(20, seed=0))
 
 
 @models
@@ -84,7 +94,7 @@ def test_conditions_hold_in_every_row(name, mixed):
 @models
 def test_given_rows_come_back_verbatim(name, mixed):
     given = mixed[["c", "d", "f32", "s"]].head(30)
-    got = fitted(mixed, name).sample(where=given, seed=3)
+    got = shared(mixed, name).sample(where=given, seed=3)
     for column in given:
         there = given[column].notna()
         assert (got[column][there] == given[column][there]).all()
@@ -94,7 +104,7 @@ def test_given_rows_come_back_verbatim(name, mixed):
 def test_impute_fills_gaps_and_only_gaps(name, mixed):
     table = mixed.set_index(np.arange(1000, 1300))
     for mode in ("draw", "point"):
-        filled = fitted(mixed, name).impute(table, seed=4, mode=mode)
+        filled = shared(mixed, name).impute(table, seed=4, mode=mode)
         assert filled.index.equals(table.index) and (filled.dtypes == table.dtypes).all()
         for column in table:
             there = table[column].notna()
@@ -104,7 +114,7 @@ def test_impute_fills_gaps_and_only_gaps(name, mixed):
 
 @models
 def test_save_and_load(name, mixed, tmp_path):
-    synthesizer = fitted(mixed, name)
+    synthesizer = shared(mixed, name)
     synthesizer.save(tmp_path / "m.synthkit")
     again = TabularSynthesizer.load(tmp_path / "m.synthkit")
     pd.testing.assert_frame_equal(again.sample(50, seed=1), synthesizer.sample(50, seed=1))
@@ -117,7 +127,7 @@ def test_save_and_load(name, mixed, tmp_path):
 
 def test_a_damaged_file_is_refused(mixed, tmp_path):
     path = tmp_path / "m.synthkit"
-    fitted(mixed, "independent").save(path)
+    shared(mixed, "independent").save(path)
     content = path.read_bytes()
     for bad in (content[: len(content) // 2], content.replace(b'"mode"', b'"mood"', 1), b"no zip at all", b""):
         path.write_bytes(bad)

@@ -34,7 +34,9 @@ def law(rows: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fitted() -> TabularSynthesizer:
-    return TabularSynthesizer(VAE(latents=8, width=96, prior_width=48, cells=32), random_state=0).fit(law(5000, 0))
+    return TabularSynthesizer(VAE(latents=8, width=96, prior_width=48, cells=32), random_state=0, max_steps=1200).fit(
+        law(5000, 0)
+    )
 
 
 @cache
