@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from synthkit import io
@@ -27,15 +26,13 @@ from synthkit.protect import Protection
 from synthkit.recalled import find_recalled
 from synthkit.running import Parts, Running, chained, find_running
 from synthkit.schema import Categorical, ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
-from synthkit.ticks import DAY, Ticks
+from synthkit.sequence_times import CALENDAR, GAP, TimeCodec, check_time, time_type
+from synthkit.ticks import Ticks
 
 __all__ = ["GAP", "OPENING", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
-START, PACE, SPAN, ROWS, GAP = "(start)", "(pace)", "(span)", "(rows)", "(gap)"
+START, PACE, SPAN, ROWS = "(start)", "(pace)", "(span)", "(rows)"
 OPENING = "(opening)"
-_CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
-_BURSTS = 0.5  # share of rows at the time of the row before, from which lengths are counted in times
-_SPAN = 0.35  # of how much an entity's span hangs on its rows, at most, for its pace to be learnt instead
 
 Ints = NDArray[np.int64]
 
@@ -73,7 +70,7 @@ class Records:
         return np.cumsum(self.lengths) - self.lengths
 
 
-class SequenceEncoder:
+class SequenceEncoder(TimeCodec):
     """The codec of panels. Rarer values than ``protect`` allows are counted by entities, not by rows.
 
     Args:
@@ -160,10 +157,6 @@ class SequenceEncoder:
             self._fit_time(flat, owner, clock)
         return self
 
-    def _day(self) -> float | None:
-        """Moments in a day, None where time is a number."""
-        return None if isinstance(self.schema_.columns[self.time], Numeric) else float(DAY)
-
     def _aged(
         self, flat: pd.DataFrame, entities: pd.DataFrame, elapsed: NDArray[np.float64], owner: Ints
     ) -> Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -176,11 +169,6 @@ class SequenceEncoder:
             still = np.zeros(len(entities))
             entities[name] = rule.column(middle, still, kind)
         return begins
-
-    def _elapsed(self, clock: NDArray[Any], first: NDArray[Any]) -> NDArray[np.float64]:
-        """``(R,)`` moments since the first rows, whose ticks are ``first``."""
-        moments = self.ticks_.moments(clock), self.ticks_.moments(first)
-        return np.asarray(moments[0] - moments[1], np.float64)
 
     def grown(
         self,
@@ -284,12 +272,12 @@ class SequenceEncoder:
     def _infer(self, flat: pd.DataFrame) -> None:
         declared: Mapping[Hashable, ColumnType] = {} if self.schema is None else self.schema.columns
         if self.time is not None:
-            _check_time(flat[self.time])
+            check_time(flat[self.time])
         overrides = dict(declared)
         inferred = Schema.infer(flat, entity=self.entity, overrides=overrides, rules=False)
         columns = dict(inferred.columns)
         if self.time is not None and not isinstance(columns[self.time], (Datetime, Duration, Numeric)):
-            columns[self.time] = _time_type(flat[self.time])
+            columns[self.time] = time_type(flat[self.time])
         assert self.entity is not None
         kind = columns[self.entity]
         columns[self.entity] = Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
@@ -328,56 +316,6 @@ class SequenceEncoder:
                     "leave it out of 'context', or make it constant."
                 )
         return tuple(n for n in names if n in set(self.context))
-
-    def _fit_time(self, flat: pd.DataFrame, owner: Ints, clock: NDArray[Any]) -> None:
-        later = np.flatnonzero(owner[1:] == owner[:-1])
-        if isinstance(self.schema_.columns[self.time], Datetime):
-            self.ticks_ = Ticks.learn(clock, _zone(flat[self.time]))
-            clock = self.ticks_.count(clock)
-            parts = self._parts(clock)
-            keep = [p for p in _CALENDAR if len(np.unique(parts[p])) > 1]
-            self.calendar_ = {p: _CALENDAR[p] for p in keep}
-        gaps = clock[later + 1] - clock[later]
-        self.strict_ = bool(len(gaps)) and bool((gaps > 0).all())
-        if not len(gaps):
-            return
-        if gaps.min() == gaps.max():
-            self.step_ = gaps[0].item()
-            return
-        lengths = np.bincount(owner)
-        if float((gaps == 0).mean()) >= _BURSTS:
-            self.bursts_ = 1.0, 1
-            shared = self._counts(clock, owner)[1]
-            self.bursts_ = float(shared.mean()), int(shared.max())
-        self.unit_ = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
-        if not isinstance(self.schema_.columns[self.time], Numeric):
-            self.grain_ = max(int(np.gcd.reduce(gaps)), 1)
-        frame = pd.DataFrame({self.entity: flat[self.entity].to_numpy()[later], GAP: self._gap_series(gaps)})
-        who = Identifier(dtype=self.schema_.columns[self.entity].dtype, nullable=False)
-        schema = Schema({self.entity: who, GAP: self._gap_type()}, self.entity)
-        self.gaps_ = TableEncoder(schema, protect=self.protect).fit(frame)
-        # Either tells the other; which one a model of entities should learn is which hangs less on how many rows
-        # there are: a visit a month has a pace of its own, a stay of two days has a span.
-        counts = self._counts(clock, owner)[0]
-        pace, several = self._pace(clock, lengths, counts), counts > 1
-        on_pace, on_span = (_hangs(v[several], counts[several]) for v in (pace, pace * (counts - 1)))
-        self.paced_ = on_pace <= _SPAN * on_span
-
-    def _counts(self, clock: NDArray[Any] | None, owner: Ints) -> tuple[Ints, Ints]:
-        """``(E,)`` rows of entities, or, with bursts, times; and rows of each of those."""
-        if clock is None or self.bursts_ is None:
-            return np.bincount(owner), np.ones(len(owner), np.int64)
-        new = (np.diff(owner, prepend=-1) != 0) | (np.diff(clock, prepend=clock[:1]) != 0)
-        return np.bincount(owner, new).astype(np.int64), np.bincount(np.cumsum(new) - 1)
-
-    def _gap_type(self) -> ColumnType:
-        kind = self.schema_.columns[self.time]
-        if isinstance(kind, Numeric):
-            return Numeric(integer=kind.integer, decimals=kind.decimals, nullable=False)
-        return Numeric(integer=True, nullable=False)
-
-    def _gap_series(self, gaps: NDArray[Any]) -> Any:
-        return gaps if isinstance(self.schema_.columns[self.time], Numeric) else gaps // self.grain_
 
     # ---------------------------------------------------------------- use
     def encode(self, table: pd.DataFrame, missing: str = "state") -> Records:
@@ -435,59 +373,6 @@ class SequenceEncoder:
                     flat[name] = flat[name].fillna(known.set_axis(there))
         return flat, order, parts
 
-    def _pace(self, clock: NDArray[Any], lengths: Ints, counts: Ints) -> NDArray[np.float64]:
-        """``(E,)`` mean gaps, in units of the median one; unknown of single rows (or times)."""
-        ends = np.cumsum(lengths) - 1
-        span = (clock[ends] - clock[ends - lengths + 1]).astype(np.float64) / self.unit_
-        out: NDArray[np.float64] = np.where(counts > 1, span / np.maximum(counts - 1, 1), np.nan)
-        return out
-
-    def encode_gaps(self, clock: NDArray[Any], starts: Ints) -> Encoded:
-        """The fields of the gaps before rows at ``clock``; nothing is known of them at ``starts``."""
-        assert self.gaps_ is not None
-        gap = np.diff(clock, prepend=clock[:1])
-        first = np.zeros(len(clock), bool)
-        first[starts] = True
-        gap[first] = self._some_gap()
-        data = self.encode_waits(gap)
-        mask = torch.from_numpy(first)[:, None]
-        return data.hide(mask.expand_as(data.num_known), mask.expand_as(data.cat_known))
-
-    def encode_waits(self, gap: NDArray[Any]) -> Encoded:
-        """The fields of gaps in ticks."""
-        assert self.gaps_ is not None
-        return self.gaps_.encode(pd.DataFrame({GAP: self._gap_series(gap)}), partial=True)
-
-    def _some_gap(self) -> int | float:
-        return self.unit_ if isinstance(self.schema_.columns[self.time], Numeric) else int(self.unit_)
-
-    def decode_gaps(self, data: Encoded) -> NDArray[Any]:
-        """``(rows,)`` gaps in ticks."""
-        assert self.gaps_ is not None
-        gaps = canonical(self.gaps_.decode(data)[GAP], self._gap_type())[0]
-        law = getattr(self.gaps_.transformers_[GAP], "law", None)
-        if self.strict_ and law is not None and law.step:  # a law of small gaps may round to none at all
-            gaps = np.maximum(gaps, np.asarray(law.step).astype(gaps.dtype))
-        return gaps * self.grain_
-
-    def parts(self, clock: NDArray[Any]) -> NDArray[np.int64]:
-        """``(rows, parts)`` codes of the calendar that rows go by, in the order of ``calendar_``."""
-        if not self.calendar_:
-            return np.zeros((len(clock), 0), np.int64)
-        found = self._parts(clock)
-        return np.stack([found[p] for p in self.calendar_], 1)
-
-    def _parts(self, clock: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
-        """The calendar by the clock on the wall; codes count from 0."""
-        wall = pd.Series(self.ticks_.wall(self.ticks_.moments(clock)).astype("datetime64[ns]")).dt
-        day = (wall.day - 1).mask(wall.is_month_end, 31)
-        parts = {"hour": wall.hour, "weekday": wall.day_of_week, "day": day, "month": wall.month - 1}
-        return {name: np.asarray(part.to_numpy(), np.int64) for name, part in parts.items()}
-
-    def days(self, clock: NDArray[Any]) -> NDArray[np.float64]:
-        """``(rows,)`` days since 1970 by the clock on the wall."""
-        return np.asarray(self.ticks_.wall(self.ticks_.moments(clock)) / DAY, np.float64)
-
     def recalled_fields(self) -> tuple[tuple[tuple[int, ...], int, float], ...]:
         """``(fields that tell kinds, field, share that repeats)`` in the layout of rows, per column that recalls."""
         place, out = self.rows_._place, []
@@ -507,33 +392,6 @@ class SequenceEncoder:
             if law is not None and "code" in place and not getattr(transformer, "base", 0):
                 laws[place["code"]] = law
         return replace(layout, laws=laws)
-
-    def gap_layout(self) -> Layout | None:
-        """The fields of the gap, with its law, however few values it takes."""
-        if self.gaps_ is None:
-            return None
-        layout, law = self.gaps_.layout_, getattr(self.gaps_.transformers_[GAP], "law", None)
-        codes = [i for i, field in enumerate(layout.fields) if field.size and field.part != "null"]
-        return layout if law is None or not codes else replace(layout, laws={codes[0]: law})
-
-    def gap_days(self) -> float | None:
-        """Days of one unit of the gap; None where gaps are not counted in time."""
-        dated = isinstance(self.schema_.columns.get(self.time), Datetime)
-        if self.gaps_ is None or not dated or self.ticks_.kind == "months":
-            return None
-        return self.grain_ * (1.0 if self.ticks_.counted else 1.0 / DAY)
-
-    def canonical_times(self, times: pd.Series) -> NDArray[Any]:
-        """Times in ticks, which :meth:`times` inverts."""
-        return self.ticks_.count(canonical(times, self.schema_.columns[self.time])[0])
-
-    def times(self, clock: NDArray[Any], name: Hashable = None) -> pd.Series:
-        """Ticks as the table has them."""
-        clock = self.ticks_.moments(clock)
-        kind = self.schema_.columns[self.time]
-        if isinstance(kind, Numeric) and kind.decimals is not None and not kind.integer:
-            clock = np.round(clock, kind.decimals)
-        return from_canonical(clock, np.zeros(len(clock), bool), kind, name=name)
 
     def table(
         self,
@@ -624,7 +482,7 @@ class SequenceEncoder:
         out.strict_, out.paced_, out.ticks_ = bool(value["strict"]), bool(value["paced"]), Ticks(*value["ticks"])
         bursts = value.get("bursts")
         out.bursts_ = None if bursts is None else (float(bursts[0]), int(bursts[1]))
-        out.calendar_ = {p: _CALENDAR[p] for p in value["calendar"]}
+        out.calendar_ = {p: CALENDAR[p] for p in value["calendar"]}
         running = value.get("running")
         out.running_ = None if running is None else Running.from_json(running)
         total = None if out.running_ is None else out.running_.total
@@ -633,56 +491,8 @@ class SequenceEncoder:
         return out
 
 
-def _hangs(values: NDArray[np.float64], rows: Ints) -> float:
-    """Share of the variance of the ranks of ``values`` that lies between tenths of the entities by their rows."""
-    rank = pd.Series(values).rank()
-    tenth = (pd.Series(rows).rank(pct=True) * 10).round()
-    total = float(rank.var(ddof=0))
-    return float(rank.groupby(tenth).transform("mean").var(ddof=0)) / total if total > 0 else 0.0
-
-
 def _ordered(
     moving: Sequence[Hashable], groups: Mapping[Hashable, Any], total: Hashable | None
 ) -> tuple[Hashable, ...]:
     last = [n for n in moving if n in groups and n != total] + [n for n in moving if n == total and total is not None]
     return (*(n for n in moving if n not in last), *last)
-
-
-def _zone(series: pd.Series) -> str | None:
-    if isinstance(series.dtype, pd.DatetimeTZDtype):
-        return str(series.dt.tz)
-    if series.dtype == object and len(series):
-        zone = getattr(series.iloc[0], "tzinfo", None)
-        return None if zone is None else str(getattr(zone, "key", None) or zone)
-    return None
-
-
-def _check_time(series: pd.Series) -> None:
-    """Refuse what is no time, and mixed zones."""
-    name, types = series.name, pd.api.types
-    if series.dtype == object:
-        kind = pd.api.types.infer_dtype(series)
-        if kind not in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "integer", "floating"):
-            raise SchemaError(
-                f"SequenceSynthesizer: time column {name!r} is no time; convert it by pandas.to_datetime or to numbers."
-            )
-        if len({str(getattr(value, "tzinfo", None)) for value in series}) > 1:
-            raise SchemaError(
-                f"SequenceSynthesizer: time column {name!r} mixes time zones; convert it by "
-                "pandas.to_datetime(..., utc=True)."
-            )
-        return
-    dtype = series.dtype
-    timed = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
-    arrow = isinstance(dtype, pd.ArrowDtype) and dtype.kind in "mM"
-    if not timed and not arrow and (not types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype)):
-        raise SchemaError(
-            f"SequenceSynthesizer: time column {name!r} is no time; convert it by pandas.to_datetime, or to numbers."
-        )
-
-
-def _time_type(series: pd.Series) -> ColumnType:
-    """The type of a time that looked like a key or a constant."""
-    dated = pd.api.types.is_datetime64_any_dtype(series.dtype)
-    name = "datetime" if dated else "duration" if pd.api.types.is_timedelta64_dtype(series.dtype) else "numeric"
-    return Schema.infer(series.to_frame(), overrides={series.name: name}, rules=False).columns[series.name]
