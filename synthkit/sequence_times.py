@@ -19,9 +19,9 @@ from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Datetime, Identifier, Numeric, Schema
 from synthkit.ticks import DAY, Ticks
 
-__all__ = ["CALENDAR", "GAP", "TimeCodec", "check_time", "time_type"]
+__all__ = ["CALENDAR", "GAP", "START", "TimeCodec", "check_time", "time_type"]
 
-GAP = "(gap)"
+START, GAP = "(start)", "(gap)"
 CALENDAR = {"hour": 24, "weekday": 7, "day": 32, "month": 12}  # the last day of a month is one by itself
 _BURSTS = 0.5  # share of rows at the time of the row before, from which lengths are counted in times
 _SPAN = 0.35  # of how much an entity's span hangs on its rows, at most, for its pace to be learnt instead

@@ -8,7 +8,7 @@ can learn, and into rows: the gap since the row before, and the columns that mov
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -19,19 +19,19 @@ from synthkit import io
 from synthkit.ageing import Ageing, find_ageing
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError
-from synthkit.grouped import GroupedNumber, find_groups
-from synthkit.inference import canonical, from_canonical
-from synthkit.layout import Encoded, Layout
+from synthkit.grouped import GroupedNumber
+from synthkit.inference import canonical
+from synthkit.layout import Encoded
 from synthkit.protect import Protection
-from synthkit.recalled import find_recalled
 from synthkit.running import Parts, Running, chained, find_running
-from synthkit.schema import Categorical, ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
-from synthkit.sequence_times import CALENDAR, GAP, TimeCodec, check_time, time_type
+from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+from synthkit.sequence_columns import ColumnCodec, ordered
+from synthkit.sequence_times import CALENDAR, GAP, START, check_time, time_type
 from synthkit.ticks import Ticks
 
 __all__ = ["GAP", "OPENING", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
-START, PACE, SPAN, ROWS = "(start)", "(pace)", "(span)", "(rows)"
+PACE, SPAN, ROWS = "(pace)", "(span)", "(rows)"
 OPENING = "(opening)"
 
 Ints = NDArray[np.int64]
@@ -70,7 +70,7 @@ class Records:
         return np.cumsum(self.lengths) - self.lengths
 
 
-class SequenceEncoder(TimeCodec):
+class SequenceEncoder(ColumnCodec):
     """The codec of panels. Rarer values than ``protect`` allows are counted by entities, not by rows.
 
     Args:
@@ -156,97 +156,6 @@ class SequenceEncoder(TimeCodec):
         if clock is not None:
             self._fit_time(flat, owner, clock)
         return self
-
-    def _aged(
-        self, flat: pd.DataFrame, entities: pd.DataFrame, elapsed: NDArray[np.float64], owner: Ints
-    ) -> Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """What grows with the clock: its values at first rows, put into ``entities``, and between what it began."""
-        begins = {}
-        for name, rule in self.ageing_.items():
-            kind = self.schema_.columns[name]
-            low, high = begins[name] = rule.bounds(rule.units(flat[name], kind), elapsed, owner, len(entities))
-            middle = (low + high) / 2
-            still = np.zeros(len(entities))
-            entities[name] = rule.column(middle, still, kind)
-        return begins
-
-    def grown(
-        self,
-        entities: pd.DataFrame,
-        clock: NDArray[Any],
-        lengths: Ints,
-        seed: int,
-        begins: Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None,
-    ) -> dict[Hashable, pd.Series]:
-        """The columns that grow with the clock, R rows; ``begins`` as in :class:`Records`, where rows are known."""
-        owner = np.repeat(np.arange(len(lengths)), lengths)
-        if not self.ageing_:
-            return {}
-        elapsed = self._elapsed(clock, self.canonical_times(entities[START])[owner])
-        rng, out = np.random.default_rng(seed), {}
-        for name, rule in self.ageing_.items():
-            kind = self.schema_.columns[name]
-            first = rule.units(entities[name], kind)
-            low, high = (first, first + 1) if begins is None else begins[name]
-            low, high = np.where(np.isnan(low), first, low), np.where(np.isnan(high), first + 1, high)
-            out[name] = rule.column((low + rng.random(len(low)) * (high - low))[owner], elapsed, kind)
-        return out
-
-    def _fit_groups(self, flat: pd.DataFrame, owner: Ints, protection: Protection, total: Hashable | None) -> None:
-        """Numbers that are learnt by group, and the moving columns in the order of drawing: groups come before what is
-        learnt by them, and a running total, on which nothing that is drawn may lean, is the last."""
-        found = find_groups(flat, self.schema_, [n for n in self.moving_ if n != total])
-        for name, by in found.items():
-            if by not in self.moving_ or not isinstance(self.schema_.columns[by], Categorical):
-                raise SchemaError(
-                    f"SequenceSynthesizer: column {name!r}: argument 'by' of its type names {by!r}, which is no "
-                    "categorical column that varies within entities; name one, or leave 'by' out."
-                )
-        self.groups_ = {
-            name: GroupedNumber(self.schema_.columns[name], by).fit(  # type: ignore[arg-type]
-                flat[name], flat[by], flat[self.entity], protection
-            )
-            for name, by in found.items()
-        }
-        moving = [n for n in self.moving_ if n != total]
-        recalled = {} if self.time is None else find_recalled(flat, owner, self.schema_, moving, found)
-        # a number that is learnt by group knows at least what it last was in it
-        self.recalled_ = {n: ((by,), 0.0) for n, by in found.items()} | recalled
-        self.moving_ = _ordered(self.moving_, self.recalled_, total)
-
-    def _row_schema(self) -> Schema:
-        """Types of the moving columns, as the row model sees them."""
-        columns = {n: self.schema_.columns[n] for n in (self.entity, *self.moving_)}
-        for name in self.groups_:
-            columns[name] = Numeric(low=0.0, high=1.0, nullable=self.schema_.columns[name].nullable)
-        return Schema(columns, self.entity)
-
-    def _places(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows with their grouped numbers as places."""
-        if not self.groups_:
-            return rows
-        rows = rows.copy()
-        for name, grouped in self.groups_.items():
-            rows[name] = grouped.places(rows[name], rows[grouped.by])
-        return rows
-
-    def decode_rows(self, data: Encoded, seed: int, columns: Sequence[Hashable] | None = None) -> pd.DataFrame:
-        """The moving columns of completed rows, in the dtypes of the table.
-
-        Args:
-            columns: those that are wanted (the groups of numbers come along); None: all.
-        """
-        wanted = None if columns is None else {*columns, *(g.by for n, g in self.groups_.items() if n in columns)}
-        rows = self.rows_.decode(data, seed=seed, columns=None if wanted is None else list(wanted))
-        for name, grouped in self.groups_.items():
-            if name not in rows:
-                continue
-            numbers = grouped.numbers(rows[name], rows[grouped.by])
-            null = np.isnan(numbers)
-            kind = self.schema_.columns[name]
-            whole = np.round(np.where(null, 0.0, numbers)).astype(np.int64) if grouped.kind.integer else numbers
-            rows[name] = from_canonical(whole, null, kind, name=name)
-        return rows
 
     def _flat(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table with entity and time as columns, checked."""
@@ -373,26 +282,6 @@ class SequenceEncoder(TimeCodec):
                     flat[name] = flat[name].fillna(known.set_axis(there))
         return flat, order, parts
 
-    def recalled_fields(self) -> tuple[tuple[tuple[int, ...], int, float], ...]:
-        """``(fields that tell kinds, field, share that repeats)`` in the layout of rows, per column that recalls."""
-        place, out = self.rows_._place, []
-        for name in self.moving_:
-            key, share = self.recalled_.get(name, ((), 0.0))
-            if key and all("code" in place[n] for n in (name, *key)):
-                out.append((tuple(place[n]["code"] for n in key), place[name]["code"], share))
-        return tuple(out)
-
-    def row_layout(self) -> Layout:
-        """The fields of the columns that move; numbers that recall have their laws, however few values they take."""
-        layout = self.rows_.layout_
-        laws = dict(layout.laws)
-        for name in self.recalled_:
-            transformer, place = self.rows_.transformers_[name], self.rows_._place[name]
-            law = getattr(transformer, "law", None)
-            if law is not None and "code" in place and not getattr(transformer, "base", 0):
-                laws[place["code"]] = law
-        return replace(layout, laws=laws)
-
     def table(
         self,
         entities: pd.DataFrame,
@@ -487,12 +376,5 @@ class SequenceEncoder(TimeCodec):
         out.running_ = None if running is None else Running.from_json(running)
         total = None if out.running_ is None else out.running_.total
         out.recalled_ = {io.from_json(n): (tuple(io.from_json(k)), float(s)) for n, k, s in value["recalled"]}
-        out.moving_ = _ordered(out.moving_, out.recalled_, total)
+        out.moving_ = ordered(out.moving_, out.recalled_, total)
         return out
-
-
-def _ordered(
-    moving: Sequence[Hashable], groups: Mapping[Hashable, Any], total: Hashable | None
-) -> tuple[Hashable, ...]:
-    last = [n for n in moving if n in groups and n != total] + [n for n in moving if n == total and total is not None]
-    return (*(n for n in moving if n not in last), *last)

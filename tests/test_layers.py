@@ -29,6 +29,7 @@ FLOORS = {
     "ranges": 2,
     "enforce": 2,
     "running": 2,
+    "sequence_columns": 2,
     "sequence_times": 2,
     "ageing": 2,
     "recalled": 2,

@@ -60,6 +60,7 @@ class Part:
         return np.zeros(0)
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays."""
         return {"name": self.name, "columns": list(self.columns)}, {}
 
 
@@ -85,6 +86,7 @@ class ScoreColumn(Part):
         out[..., self.columns[0]] = self.law.values(raw[..., 0])
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays."""
         return super().to_state()[0], self.law.to_state()
 
 
@@ -120,6 +122,7 @@ class ChangeColumn(Part):
         return _log(x) if self.logs else x
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays."""
         return super().to_state()[0] | {"logs": self.logs}, {"limit": self.limit}
 
 
@@ -166,6 +169,7 @@ class BarColumns(Part):
         return _log(values[[self.columns[3]]])
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays."""
         arrays: dict[str, NDArray[Any]] = {"limit": self.limit}
         for key, law in zip(("up", "down"), self.laws, strict=True):
             arrays |= {f"{key}/{k}": v for k, v in law.to_state().items()}

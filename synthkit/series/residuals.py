@@ -62,6 +62,7 @@ class ResidualLaw:
         return np.stack([law.values(g[..., j]) for j, law in enumerate(self.laws)], -1)
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays."""
         arrays: dict[str, NDArray[Any]] = {"factor": self.factor}
         for j, law in enumerate(self.laws):
             arrays |= {f"law/{j}/{k}": v for k, v in law.to_state().items()}

@@ -88,6 +88,7 @@ class Texture:
             values[..., q] = np.take_along_axis(values[..., q], last, axis=1)
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON value and arrays."""
         value = {"band": self.band, "alone": self.alone, "together": self.together}
         return value, {str(q): atoms for q, atoms in self.atoms.items()}
 
