@@ -84,11 +84,11 @@ def test_groups_are_saved_declared_and_refused():
         synthesizer.sample(3, where={"value": 80.0})
     with pytest.raises(ConditionError, match=r"'value', which is learnt by group, takes one value or a range"):
         synthesizer.sample(3, where={"value": [80.0, 81.0], "code": "HR"})
-    schema = Schema.infer(table, entity="who", overrides={"value": Numeric(by="code")})
+    schema = Schema.infer(table, entity="who", rules=False, overrides={"value": Numeric(by="code")})
     declared = SequenceSynthesizer(schema=schema, time="hour", random_state=0, max_steps=2).fit(table)
     assert declared.encoder_.groups_["value"].by == "code"
     assert Schema.from_dict(schema.to_dict()).columns["value"].by == "code"
-    wrong = Schema.infer(table, entity="who", overrides={"value": Numeric(by="hour")})
+    wrong = Schema.infer(table, entity="who", rules=False, overrides={"value": Numeric(by="hour")})
     with pytest.raises(SchemaError, match=r"column 'value': argument 'by' of its type names 'hour'"):
         SequenceSynthesizer(schema=wrong, time="hour", random_state=0).fit(table)
 

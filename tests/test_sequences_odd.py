@@ -201,3 +201,14 @@ def test_a_history_that_does_not_fit_is_refused():
             with pytest.raises(SchemaError) as caught:
                 use(bad)
             assert str(SECRET)[:4] not in str(caught.value)
+
+
+def test_histories_of_a_context_that_training_never_saw_go_on():
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(60), 4)
+    table = pd.DataFrame({"who": who, "day": np.tile(np.arange(4), 60), "x": rng.normal(size=240).round(2)})
+    table["town"] = np.array(["a", "b", "c"])[who % 3]
+    model = SequenceSynthesizer(entity="who", time="day", random_state=0, max_steps=5).fit(table)
+    history = table[table["who"] < 3].assign(town="elsewhere")
+    more = model.extend(history, 2, seed=0)
+    assert (more["town"] == "elsewhere").all() and len(more) == 6 and more["x"].notna().all()

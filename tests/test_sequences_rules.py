@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from synthkit import Schema, SequenceSynthesizer
-from synthkit.errors import SchemaError
+from synthkit.errors import SynthkitWarning
 from synthkit.rules import Ordered, Sum
 
 
@@ -81,8 +81,8 @@ def test_rules_outlive_a_file(fitted, tmp_path):
     ("rule", "column"),
     [(Ordered("low", "high"), "low"), (Ordered("onset", "high"), "high"), (Ordered("day", "onset"), "day")],
 )
-def test_other_rules_are_refused(rule, column):
+def test_other_rules_are_warned_of(rule, column):
     table = patients(40)
     schema = dataclasses.replace(Schema.infer(table, rules=False), rules=(rule,))
-    with pytest.raises(SchemaError, match=f"Ordered.*'{column}' is no context column.*rules=False"):
+    with pytest.warns(SynthkitWarning, match=f"Ordered.*'{column}' is no context column"):
         SequenceSynthesizer(schema=schema, max_steps=5, **KEYS).fit(table)

@@ -15,7 +15,7 @@ from synthkit.inference import canonical
 from synthkit.models.history import State
 from synthkit.params import Interval, OneOf, Optional, check
 from synthkit.runtime import entropy
-from synthkit.schema import Constant, Empty, Schema
+from synthkit.schema import Constant, Empty, Identifier, Schema, Text
 from synthkit.sequences import OPENING, PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
@@ -57,11 +57,15 @@ class Continuing:
 
     def _familiar(self, starts: pd.Series) -> NDArray[np.bool_]:
         """Which starts the table of entities knows the like of; what follows from others is drawn without them."""
-        kind = self.entities_.schema_.columns[START]
-        values, null = canonical(starts, kind)
+        return self._inside(starts, START)
+
+    def _inside(self, cells: pd.Series, name: Hashable) -> NDArray[np.bool_]:
+        """``(E,)``: which cells of a column hold what the table of entities knows the like of."""
+        kind, transformer = self.entities_.schema_.columns[name], self.entities_.encoder_.transformers_.get(name)
+        values, null = canonical(cells, kind)
         inside: NDArray[np.bool_] = ~null
-        if not isinstance(kind, Constant):
-            inside[~null] = self.entities_.encoder_.transformers_[START].contains(values[~null])
+        if transformer is not None and not isinstance(kind, Constant | Identifier | Text):
+            inside[~null] = transformer.contains(values[~null])
         return inside
 
     def extend(self, history: pd.DataFrame, steps: int, n: int = 1, *, seed: int | None = None) -> pd.DataFrame:
@@ -119,8 +123,11 @@ class Continuing:
         k, steps = records.counts, self._times(steps)
         given = records.entities.drop(columns=[ROWS, PACE, SPAN, OPENING], errors="ignore")
         keys = given.pop(entity)
-        if START in given:
-            given[START] = given[START].where(self._familiar(given[START]))
+        # what training never saw the like of is not asked for, and the row model reads a draw in its place
+        strange = {c: ~self._inside(given[c], c) & given[c].notna().to_numpy() for c in given.columns}
+        for c, unknown in strange.items():
+            if unknown.any():
+                given[c] = given[c].where(~unknown)
         many = given.iloc[np.repeat(np.arange(len(given)), _TRIES)].reset_index(drop=True)
         draws = self.entities_.sample(len(many), where=many if len(many.columns) else None, seed=entropy(seed, 0))
         lengths = draws[ROWS].to_numpy(np.int64).reshape(-1, _TRIES)

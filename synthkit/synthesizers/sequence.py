@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time as clock
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -16,7 +17,7 @@ from sklearn.base import BaseEstimator
 
 from synthkit import io
 from synthkit.conditions import Between
-from synthkit.errors import ConditionError, ParamError, SchemaError
+from synthkit.errors import ConditionError, ParamError, SynthkitWarning
 from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
@@ -57,7 +58,7 @@ class SequenceSynthesizer(Continuing, BaseEstimator):  # type: ignore[misc]
             (entities are modelled together, and the same come out); "auto": a series without an entity, or where 64
             entities at most have 200 rows each at least, 5 per entity, nine in ten times in common, and numbers alone.
         schema: column types; None: inferred. Its entity is used where none is given. Its rules between context columns
-            hold in all entities that are drawn or filled; rules of other columns are refused, as no row keeps them.
+            hold in all entities that are drawn or filled; of rules of other columns, which no row keeps, it warns.
         protect: how many entities must stand behind whatever is stored; None: 1.
         max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
         device: "auto" (the first GPU, else the CPU), or as torch names it.
@@ -189,23 +190,25 @@ class SequenceSynthesizer(Continuing, BaseEstimator):  # type: ignore[misc]
         ).fit(records.entities)
 
     def _rules(self, encoder: SequenceEncoder) -> tuple[Rule, ...]:
-        """The rules of the schema, which the table of entities keeps.
+        """The rules of the schema that the table of entities keeps.
 
-        Raises:
-            SchemaError: a rule names a column that varies within entities, the time or the entity: the rows of an
-                entity are drawn one after the other and never anew, so that nothing makes them keep it.
+        Warns of those that name a column that varies within entities, the time or the entity: the rows of an entity are
+        drawn one after the other and never anew, so that nothing makes them keep it.
         """
-        rules = () if self.schema is None else self.schema.rules
-        for rule in rules:
+        kept = []
+        for rule in () if self.schema is None else self.schema.rules:
             moving = [name for name in rule.columns if name not in encoder.context_]
-            if moving or not rule.columns:
-                why = f"column {moving[0]!r} is no context column" if moving else "it does not say of which columns"
-                raise SchemaError(
-                    f"{type(self).__name__}: argument 'schema' has the rule {rule!r}, but {why}, and rules hold "
-                    "between context columns only; leave it out, as dataclasses.replace(schema, rules=()) or "
-                    "Schema.infer(table, rules=False) does."
-                )
-        return rules
+            if rule.columns and not moving:
+                kept.append(rule)
+                continue
+            why = f"column {moving[0]!r} is no context column" if moving else "it does not say of which columns"
+            warnings.warn(
+                f"{type(self).__name__}: argument 'schema' has the rule {rule!r}, but {why}, and rules hold between "
+                "context columns only: rows may break it. dataclasses.replace(schema, rules=()) leaves it out.",
+                SynthkitWarning,
+                stacklevel=4,
+            )
+        return tuple(kept)
 
     def _check(self) -> Autoregressive:
         name = type(self).__name__
