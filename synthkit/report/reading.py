@@ -112,7 +112,8 @@ def _count(group: Group, scores: Sequence[Score]) -> str:
     counted = next((score.of for score in scores if score.of != "rows"), "rows")
     fresh = f"fresh real {counted}"
     if good + bad == 0:
-        return f"None of the {len(scores)} {what} can be held against {fresh}."
+        many = "The one figure cannot" if len(scores) == 1 else f"None of the {len(scores)} {what} can"
+        return f"{many} be held against {fresh}."
     if len(scores) == 1:
         return f"The one figure is {'' if bad else 'not shown to be '}worse than for {fresh}."
     if bad == 0:

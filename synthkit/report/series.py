@@ -15,7 +15,7 @@ draws of that bootstrap, each as long as the fresh blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -39,7 +39,8 @@ __all__ = ["SeriesTables", "bootstrap", "evaluate_series", "shuffled"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _DEALS: dict[Level, int] = {"quick": 8, "default": 16, "full": 32}
-_COPIED, _NEARER = 0.1, 0.8  # share of windows that touch training, and distance ratio, from which paths are copies
+_COPIED, _NEARER = 0.05, 0.8  # share of windows that touch training, or distance ratio, from which paths are copies
+_FEW = {"series_copies": 4}  # draws of the bootstrap where one is rough, and the figure is dear
 _SOME = 16  # columns from which the length of blocks is found
 _DRAW = "draw"
 
@@ -195,23 +196,9 @@ class _SeriesRun(Run):
 def _score(name: str, run: SeriesRun, deals: int) -> Score:
     metric, words = SERIES_METRICS[name], SERIES_WORDS[name]
     value = run.of(name, run.synthetic)
-    fresh = run.fresh(name)
-    rng = np.random.default_rng([run.seed, 31])
-    sides = [Measurement.nothing("")] * 4  # matched, fresh, copy, independent
-    spread = math.nan
-    if fresh is not None and not math.isnan(value.value):
-        lengths = np.asarray(fresh.synthetic.lengths, np.int64)
-        sides[0] = _of(fresh, name, lambda: run.synthetic.pieces(lengths, rng))
-        sides[1] = fresh.of(name, fresh.synthetic)
-        copies = [
-            _of(fresh, name, lambda: bootstrap(run.real, lengths, rng)) for _ in range(deals if words.quick else 1)
-        ]
-        found = [c.value for c in copies if not math.isnan(c.value)]
-        if found:
-            sides[2] = Measurement(float(np.mean(found)))
-        if len(found) > 2:
-            spread = float(np.std(found, ddof=1) * student.ppf(0.975, len(found) - 1))
-        sides[3] = _of(fresh, name, lambda: shuffled(run.real, lengths, rng))
+    sides, spread = [Measurement.nothing("")] * 4, math.nan
+    if not math.isnan(value.value):
+        sides, spread = _references(name, run, deals if words.quick else _FEW.get(name, 1))
     matched, floor, copy, independent = sides
     return Score(
         name=name,
@@ -237,7 +224,31 @@ def _score(name: str, run: SeriesRun, deals: int) -> Score:
     )
 
 
-def _of(judge: SeriesRun, name: str, make: Any) -> Measurement:
+def _references(name: str, run: SeriesRun, deals: int) -> tuple[list[Measurement], float]:
+    """Matched, fresh, copy and independent; and how far the copies' figure goes by chance (half of 95 %)."""
+    rng = np.random.default_rng([run.seed, 31])
+    fresh = run.fresh(name)
+    floor = Measurement.nothing("") if fresh is None else fresh.of(name, fresh.synthetic)
+    matched = Measurement.nothing("")
+    judge = run
+    if fresh is not None and not math.isnan(floor.value):
+        judge = fresh
+        matched = _of(judge, name, lambda: run.synthetic.pieces(fresh.synthetic.lengths, rng))
+    # without fresh blocks, or where they are too few, references are as long as the synthetic paths
+    lengths = np.asarray(judge.synthetic.lengths, np.int64)
+    copies = [_of(judge, name, lambda: bootstrap(run.real, lengths, rng)).value for _ in range(deals)]
+    found = [c for c in copies if not math.isnan(c)]
+    copy = Measurement(float(np.mean(found))) if found else Measurement.nothing("")
+    independent = _of(judge, name, lambda: shuffled(run.real, lengths, rng))
+    spread = (
+        float(np.std(found, ddof=1) * student.ppf(0.975, len(found) - 1))
+        if SERIES_WORDS[name].quick and len(found) > 2
+        else math.nan
+    )
+    return [matched, floor, copy, independent], spread
+
+
+def _of(judge: SeriesRun, name: str, make: Callable[[], Series]) -> Measurement:
     """The figure of what is made; nothing where it cannot be."""
     try:
         return judge.of(name, make())
@@ -290,10 +301,10 @@ def _notes(run: SeriesRun, scores: Mapping[str, Score]) -> Iterator[str]:
             "copies. Hold out alternating blocks (synthkit.metrics.split_blocks) and pass them as 'holdout'."
         )
     copies = scores.get("series_copies")
-    if copies is not None and copies.value < _NEARER and copies.parts.get("copied", 0.0) > _COPIED:
+    if copies is not None and (copies.value < _NEARER or copies.parts.get("copied", 0.0) > _COPIED):
         yield (
-            f"These paths copy the real series: {100 * copies.parts['copied']:.0f} % of their windows touch one of "
-            "training beyond what is so of held-out ones. A block bootstrap does that by its nature. Good figures then "
+            f"These paths copy the real series: {100 * copies.parts['copied']:.0f} % of their windows touch a training "
+            f"window, beyond those that touch a held-out one; the ratio of distances is {copies.value:.2f}. A block bootstrap does that by its nature. Good figures then "
             "say that real values were repeated, not that new ones were made, and nothing real is kept private."
         )
     if run.holdout is not None:

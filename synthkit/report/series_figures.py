@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Place = Callable[[float], float]
 WIDTH = 340
 _TOP, _BASE = 22.0, 136.0
-_PLOTS = ((42.0, 180.0), (202.0, 340.0 - 4))
+_PLOTS = ((42.0, 166.0), (210.0, 336.0))
 _POINTS = 150  # of a line: beyond, the least and the greatest of each stretch
 _LINES, _FAN = 4, 20  # single synthetic paths; paths from which bands are drawn
 _LAGS = 60
@@ -88,7 +88,8 @@ def paths_of_series(tables: SeriesTables, j: int) -> Figure:
 
 def _range(real: Floats, paths: Sequence[Floats], log: bool) -> tuple[float, float]:
     """The real range, and as much of the paths' as lies within one more of it on either side."""
-    drawn = np.concatenate([np.array([p.min(), p.max()]) for p in paths[:_LINES]])
+    ends = np.quantile([p[-1] for p in paths], [_QUANTILES[0], _QUANTILES[-1]])
+    drawn = np.concatenate([*(np.array([p.min(), p.max()]) for p in paths[:_LINES]), ends])
     if log:
         span = math.log(real.max() / real.min())
         low = max(real.min() * math.exp(-span), min(real.min(), max(drawn.min(), 1e-300)))
@@ -199,7 +200,7 @@ def _densities(tables: SeriesTables, j: int) -> str:
     y = _scale(math.log10(floor), math.log10(top) + 0.05, _BASE, _TOP)
     x_of = _scale(float(edges[0]), float(edges[-1]), left, right)
     powers = range(math.ceil(math.log10(floor)), math.floor(math.log10(top)) + 1)
-    body = _levels([(y(p), percent(10.0**p)) for p in powers], 0)
+    body = _levels([(y(p), f"{100 * 10.0**p:g} %") for p in powers], 0)
     for (_, _, class_), share in zip(sides, shares, strict=True):
         points = []
         for k, s in enumerate(share):
@@ -210,7 +211,7 @@ def _densities(tables: SeriesTables, j: int) -> str:
         tip = ", ".join(f"{who} {percent(float(s[k]))}" for (who, _, _), s in zip(sides, shares, strict=True))
         box = {"x": x_of(float(edges[k])), "y": _TOP, "width": (right - left) / _BINS, "height": _BASE - _TOP}
         body += el("rect", **box, class_="hit", data_tip=f"{compact(edges[k])} to {compact(edges[k + 1])}: {tip}")
-    for tick in ticks(float(edges[0]), float(edges[-1]), 3):
+    for tick in ticks(float(edges[0]), float(edges[-1]), 4):
         body += text(compact(tick), x_of(tick), _BASE + 15, "mut mid")
     return body
 
@@ -230,7 +231,7 @@ def _tails(tables: SeriesTables, j: int) -> str:
     floor = 1 / max(len(s) for _, s, _ in sides)
     y = _scale(math.log10(floor), 0.0, _BASE, _TOP)
     x_of = _scale(math.log10(low), math.log10(high), left, right)
-    body = _levels([(y(p), percent(10.0**p)) for p in range(math.ceil(math.log10(floor)), 1)], 1)
+    body = _levels([(y(p), f"{100 * 10.0**p:g} %") for p in range(math.ceil(math.log10(floor)), 1)], 1)
     tips: list[list[str]] = [[] for _ in at]
     for who, s, class_ in sides:
         share = 1 - np.searchsorted(s, at, side="left") / len(s)

@@ -57,7 +57,7 @@ def series_section(report: Report) -> str:
         _grid(drawn["lags"]),
         _head("Moves and their tails"),
         _note(
-            "Left the share of moves in each bin, on a logarithmic axis. Right how many changes are larger than so much "
+            "Left the share of moves in each bin, on a logarithmic axis. Right how many changes are larger than that "
             "(distance from the median), both axes logarithmic: a straight line is a heavy tail."
         ),
         _legend(tables),
@@ -65,7 +65,7 @@ def series_section(report: Report) -> str:
         _facts(report),
     ]
     return section(
-        "paths",
+        "series",
         "Series",
         *parts,
         lead="The training series beside synthetic paths, columns that are farthest off by autocorrelation first. The "
