@@ -304,7 +304,8 @@ def _notes(run: SeriesRun, scores: Mapping[str, Score]) -> Iterator[str]:
     if copies is not None and (copies.value < _NEARER or copies.parts.get("copied", 0.0) > _COPIED):
         yield (
             f"These paths copy the real series: {100 * copies.parts['copied']:.0f} % of their windows touch a training "
-            f"window, beyond those that touch a held-out one; the ratio of distances is {copies.value:.2f}. A block bootstrap does that by its nature. Good figures then "
+            f"window, beyond those that touch a held-out one; the ratio of distances is {copies.value:.2f}. "
+            "A block bootstrap does that by its nature. Good figures then "
             "say that real values were repeated, not that new ones were made, and nothing real is kept private."
         )
     if run.holdout is not None:
