@@ -35,6 +35,12 @@ def add_evaluate(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--domain", choices=["medical", "credit"], help="add the figures of a field")
     parser.add_argument("--entity", metavar="COLUMN", help="whose record a row is: the tables are records over time")
     parser.add_argument(
+        "--kind",
+        choices=["auto", "rows", "panel", "series"],
+        default="auto",
+        help='"series": one long series, or few that share a calendar',
+    )
+    parser.add_argument(
         "--time",
         metavar="COLUMN",
         help="when a record was made (with --entity); else of a time-to-event pair, or of an out-of-time split",
@@ -79,7 +85,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         synthetic,
         holdout=holdout,
         target=options.target,
-        schema=schema,
+        schema=None if options.kind == "series" else schema,
         metrics=options.metric,
         level=options.level,
         secrets=options.secret,
@@ -88,6 +94,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         time=options.time,
         context=options.context,
         event=options.event,
+        kind=options.kind,
         seed=options.seed,
         max_seconds=options.max_seconds,
         progress=None if options.quiet else True,

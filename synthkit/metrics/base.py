@@ -249,8 +249,8 @@ class Score:
         note: the metric's remark.
         details: what figures are drawn from.
         definition, reading: of the metric.
-        of: what is counted and drawn in ``matched`` and the references: ``"rows"``, or whole ``"entities"`` of records
-            over time.
+        of: what is counted and drawn in ``matched`` and the references: ``"rows"``, whole ``"entities"`` of records
+            over time, or ``"blocks"`` of a long series.
     """
 
     name: str
@@ -272,7 +272,7 @@ class Score:
     details: Mapping[str, Any] = field(default_factory=dict)
     definition: str = ""
     reading: str = ""
-    of: Literal["rows", "entities"] = "rows"
+    of: Literal["rows", "entities", "blocks"] = "rows"
 
     @property
     def shown(self) -> float:

@@ -178,16 +178,21 @@ class SeriesRun:
 
     def floor(self, name: str) -> Measurement:
         """The figure of real blocks: the holdout before training; where it judges itself, other pieces in its place."""
+        fresh = self.fresh(name)
+        return Measurement.nothing("") if fresh is None else fresh.of(name, fresh.synthetic)
+
+    def fresh(self, name: str) -> SeriesRun | None:
+        """The run behind the floor: real blocks stand in the synthetic paths' place; None where there are too few."""
         metric = SERIES_METRICS[name]
         if self.holdout is None:
-            return Measurement.nothing("")
+            return None
         if metric.judge == "real":
-            return self.of(name, self.holdout)
+            return SeriesRun(self.real, self.holdout, self.holdout, self.window, self.seed)
         pieces = pieces_of(self.real if metric.judge == "holdout" else self.holdout, self.window)
         places = np.arange(len(pieces.starts))
         if len(places) < 4:
-            return Measurement.nothing("")
+            return None
         other, fresh = pieces.only(places[::2]), pieces.only(places[1::2])
         if metric.judge == "holdout":  # half of training is to be told from the holdout, as the other half teaches
-            return SeriesRun(other, fresh, self.holdout, self.window, self.seed).of(name, fresh)
-        return SeriesRun(self.real, fresh, other, self.window, self.seed).of(name, fresh)
+            return SeriesRun(other, fresh, self.holdout, self.window, self.seed)
+        return SeriesRun(self.real, fresh, other, self.window, self.seed)

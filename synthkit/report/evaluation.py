@@ -58,6 +58,7 @@ def evaluate(
     context: Sequence[Hashable] | None = None,
     event: Hashable | None = None,
     kinds: Kinds | None = None,
+    kind: Literal["auto", "rows", "panel", "series"] = "auto",
     seed: int = 0,
     max_seconds: float | None = None,
     progress: bool | Progress | None = None,
@@ -91,6 +92,10 @@ def evaluate(
             ``real``.
         kinds: ``{column: "numeric" | "categorical" | "datetime"}``: the columns to judge and what they are, where
             the schema is not to decide.
+        kind: ``"series"``: the tables are one long series, or few that share a calendar (``entity`` tells them apart,
+            ``time`` orders them), and are judged by :mod:`synthkit.report.series`; ``metrics`` are then names in
+            ``SERIES_METRICS``, and the holdout should be alternating blocks (:func:`synthkit.metrics.split_blocks`).
+            ``"panel"`` needs an entity, ``"rows"`` has none; ``"auto"``: one of these two, by the entity.
         seed: of all that is random. The same arguments and seed give the same scores.
         max_seconds: metrics that have not begun by then are left out, with a note; one is always computed.
         progress: True for a bar on stderr, or a callable given a :class:`Step`; returning True stops.
@@ -106,6 +111,17 @@ def evaluate(
     >>> sorted(report.scores), bool(report.scores["copies"].copy > 0.9)
     (['copies', 'shape'], True)
     """
+    check("evaluate", "kind", kind, OneOf("auto", "rows", "panel", "series"))
+    if kind == "series":
+        from synthkit.report.series import evaluate_series  # it needs this module's Run
+
+        only_rows = {"target": target, "schema": schema, "secrets": tuple(secrets) or None, "domain": domain}
+        only_rows |= {"context": context, "event": event, "kinds": kinds}
+        own: dict[str, Any] = {"level": level, "seed": seed, "max_seconds": max_seconds, "progress": progress}
+        roles_of = {"holdout": holdout, "entity": entity, "time": time, "metrics": metrics}
+        return evaluate_series(real, synthetic, **roles_of, **own, foreign=only_rows)
+    if (kind == "panel" and entity is None) or (kind == "rows" and entity is not None):
+        raise ParamError(f"evaluate: argument 'kind': {kind!r} {'needs' if kind == 'panel' else 'has no'} 'entity'.")
     known = {"target": target, "schema": schema, "level": level, "secrets": secrets, "kinds": kinds, "seed": seed}
     how: dict[str, Any] = {"metrics": metrics, "max_seconds": max_seconds, "progress": progress, "domain": domain}
     roles: dict[str, Any] = {"entity": entity, "time": time, "context": context, "event": event}

@@ -140,7 +140,12 @@ def judge(
         raise ParamError(f"check: argument 'profile' must be one of {', '.join(PROFILES)}, got {profile!r}.")
     chosen = PROFILES[profile]
     of_panel = any(score.of == "entities" for score in scores.values())
-    gates = _overridden(chosen.panel if of_panel else chosen.gates, overrides, scores)
+    gates: Mapping[str, Gate] = chosen.panel if of_panel else chosen.gates
+    if any(score.of == "blocks" for score in scores.values()):
+        gates = {}  # tolerances of series are not known yet
+        if not overrides:
+            raise ParamError("check: profiles have no gates of series yet; pass tolerances, as in acf=0.02.")
+    gates = _overridden(gates, overrides, scores)
     gates = {name: gate for name, gate in gates.items() if not (gate.optional and _absent(scores.get(name)))}
     checks = sum(1 + (gate.whole is not None) for gate in gates.values())
     z = float(norm.ppf(1 - JOINT_ALPHA / max(checks, 1)))

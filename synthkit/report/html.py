@@ -27,6 +27,7 @@ from synthkit.report.sections import (
     verdict_section,
     whats,
 )
+from synthkit.report.series_section import series_section
 from synthkit.report.style import asset, page_style
 from synthkit.report.survival import survival_section
 from synthkit.report.svg import esc
@@ -42,6 +43,7 @@ _NAMES = {
     "summary": "Summary",
     "scores": "Scores",
     "overtime": "Over time",
+    "series": "Series",
     "columns": "Columns",
     "pairs": "Pairs",
     "rows": "Rows",
@@ -86,6 +88,8 @@ def render(report: Report, *, profiles: str | Sequence[str] | None = None) -> st
     Raises:
         ParamError: an unknown profile.
     """
+    if profiles is None and text.is_series(report):
+        profiles = ()
     verdicts = [report.check(profile) for profile in named_profiles(profiles)]
     drawn = {"synthetic": report}
     drawing = Drawing.of_reports(drawn)
@@ -94,6 +98,7 @@ def render(report: Report, *, profiles: str | Sequence[str] | None = None) -> st
         "summary": summary_section(report),
         "scores": scores_section(report),
         "overtime": panel_section(report),
+        "series": series_section(report),
         "columns": "" if drawing is None else columns_section(drawing),
         "pairs": pairs_section(report),
         "rows": rows_section(report),

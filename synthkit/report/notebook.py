@@ -35,7 +35,7 @@ def report_html(report: Report) -> str:
     return _block(
         "Evaluation of a synthetic table",
         text.head(report),
-        _row(_gate(report.check(profile)) for profile in PROFILES),
+        "" if text.is_series(report) else _row(_gate(report.check(profile)) for profile in PROFILES),
         _row(_panel(report, title, summary(report, group)) for group, title in text.GROUPS.items()),
         _scores(report),
         _figures({"synthetic": report}),

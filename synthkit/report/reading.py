@@ -19,6 +19,9 @@ __all__ = ["Standing", "brief", "leading", "standing", "summary"]
 # The scores that lead a panel's summary, in this order, as many as there are.
 _LEAD: dict[Group, tuple[str, ...]] = {
     "fidelity": (
+        "window_detection",
+        "stylised_facts",
+        "acf",
         "entity_detection",
         "transitions",
         "variance",
@@ -27,8 +30,8 @@ _LEAD: dict[Group, tuple[str, ...]] = {
         "shape",
         "pair",
     ),
-    "utility": ("label", "next_step", "tstr", "utility_kept", "what_if"),
-    "privacy": ("memorisation", "entity_copies", "membership", "mia_distance", "copies", "dcr"),
+    "utility": ("label", "next_step", "next_move", "tstr", "utility_kept", "what_if"),
+    "privacy": ("series_copies", "memorisation", "entity_copies", "membership", "mia_distance", "copies", "dcr"),
 }
 _SHOWN = 3
 
@@ -106,9 +109,11 @@ def _count(group: Group, scores: Sequence[Score]) -> str:
     stands = {score.name: standing(score).status for score in scores}
     good, bad, unsure = (sum(s == status for s in stands.values()) for status in ("pass", "fail", "unsure"))
     what = "attacks and distances" if group == "privacy" else "figures"
-    fresh = "fresh real entities" if any(score.of == "entities" for score in scores) else "fresh real rows"
+    counted = next((score.of for score in scores if score.of != "rows"), "rows")
+    fresh = f"fresh real {counted}"
     if good + bad == 0:
-        return f"None of the {len(scores)} {what} can be held against {fresh}."
+        many = "The one figure cannot" if len(scores) == 1 else f"None of the {len(scores)} {what} can"
+        return f"{many} be held against {fresh}."
     if len(scores) == 1:
         return f"The one figure is {'' if bad else 'not shown to be '}worse than for {fresh}."
     if bad == 0:

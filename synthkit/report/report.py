@@ -26,6 +26,7 @@ from synthkit.schema import Schema
 
 if TYPE_CHECKING:
     from synthkit.report.panel_cases import PanelTables
+    from synthkit.report.series import SeriesTables
 
 __all__ = ["Report", "versions"]
 
@@ -60,6 +61,7 @@ class Report:
             ``"matched"``, ``"fresh"``, ``"copy"``, ``"independent"``. Never written to JSON; empty after reading it.
         schema: column types and rules; not in JSON.
         panels: records over time: the panels behind the figures; not in JSON, and ``None`` where rows are no records.
+        series: long series: those behind the figures; not in JSON, and ``None`` of other tables.
     """
 
     scores: Mapping[str, Score]
@@ -70,6 +72,7 @@ class Report:
     tables: Mapping[str, Table] = field(default_factory=dict)
     schema: Schema | None = None
     panels: PanelTables | None = None
+    series: SeriesTables | None = None
 
     # ---------------------------------------------------------------- gates
     def check(self, profile: str, **overrides: Any) -> Verdict:

@@ -87,7 +87,9 @@ def real_rows(reports: Mapping[str, Report]) -> str:
 
 
 def whats(report: Report) -> str:
-    """What a report counts: rows, or, of records over time, entities."""
+    """What a report counts: rows, or, of records over time, entities, or, of long series, blocks."""
+    if text.is_series(report):
+        return "blocks"
     return "entities" if text.is_panel(report) else "rows"
 
 
@@ -161,6 +163,8 @@ def summary_section(report: Report) -> str:
 
 
 def _why_empty(report: Report, group: Group) -> str:
+    if group == "utility" and text.is_series(report):
+        return "Utility needs a holdout to predict."
     if group == "utility" and report.provenance.get("target") is None:
         return "Utility needs a target to predict, and a holdout to predict it on."
     return "See what was left out, below."
@@ -337,6 +341,17 @@ def definitions_section(report: Report) -> str:
         ("Copied rows", "A bootstrap of the training rows: the memoriser."),
         ("Independent columns", "Training rows, each column shuffled by itself: right columns, no dependence."),
     ]
+    if text.is_series(report):
+        terms = [
+            ("Like for like", "Blocks of the synthetic paths, as long as the real ones, before the same judge."),
+            ("Fresh blocks", "Held-out real blocks in the synthetic paths' place."),
+            (
+                "Copied blocks",
+                "A stationary bootstrap: stretches of training steps, one after the other. It copies real values; what "
+                "it reaches is what any model should be shown beside.",
+            ),
+            ("Independent columns", "Training moves, each column shuffled by itself: right values, no memory."),
+        ]
     if text.is_panel(report):
         terms += [
             (

@@ -20,6 +20,7 @@ __all__ = [
     "escaped",
     "head",
     "is_panel",
+    "is_series",
     "markdown",
     "number",
     "panels",
@@ -105,8 +106,16 @@ def is_panel(report: Report) -> bool:
     return "entities" in report.provenance
 
 
+def is_series(report: Report) -> bool:
+    """Is the report of long series?"""
+    return "steps" in report.provenance
+
+
 def head(report: Report) -> str:
     """Rows, level and seed in a line."""
+    if is_series(report):
+        steps = ", ".join(f"{n:,} {name}" for name, n in report.provenance["steps"].items())
+        return f"steps: {steps}; {len(report.kinds)} series; level {report.provenance.get('level')}"
     entities = report.provenance.get("entities", {})
     if entities:
         records = report.provenance["rows"]
@@ -146,6 +155,14 @@ def _short(best: float) -> str:
 
 def _legend(report: Report) -> Iterator[str]:
     rows = report.provenance.get("reference_rows")
+    if is_series(report):
+        yield (
+            "matched, fresh, copy, independent: as many steps each, before the same judge. matched: blocks of the "
+            "synthetic paths; fresh: real blocks that nobody trained on; copy: a block bootstrap of the training "
+            "series; independent: its moves shuffled column by column. Compare matched with fresh."
+        )
+        yield from _of_all(report)
+        return
     if is_panel(report):
         entities = report.provenance["reference_entities"]
         yield (
