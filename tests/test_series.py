@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from synthkit import SequenceSynthesizer
 from synthkit.errors import LoadError, ParamError, SchemaError
+from synthkit.series.margins import Margins
 from synthkit.series.memory import KEEP, Memory, State, lagged, moving
 from synthkit.series.scores import ScoreLaw
 from synthkit.series.unit_root import wanders
@@ -221,3 +222,14 @@ def test_scores_come_back_in_the_support() -> None:
     assert np.quantile(np.abs(law.values(scores) - x), 0.98) < 0.02
     far = law.values(np.array([-9.0, 9.0]))
     assert far[0] >= 0 and x.max() * 0.5 < far[1] < 2 * x.max()
+
+
+def test_margins_bend_draws_to_the_law_and_back() -> None:
+    rng = np.random.default_rng(0)
+    drawn, real = rng.normal(size=(20000, 2)), 1.5 * rng.normal(size=(20000, 2)) + 0.2
+    margins = Margins.fit(drawn, real, np.array([True, False]))
+    made = margins.apply(drawn)
+    for q in (0.001, 0.01, 0.3, 0.99, 0.999):
+        assert abs(np.quantile(made[:, 0], q) - np.quantile(real[:, 0], q)) < 0.25
+    assert np.allclose(made[:, 1], drawn[:, 1])
+    assert np.allclose(margins.undo(made), drawn)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from synthkit.errors import TrainingError
 from synthkit.series.base import Channels, FittedSeries
 from synthkit.series.linear import Ridge, fit_scale
+from synthkit.series.margins import Margins
 from synthkit.series.memory import HALF_LIVES, Memory, State, lagged, moving
 from synthkit.series.residuals import ResidualLaw
 
@@ -22,9 +23,10 @@ _FEW, _SOME = 12, 40  # channels up to which all look at all, and at the last st
 _FEWEST = 40  # rows that a regression needs
 _FAR, _PATHS = 800, 4  # steps (twice) and starts, to see whether channels come back
 _LOST = 20.0  # spreads
-_TRIAL, _CALLS, _SMOOTH, _OUTER = 300, 24, 60, (0.95, 0.98, 0.99)
+_TRIAL, _CALLS, _SMOOTH = 1500, 12, 60
 _CALMING, _LESS = 60, 0.99
 _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale to come
+_ODD = 3.0  # times the same point of residuals: beyond, the scale was wrong (a peg let go), not the draw large
 _SLACK = 0.3  # of a log scale beyond those of training
 _REACH = 1.5  # a change is at most this much of the largest of training
 _BLOCK = 2**22  # numbers drawn at once
@@ -36,7 +38,8 @@ class ClosedForm(FittedSeries):
     Attributes:
         about: channels; features: lags; mean: ``(M, D)`` weights; scale: ``(N, D)`` weights of the log scale, and
             ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes.
-        law: of residuals; low, high: ``(D,)`` bounds of channels; floor, top: ``(D,)`` of log scales.
+        law: of residuals; margins: maps of draws; low, high: ``(D,)`` bounds of channels; floor,
+            top: ``(D,)`` of log scales.
         base, cap: ``(D,)`` of squared errors, as they are at first and at most.
         gains: ``(2, D)`` what means and scales explain in left-out blocks (share of variance, nats).
     """
@@ -52,6 +55,7 @@ class ClosedForm(FittedSeries):
     top: Floats
     gains: Floats
     law: ResidualLaw
+    margins: Margins
 
     def __init__(self, about: Channels, lags: tuple[int, ...]) -> None:
         self.about = about
@@ -84,26 +88,23 @@ class ClosedForm(FittedSeries):
         e = c - x @ out.mean
         out.base = np.maximum((e[use] ** 2).mean(0), 1e-12)
         out.cap = np.maximum((_SPIKES * np.quantile(np.abs(e[use]), 0.995, axis=0)) ** 2, out.base * 1e-6)
+        usual = moving(np.minimum(e**2, out.cap), starts, np.minimum(out.base, out.cap))[use][:, 2]
+        out.base = np.maximum(np.median(usual, axis=0), 1e-12)  # not the mean: a peg let go once is most of that
         errors = np.stack([lagged(e, starts, 1), moving(e, starts, zero)[:, 0]], 1)
         squares = moving(np.minimum(e**2, out.cap), starts, np.minimum(out.base, out.cap))
         y = out.features.scale_features(lags[:, 0], means, squares, errors, covariates)
         z = out._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
-        out.law = ResidualLaw.fit(z[use])
+        most = _ODD * np.quantile(np.abs(z[use]), 0.995, axis=0)
+        out.law = ResidualLaw.fit(np.clip(z[use], -most, most))
         wide = np.where(about.level, 1.0, _REACH)
         slack = np.where(about.level, 0.3, 0.0)
         out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
-        out._calibrate(c, covariates)
+        out.margins = Margins.same(d)
+        out._fit_margins(c, covariates)
         return out
 
-    def _calibrate(self, c: Floats, covariates: Floats | None) -> None:
-        """Changes as large as those of training, where their scale hangs on levels of the same step.
-
-        Part of what their scale hangs on (slow levels, the scale's own past) varies less in long draws than it did in
-        training: their outer quantiles would be too small. A factor makes up for it.
-        """
-        change = self.now.any(0)  # elsewhere it did harm: exchange rates were told at .999 in place of .85
-        if not change.any():
-            return
+    def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
+        """Map the law of long draws to that of training."""
         length = min(len(c), _TRIAL)
         begin = np.linspace(0, len(c) - length, _CALLS).astype(int)
         past = np.stack([c[a : a + _SMOOTH].mean(0, keepdims=True) for a in begin])  # as it was then, smoothly
@@ -112,13 +113,8 @@ class ClosedForm(FittedSeries):
             if covariates is None
             else np.stack([covariates[np.maximum(np.arange(a - 1, a + length), 0)] for a in begin])
         )
-        wanted = np.quantile(np.abs(c), _OUTER, axis=0).mean(0)
-        for k in range(2):
-            drawn = self.draw(_CALLS, length, past, own, seed=k)[:, length // 5 :]
-            found = np.quantile(np.abs(drawn.reshape(-1, c.shape[1])), _OUTER, axis=0).mean(0)
-            factor = np.log(np.clip(wanted / np.maximum(found, 1e-9), 0.7, 1.5)) * change
-            self.scale[0] += factor
-            self.floor, self.top = self.floor + factor, self.top + factor
+        drawn = self.draw(_CALLS, length, past, own, seed=0)[:, min(length // 5, _SMOOTH) :]
+        self.margins = Margins.fit(drawn.reshape(-1, c.shape[1]), c, ~self.about.level)
 
     def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:
         d = c.shape[1]
@@ -240,7 +236,7 @@ class ClosedForm(FittedSeries):
                 c = self._bounded(mean + np.exp(logs) * z[:, t])
             state.push(c, c - mean, self.cap)
             out[:, t] = c
-        return out
+        return self._bounded(self.margins.apply(out))
 
     def _bounded(self, c: Floats) -> Floats:
         return np.clip(c, self.low, self.high)
@@ -265,7 +261,7 @@ class ClosedForm(FittedSeries):
         length = past.shape[1]
         for t in range(max(length - self.memory, 0), length):
             x = None if covariates is None else np.broadcast_to(covariates[:, t], (n, covariates.shape[2]))
-            c = np.broadcast_to(past[:, t], (n, d))
+            c = np.broadcast_to(self.margins.undo(past[:, t]), (n, d))
             mean, _ = self._next(state, x)
             state.push(c, c - mean, self.cap)
         return state, length
@@ -277,6 +273,7 @@ class ClosedForm(FittedSeries):
         arrays = {f"law/{k}": v for k, v in arrays.items()}
         for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             arrays[name] = getattr(self, name)
+        arrays |= {f"margins/{k}": getattr(self.margins, k) for k in ("found", "wanted", "slopes")}
         arrays |= {"level": about.level, "group": about.group, "role": about.role}
         fields = {"names": list(about.names), "period": about.period, "lags": list(self.features.lags), "law": value}
         return fields, arrays
@@ -288,6 +285,7 @@ class ClosedForm(FittedSeries):
         out = cls(about, tuple(int(k) for k in value["lags"]))
         for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             setattr(out, name, np.asarray(arrays[name]))
+        out.margins = Margins(*(np.asarray(arrays[f"margins/{k}"]) for k in ("found", "wanted", "slopes")))
         own = {k.removeprefix("law/"): v for k, v in arrays.items() if k.startswith("law/")}
         out.law = ResidualLaw.from_state(value["law"], own)
         return out
