@@ -5,6 +5,7 @@ A *state* is what a draw goes on from: the last (log) level of a column whose ch
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ def _within(x: Floats, limit: Floats) -> Floats:
 
 
 @dataclass(eq=False)
-class Part:
+class Part(ABC):
     """The codec of some columns.
 
     Attributes:
@@ -47,13 +48,13 @@ class Part:
     def level(self) -> NDArray[np.bool_]:
         return np.ones(self.width, bool)
 
+    @abstractmethod
     def encode(self, values: Floats, starts: Ints, rng: np.random.Generator) -> Floats:
         """``(T, Q)`` values to ``(T, width)`` channels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, raw: Floats, state: Floats, out: Floats) -> None:
         """Write what ``(n, L, width)`` channels mean, from ``(n or 1, k)`` states on, into ``(n, L, Q)`` values."""
-        raise NotImplementedError
 
     def state(self, values: Floats) -> Floats:
         """``(k,)`` the state after a row of ``(Q,)`` values."""
