@@ -30,9 +30,10 @@ from synthkit.models.calibration import calibrate, settle
 from synthkit.models.forced import Forced
 from synthkit.models.landing import Landing
 from synthkit.models.near import KERNELS, Near
-from synthkit.models.nets import Codes, buckets, code_features, dropout, nodes_of, places
+from synthkit.models.nets import Codes, buckets, dropout, nodes_of, places
 from synthkit.models.pointers import Pointers
 from synthkit.models.skips import Skips
+from synthkit.models.starting import start
 
 if TYPE_CHECKING:
     from synthkit.models.autoregressive import Autoregressive
@@ -179,85 +180,9 @@ class AutoregressiveModel(Model):
     def plan(self, recipe: Recipe) -> Recipe:
         return reads.plan(recipe, self.n_nodes, self.spec.lr) if self.wide else recipe
 
-    @torch.no_grad()
     def take_frequencies(self, data: Encoded, weight: Tensor | None) -> None:
-        """Closed-form start: marginal laws in the heads' biases, places of codes in the input vectors."""
-        tokens, known, offsets = self.read(data)
-        generator = torch.Generator().manual_seed(0)
-        w = torch.ones(len(data)) if weight is None else weight.cpu().float() / float(weight.mean())
-        for i, node in enumerate(self.nodes):
-            seen = known[:, i].cpu() & (tokens[:, i].cpu() < self.tokens[i])
-            count = torch.bincount(tokens[:, i].cpu()[seen], weights=w[seen], minlength=self.tokens[i]).double()
-            self._start_bias(i, count)
-            mass = count[: node.size] / count[: node.size].sum().clamp(min=1e-12)
-            edge = torch.cat([torch.zeros(1), mass.cumsum(0).float()])
-            start = int(self.base[i]) + i
-            self.edges[start : start + node.size + 1] = edge
-            first = int(self.base[i])
-            features = code_features(node, *self._cells(i), self.spec.features, generator)
-            self.table[first : first + self.tokens[i]] = features
-        self._shape_heads()
-        if self.bands:
-            at = self.places(tokens, self.spread(offsets))
-            self.bands.choose(at, known & (tokens < self.sizes))
-        if self.skips is not None:
-            self._fit_skips(self.skips, data, weight)
-        if self.wide:
-            every = slice(None, None, max(-(-len(data) // reads.ROWS), 1))
-            at = self.places(tokens[every], self.spread(offsets[every]))
-            chosen = reads.choose(self.nodes, tokens[every], known[every], at, self.spec.reads, w[every].to(at))
-            chosen = chosen[self.drawn]
-            self._room(chosen.shape[1])
-            self.sources.copy_(chosen)
-
-    def _start_bias(self, i: int, count: Tensor) -> None:
-        if i not in self.place:
-            return
-        k, r = self.place[i]
-        law = (count + 0.5) / (count.sum() + 0.5 * len(count))
-        self.head_bias[k][r, 0, : self.tokens[i]] = law.log().float()
-        if i in self.pointers.sources:
-            rates = torch.tensor(self.pointers.rates[i])
-            self.head_bias[k][r, 0, self.tokens[i] : self.outputs[i]] = rates.log()
-
-    def _fit_skips(self, skips: Skips, data: Encoded, weight: Tensor | None) -> None:
-        every = slice(None, None, max(len(data) // skips.rows, 1))
-        rows = data.take(every)
-        order = self._reads(self.natural_order)
-        forced = Forced(self, self.layout.empty(len(rows), rows.cat.device), rows, order)
-        own_weight = None if weight is None else weight[every]
-        leans = self._start_leans(forced, self._own())
-        skips.fit(forced.dense, forced.goals, forced.counts, list(self.head_bias), own_weight, self._own(), leans)
-
-    def _start_leans(self, forced: Forced, own: Tensor) -> dict[int, Tensor]:
-        """What leans on last values and on dates, started; and what it adds to the logits of each node."""
-        out: dict[int, Tensor] = {}
-        flat = {i: self.head_bias[k][r, 0].detach() for i, (k, r) in self.place.items()}
-        none = torch.zeros(len(forced.dense), self.spec.width, device=forced.dense.device)
-        if self.near:
-            near, goals, counts = self.near, forced.goals[self.near.targets], forced.counts[self.near.targets]
-            near.learn(
-                near.numbers(forced.tokens, self.spread(forced.offsets), forced.known, near.targets), forced.last
-            )
-            starts = [flat[i][:cells] for i, cells in zip(near.targets, near.cells, strict=True)]
-            near.fit(forced.dense, forced.last, goals, counts, starts, own[:, near.targets])
-            for t, i in enumerate(near.targets):
-                out[i] = near.lean(t, forced.last[t], forced.dense, none)
-        if self.landing:
-            gap, cells = self.landing.gap, self.landing.cells
-            at = forced.counts[gap] & (forced.goals[gap] < cells)
-            self.landing.fit(forced.num[at], forced.goals[gap][at], flat[gap][:cells])
-            lean = self.landing.lean(forced.num, forced.dense, none)
-            out[gap] = out[gap] + lean if gap in out else lean
-        return out
-
-    def _own(self) -> Tensor:
-        """``(S, N)`` bool: real-valued inputs that tell of a node's own column."""
-        fields = self.layout.fields
-        place = {self.layout.slot[i]: i for i in self.layout.num}
-        about = torch.tensor([self.layout.about.get(place[slot], -1) for slot in self.dense])
-        column = torch.tensor([fields[node.field].column for node in self.nodes])
-        return (about[:, None] == column).to(self.first.device)
+        """Closed-form start (:mod:`synthkit.models.starting`)."""
+        start(self, data, weight)
 
     def _cells(self, i: int) -> tuple[Tensor, Tensor]:
         """Middles in the law of node i's codes, and how far each may leave its neighbours, ``(size,)`` each."""
