@@ -21,14 +21,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _FEW, _SOME = 12, 40  # channels up to which all look at all, and at the last step of all
 _FEWEST = 40  # rows that a regression needs
-_FAR, _PATHS = 800, 4  # steps (twice) and starts, to see whether channels come back
-_LOST = 20.0  # spreads
-_TRIAL, _CALLS, _SMOOTH = 1500, 12, 60
-_CALMING, _LESS = 60, 0.99
+_TRIAL, _CALLS, _SMOOTH = 2500, 10, 60
 _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale to come
 _ODD = 3.0  # times the same point of residuals: beyond, the scale was wrong (a peg let go), not the draw large
 _SLACK = 0.3  # of a log scale beyond those of training
 _REACH = 1.5  # a change is at most this much of the largest of training
+_ROUNDS, _CARE, _LEAN = 7, 0.4, (0.6, 1.6)  # of simulated moments; share of a step; bounds of factors
+_LEAST_PULL = 5e-4  # by which a level comes back, per step
 _BLOCK = 2**22  # numbers drawn at once
 
 
@@ -79,8 +78,18 @@ class ClosedForm(FittedSeries):
                 f"autoregressive: {int(use.sum())} rows follow on as many others as the model looks back; {_FEWEST} "
                 f"are needed. Give a longer series, or name an 'entity' to have records learnt."
             )
-        d = c.shape[1]
-        zero = np.zeros(d)
+        out._fit_steps(c, covariates, starts, use)
+        wide = np.where(about.level, 1.0, _REACH)
+        slack = np.where(about.level, 0.3, 0.0)
+        out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
+        out.margins = Margins.same(c.shape[1])
+        out._fit_long(c, covariates, starts, use)
+        out._fit_margins(c, covariates)
+        return out
+
+    def _fit_steps(self, c: Floats, covariates: Floats | None, starts: Ints, use: NDArray[np.bool_]) -> None:
+        """Means, scales and residuals of one step."""
+        out, zero = self, np.zeros(c.shape[1])
         lags = np.stack([lagged(c, starts, k) for k in out.features.lags], 1)
         means = moving(c, starts, zero)
         x = out.features.mean_features(lags, means, covariates)
@@ -96,15 +105,70 @@ class ClosedForm(FittedSeries):
         z = out._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
         most = _ODD * np.quantile(np.abs(z[use]), 0.995, axis=0)
         out.law = ResidualLaw.fit(np.clip(z[use], -most, most))
-        wide = np.where(about.level, 1.0, _REACH)
-        slack = np.where(about.level, 0.3, 0.0)
-        out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
-        out.margins = Margins.same(d)
-        out._fit_margins(c, covariates)
-        return out
 
-    def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
-        """Map the law of long draws to that of training."""
+    def _fit_long(self, c: Floats, covariates: Floats | None, starts: Ints, use: NDArray[np.bool_]) -> None:
+        """Mend what long draws say of slow moves: spreads of slow means of levels, centres and spreads of slow scales.
+
+        The likelihood of one step says little of them (weights that predict best may even explode); so this is the
+        method of simulated moments (McFadden, Econometrica 57, 1989) for the persistence of each channel alone.
+        """
+        varying = (self.scale[1:] != 0).any(0) & ~self.about.level
+        wanted = _slow(c, starts, use)
+        total, least, best = np.ones(c.shape[1]), np.inf, (self.mean, self.scale, self.now)
+        care, before = np.full_like(wanted, _CARE), np.zeros_like(wanted)
+        for _ in range(_ROUNDS):
+            drawn = self._trial(c, covariates)
+            n, length, d = drawn.shape
+            keep = np.tile(np.arange(length) >= length // 3, n)
+            found = _slow(drawn.reshape(-1, d), np.arange(n) * length, keep)
+            ratio = np.log(wanted[1:] / np.maximum(found[1:], 1e-6))
+            apart = np.where(varying, np.abs(wanted[0] - found[0]) + 0.5 * np.abs(ratio[0]), 0.0)
+            off = float((apart + np.where(self.about.level, np.abs(ratio[1]), 0.0)).sum())
+            if off < least:
+                least, best = off, (self.mean.copy(), self.scale.copy(), self.now.copy())
+            asked = np.stack([wanted[0] - found[0], *ratio])
+            care = np.where(asked * before < 0, care / 2, care)  # it swung: go there in smaller steps
+            before = asked
+            self._mend_levels(care[2] * ratio[1])
+            total = self._mend_scales(care[0] * asked[0], care[1] * ratio[0], varying, total)
+        self.mean, self.scale, self.now = best
+
+    def _mend_scales(self, shift: Floats, ratio: Floats, varying: NDArray[np.bool_], total: Floats) -> Floats:
+        room = 1 - np.clip(self._persistence(), 0.0, 0.98)  # a little in a step is much in the long run
+        factor = np.where(varying, np.clip(total * np.exp(room * ratio), *_LEAN) / total, 1.0)
+        before = self._typical @ self.scale
+        self.scale[1:] *= factor
+        self.now *= factor
+        shift = np.where(varying, room * np.clip(shift, -1.0, 1.0), 0.0)
+        self.scale[0] += before - self._typical @ self.scale + shift
+        return total * factor
+
+    def _mend_levels(self, ratio: Floats) -> None:
+        """Slow spreads go as 1 / (1 - persistence), about."""
+        pull = self._pull()
+        wanted = 1 - np.clip((1 - pull) * np.exp(-np.clip(ratio, -1.5, 1.5)), _LEAST_PULL, 1.0)
+        factor = np.where(self.about.level & (pull > 0.5), wanted / np.maximum(pull, 0.5), 1.0)
+        places, _ = self.features.places(len(pull), len(self.mean) - self.features.width(len(pull)))
+        free = np.ones(len(self.mean), bool)
+        free[0] = False
+        free[places["calendar"].ravel()] = False
+        self.mean[free] *= factor
+
+    def _pull(self) -> Floats:
+        """``(D,)`` sums of the weights on a channel's own past."""
+        d = len(self.about.level)
+        places, _ = self.features.places(d, len(self.mean) - self.features.width(d))
+        own = np.concatenate([places["lags"], places["means"]])
+        return np.asarray(self.mean[own, np.arange(d)].sum(0))
+
+    def _persistence(self) -> Floats:
+        """``(D,)`` how much of a slow log scale comes back in the next step."""
+        d = len(self.about.level)
+        _, places = self.features.places(d, len(self.scale) - self.features.scale_width(d))
+        return np.asarray(self.scale[places["logs"], np.arange(d)].sum(0))
+
+    def _trial(self, c: Floats, covariates: Floats | None) -> Floats:
+        """``(n, L, D)`` long draws that begin as training rows do, smoothly."""
         length = min(len(c), _TRIAL)
         begin = np.linspace(0, len(c) - length, _CALLS).astype(int)
         past = np.stack([c[a : a + _SMOOTH].mean(0, keepdims=True) for a in begin])  # as it was then, smoothly
@@ -113,7 +177,11 @@ class ClosedForm(FittedSeries):
             if covariates is None
             else np.stack([covariates[np.maximum(np.arange(a - 1, a + length), 0)] for a in begin])
         )
-        drawn = self.draw(_CALLS, length, past, own, seed=0)[:, min(length // 5, _SMOOTH) :]
+        return self.draw(_CALLS, length, past, own, seed=0)[:, min(length // 5, _SMOOTH) :]
+
+    def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
+        """Map the law of long draws to that of training."""
+        drawn = self._trial(c, covariates)
         self.margins = Margins.fit(drawn.reshape(-1, c.shape[1]), c, ~self.about.level)
 
     def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:
@@ -124,46 +192,14 @@ class ClosedForm(FittedSeries):
         self.gains = np.zeros((2, d))
         for j in range(d):
             self.mean[:, j], self.gains[0, j] = ridge.fit(j, self._mean_columns(places, j))
-        self._calm(places, c, x[:, places["calendar"].ravel()].mean(0))
+        self._centre_levels(x[:, places["calendar"].ravel()].mean(0))
 
-    def _calm(self, places: Mapping[str, Ints], c: Floats, calendar: Floats) -> None:
-        """Take from levels what lets them run away: left alone, they come back to their mean, which is 0.
-
-        One step is predicted best by weights under which many steps may explode (there are many of them, and levels are
-        almost random walks). The weights of channels that do not come back are lessened, step by step.
-        """
-        level = self.about.level
-        free = np.zeros(len(self.mean), bool)
-        free[0] = True
-        free[places["calendar"].ravel()] = True
-        for _ in range(_CALMING):
-            astray = self._astray(c)
-            if not astray.any():
-                break
-            self.mean[np.ix_(~free, astray)] *= _LESS
+    def _centre_levels(self, calendar: Floats) -> None:
+        """Levels come back to their mean, which is 0, whatever a regression says of a finite table."""
+        d, level = len(self.about.level), self.about.level
+        places, _ = self.features.places(d, len(calendar))
         at = places["calendar"].ravel()
         self.mean[0, level] = -(calendar @ self.mean[at][:, level]) if len(at) else 0.0
-
-    def _astray(self, c: Floats) -> NDArray[np.bool_]:
-        """``(D,)`` channels that do not come back to their mean from some rows of training, were there no noise."""
-        rows = np.linspace(0, len(c) - 1, _PATHS).astype(int)
-        weights = self.mean.copy()
-        weights[0] = 0.0
-        lags = np.repeat(c[rows, None], self.features.longest, axis=1)
-        means = np.repeat(c[rows, None], len(HALF_LIVES), axis=1)
-        state = State(lags, means, means, means[:, :2])
-        k = len(weights) - self.features.width(c.shape[1])
-        calendar = np.zeros((len(rows), k)) if k else None
-        at, zero = np.array(self.features.lags) - 1, np.zeros((len(rows), c.shape[1]))
-        far = []
-        for _ in range(2):
-            for _ in range(_FAR):
-                now = self.features.mean_features(state.lags[:, at], state.means, calendar) @ weights
-                if np.abs(now).max() > _LOST:
-                    return np.asarray(np.abs(now).max(0) > _LOST / 4)
-                state.push(now, zero, zero[0])
-            far.append(np.abs(state.lags[:, 0]).max(0))
-        return np.asarray((far[1] > 0.2) & (far[1] > 0.8 * far[0]) & (far[1] > 0.3 * far[1].max()))
 
     def _mean_columns(self, places: Mapping[str, Ints], j: int) -> Ints:
         d, group = len(self.about.level), self.about.group
@@ -188,6 +224,7 @@ class ClosedForm(FittedSeries):
             b, self.gains[1, j] = fit_scale(np.concatenate([y[use][:, columns], c[use][:, levels]], 1), e[use, j])
             self.scale[columns, j] = b[: len(columns)]
             self.now[levels, j] = b[len(columns) :]
+        self._typical = np.append(0.0, y[use].mean(0)[1:])
         logs = y @ self.scale + c @ self.now
         self.floor, self.top = (
             np.quantile(logs[use], 0.001, axis=0) - _SLACK,
@@ -295,7 +332,20 @@ def _lags(about: Channels, longest: int) -> tuple[int, ...]:
     lags = [1, 2, 3, 4, 5, 6]
     if about.period > 6 and longest > 4 * about.period and about.period <= 200:
         lags += [about.period - 1, about.period, about.period + 1]
+        lags += [k * about.period for k in range(2, 7) if longest > 6 * k * about.period]
+        week = 7 * about.period
+        if longest > 6 * week:
+            lags += [week - 1, week, week + 1]
     return tuple(lags)
+
+
+def _slow(c: Floats, starts: Ints, use: NDArray[np.bool_]) -> Floats:
+    """``(3, D)`` median and spread of slow log scales of ``(T, D)`` channels, and spread of slow means."""
+    square = np.minimum(c**2, np.quantile(c[use] ** 2, 0.995, axis=0))
+    logs = 0.5 * np.log(moving(square, starts, square[use].mean(0))[use][:, 2] + 1e-4)
+    low, middle, high = np.quantile(logs, [0.1, 0.5, 0.9], axis=0)
+    means = moving(c, starts, c[use].mean(0))[use][:, 2]
+    return np.stack([middle, high - low, means.std(0)])
 
 
 def _pool(about: Channels) -> Floats | None:

@@ -86,6 +86,11 @@ class Memory:
         pooled = 0 if self.pool is None else self.pool.shape[1]
         return 1 + (len(self.lags) + len(HALF_LIVES)) * d + (1 + len(HALF_LIVES)) * pooled
 
+    def scale_width(self, d: int) -> int:
+        """Features of the scale beside the calendar."""
+        pooled = 0 if self.pool is None else self.pool.shape[1]
+        return 1 + (2 * len(HALF_LIVES) + 4) * d + 2 * len(HALF_LIVES) * pooled
+
     def mean_features(self, lags: Floats, means: Floats, covariates: Floats | None) -> Floats:
         """``(.., M)``: a constant, all lags, moving means, both averaged over groups, and the calendar.
 
