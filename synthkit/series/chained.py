@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,7 +32,7 @@ from synthkit.series.margins import Margins
 from synthkit.series.nets import Blocks
 from synthkit.series.whitening import Whitener, WhiteRows
 
-__all__ = ["BlockNet", "ChainedSeries", "ChainedSpec", "Sizes"]
+__all__ = ["BlockNet", "ChainedSeries", "ChainedSpec", "Lesson", "Sizes"]
 
 Ints = NDArray[np.int64]
 _FEWEST = 150  # blocks that a net is trained on
@@ -58,6 +58,50 @@ class Sizes:
     calendar: int
 
 
+@dataclass(eq=False)
+class Lesson:
+    """What a net is taught on.
+
+    Attributes:
+        series: whose net it is; channels: ``(T, D)``, covariates: ``(T, C)`` or None; room: ``(S, 2)`` first rows of
+            segments, and those after their last. begin, held_begin: rows at which blocks start that are trained on and
+            that judge; train, held: those blocks. seed: of everything that torch does not draw.
+    """
+
+    series: ChainedSeries
+    channels: Floats
+    covariates: Floats | None
+    room: Ints
+    begin: Ints
+    held_begin: Ints
+    train: Blocks
+    held: Blocks
+    seed: int
+
+    def windows(self, begin: Ints) -> tuple[Tensor, Tensor]:
+        """Real channels ``(M, P + K, D)`` and their calendar ``(M, P + K, C)``, of blocks and the steps before."""
+        sizes = self.series.sizes
+        rows = begin[:, None] + np.arange(-sizes.history, sizes.block)
+        days = np.zeros((*rows.shape, 0)) if self.covariates is None else self.covariates[rows]
+        return torch.from_numpy(self.channels[rows]).float(), torch.from_numpy(days).float()
+
+    def free_windows(self, paths: int, rows: int, stride: int = 4) -> Floats:
+        """``(M, P + K, D)`` windows of paths that the net draws as it is, path after path; always of the same seed."""
+        series, size = self.series, self.series.sizes.block + self.series.sizes.history
+        rows = int(min(rows, (self.room[:, 1] - self.room[:, 0]).max()))
+        fits = self.room[self.room[:, 1] - self.room[:, 0] >= rows]
+        rng = np.random.default_rng(11)
+        stretch = fits[rng.integers(len(fits), size=paths)]
+        begin = rng.integers(stretch[:, 0], stretch[:, 1] - rows + 1)
+        past = np.stack([self.channels[a : a + _SMOOTH].mean(0, keepdims=True) for a in begin])
+        own = None if self.covariates is None else self.covariates[np.maximum(begin[:, None] + np.arange(-1, rows), 0)]
+        share, series.share = series.share, 1.0
+        drawn = series.draw(paths, rows, past, own, seed=5)[:, min(rows // 4, _SMOOTH) :]
+        series.share = share
+        first = np.arange(0, drawn.shape[1] - size + 1, stride)
+        return drawn[:, first[:, None] + np.arange(size)].reshape(-1, size, drawn.shape[2])
+
+
 class BlockNet(nn.Module, ABC):
     """A net of blocks.
 
@@ -69,13 +113,8 @@ class BlockNet(nn.Module, ABC):
     mixes: ClassVar[bool] = True
 
     @abstractmethod
-    def learn(
-        self, train: Blocks, held: Blocks, noise: Tensor, baseline: Callable[[Floats], Floats], budget: Budget
-    ) -> tuple[float, float]:
+    def learn(self, lesson: Lesson, budget: Budget) -> tuple[float, float]:
         """Train (inside ``seeded``), and judge on blocks that training has not seen.
-
-        Args:
-            noise: ``(M, D)`` white scores drawn from the closed form's law; baseline: nats of white scores under it.
 
         Returns:
             The share of the net in draws (0: held-out blocks are told no better than by the closed form), and its gain
@@ -84,12 +123,13 @@ class BlockNet(nn.Module, ABC):
 
     @abstractmethod
     def draw(self, noise: Tensor, past: Blocks, rng: np.random.Generator) -> Tensor:
-        """``(B, K, D)`` white scores; ``noise`` of that shape is a draw of the closed form's law, ``past.white`` unused."""
+        """``(B, K, D)`` white scores; ``noise`` of that shape is a draw of the closed form's law."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ChainedSpec(SeriesSpec, ABC):
-    """What recipes of such nets share."""
+    """What recipes of such nets share. ``slow``: is the net told where levels are? If not, it cannot change how they
+    come back."""
 
     block: int = param(12, Interval(int, 2, 256), "steps drawn at once")
     history: int = param(12, Interval(int, 1, 256), "steps before a block that the net sees one by one")
@@ -98,6 +138,8 @@ class ChainedSpec(SeriesSpec, ABC):
     batch_size: int = param(128, Interval(int, 16, 8192), "blocks of a step")
     steps: int = param(1500, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
     lr: float = param(1e-3, Interval(float, 0, 1, "neither"), "learning rate")
+
+    slow: ClassVar[bool] = True
 
     @abstractmethod
     def build(self, sizes: Sizes) -> BlockNet:
@@ -126,7 +168,7 @@ class ChainedSpec(SeriesSpec, ABC):
         starts = np.zeros(1, np.int64) if starts is None else np.asarray(starts, np.int64)
         about = Channels.plain(channels.shape[1]) if about is None else about
         closed = ClosedForm.fit(channels, covariates, starts, about)
-        whitener = Whitener(closed, self.history)
+        whitener = Whitener(closed, self.history, slow=self.slow)
         rows = whitener.rows(channels, covariates, starts)
         out = ChainedSeries(self, whitener, _Codec.fit(rows), 0 if covariates is None else covariates.shape[1])
         begin, held = _cut(rows, self.block, self.history)
@@ -139,7 +181,11 @@ class ChainedSpec(SeriesSpec, ABC):
                 stacklevel=4,
             )
             return out
-        out.train(rows, covariates, (begin, held), seed, budget, device or torch.device("cpu"))
+        room = np.stack([starts, np.append(starts[1:], len(channels))], 1)
+        device = torch.device("cpu") if device is None else device
+        blocks = [out.blocks(rows, covariates, at).to(device) for at in (begin, held)]
+        lesson = Lesson(out, channels, covariates, room, begin, held, blocks[0], blocks[1], seed)
+        out.train(lesson, budget, device)
         out.settle(channels, covariates)
         return out
 
@@ -193,26 +239,15 @@ class ChainedSeries(FittedSeries):
         self.memory = max(whitener.closed.memory, spec.history + 1)
 
     # ---------------------------------------------------------------- fitting
-    def train(
-        self,
-        rows: WhiteRows,
-        covariates: Floats | None,
-        begin: tuple[Ints, Ints],
-        seed: int,
-        budget: Budget,
-        device: torch.device,
-    ) -> None:
-        """Train the net on blocks that start at ``begin[0]``, judged by those at ``begin[1]``."""
-        train, held = (self._blocks(rows, covariates, at).to(device) for at in begin)
-        noise = self.whitener.drawn(1, _POOL, np.random.default_rng([seed, 41]))[0]
-        with seeded(entropy(seed, 42), device):
+    def train(self, lesson: Lesson, budget: Budget, device: torch.device) -> None:
+        """Train the net anew."""
+        with seeded(entropy(lesson.seed, 42), device):
             self.net = self.spec.build(self.sizes).to(device)
-            self.share, self.gain = self.net.learn(
-                train, held, torch.from_numpy(noise).float().to(device), self.whitener.log_density, budget
-            )
+            self.share, self.gain = self.net.learn(lesson, budget)
         self.net = self.net.cpu().eval()
 
-    def _blocks(self, rows: WhiteRows, covariates: Floats | None, at: Ints) -> Blocks:
+    def blocks(self, rows: WhiteRows, covariates: Floats | None, at: Ints) -> Blocks:
+        """Blocks that start ``at`` rows, and what they follow on."""
         white = torch.from_numpy(rows.white).float()
         ahead = at[:, None] + np.arange(self.sizes.block)
         calendar = np.zeros((*ahead.shape, 0)) if covariates is None else covariates[ahead]
@@ -234,6 +269,7 @@ class ChainedSeries(FittedSeries):
                 self.shift = self.shift + white - plain.mean(0)
             drawn, _ = self._trial(c, covariates, share=self.share)
             ratio = drawn.std(0) / np.maximum(usual.std(0), 1e-9)
+            print("DEBUG", self.share, ratio.round(2)[:8], self.shift.round(3)[:8])
             off = closed.about.level & ((ratio < _SPREAD[0]) | (ratio > _SPREAD[1]))
             if not off.any() or not self.share:
                 break
@@ -295,7 +331,7 @@ class ChainedSeries(FittedSeries):
                 white = self._block(noise, walk.history, state, ahead, rng)
             z = whitener.residuals(white)
             for k in range(min(size, length - a)):
-                out[:, a + k] = whitener.step(walk.memory, z[:, k], None if covariates is None else ahead[:, k])
+                out[:, a + k], _ = whitener.step(walk.memory, z[:, k], None if covariates is None else ahead[:, k])
             scores[:, a : a + size] = white[:, : length - a]
             walk.history = np.concatenate([walk.history, white], axis=1)[:, -self.sizes.history :]
         return out, scores
@@ -306,7 +342,8 @@ class ChainedSeries(FittedSeries):
     ) -> Floats:
         base = torch.from_numpy(noise).float()
         past = Blocks(base, torch.from_numpy(history).float(), self.codec.code(state), torch.tensor(calendar).float())
-        drawn = self.net.draw(base, past, rng).double().numpy() - self.shift
+        device = next(self.net.parameters()).device
+        drawn = self.net.draw(base.to(device), past.to(device), rng).double().cpu().numpy() - self.shift
         if self.net.mixes:
             drawn = np.where(rng.random((len(noise), 1, 1)) < self.share, drawn, noise)
         else:
@@ -339,7 +376,7 @@ class ChainedSeries(FittedSeries):
         spec = SERIES_MODELS[value["name"]](**value["params"])
         assert isinstance(spec, ChainedSpec)
         own = {k.removeprefix("closed/"): v for k, v in arrays.items() if k.startswith("closed/")}
-        whitener = Whitener(ClosedForm.from_state(value["closed"], own), spec.history)
+        whitener = Whitener(ClosedForm.from_state(value["closed"], own), spec.history, slow=spec.slow)
         codec = _Codec(*(np.asarray(arrays[k]) for k in ("centre", "spread", "project")))
         out = cls(spec, whitener, codec, int(value["calendar"]))
         weights = {k.removeprefix("net/"): torch.tensor(v) for k, v in arrays.items() if k.startswith("net/")}
@@ -355,10 +392,10 @@ def _cut(rows: WhiteRows, block: int, history: int) -> tuple[Ints, Ints]:
     whole = (rows.age[first] >= history) & (rows.age[first + block - 1] == rows.age[first] + block - 1)
     first = first[whole]
     edges = (np.arange(_PARTS) + 0.5) * many / _PARTS
-    half = max(_HELD * many / _PARTS, 2 * block) / 2
+    half = max(_HELD * many / _PARTS, 2 * (block + history)) / 2
     inside, apart = np.zeros(len(first), bool), np.ones(len(first), bool)
     for middle in edges:
         a, b = middle - half, middle + half
-        inside |= (first >= a) & (first + block <= b)
+        inside |= (first - history >= a) & (first + block <= b)
         apart &= (first + block <= a) | (first - history >= b)
     return first[apart], first[inside]

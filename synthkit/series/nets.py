@@ -98,8 +98,8 @@ class Training:
 
     Attributes:
         module: trained in place; step: one training step of a number from 0 on; judge: a loss of the averaged
-            weights, called every ``every`` steps, or None where the last ones are kept; steps, seconds: limits; rate: at
-            which averages follow; patience: judgements without gain.
+            weights, called every ``every`` steps; steps, seconds: limits; rate: at which averages follow; patience:
+            judgements without gain.
         losses: of the judge; best: the least. stopped_by: why it ended.
     """
 

@@ -1,7 +1,7 @@
 """A variational auto-encoder of blocks of a series, with a learnt prior given the past, and laws for an output.
 
-An encoder tells the law of a few latents of a block given the past, a decoder the law of every number of the block given
-the latents and the past (Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; over windows of series:
+An encoder tells the law of a few latents of a block given the past, a decoder the law of every number of the block
+given the latents and the past (Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; over windows of series:
 Desai et al., "TimeVAE", 2021, of which this keeps the convolutions and the idea of a level, a scale and a shape per
 step). What is different, as point decoders give paths that are too smooth and N(0, I) is not what encoders fill:
 
@@ -16,7 +16,6 @@ step). What is different, as point decoders give paths that are too smooth and N
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from synthkit.params import Interval, param
 from synthkit.series.base import Budget, Floats
-from synthkit.series.chained import BlockNet, ChainedSpec, Sizes
+from synthkit.series.chained import BlockNet, ChainedSpec, Lesson, Sizes
 from synthkit.series.nets import Blocks, Convolutions, Past, Training, read
 
 __all__ = ["SeriesVAE"]
@@ -115,13 +114,11 @@ class _VAE(BlockNet):
         return (constant - scale - (nu + 1) / 2 * (x * x / nu).log1p()).sum((1, 2))
 
     # ---------------------------------------------------------------- learning
-    def learn(
-        self, train: Blocks, held: Blocks, noise: Tensor, baseline: Callable[[Floats], Floats], budget: Budget
-    ) -> tuple[float, float]:
+    def learn(self, lesson: Lesson, budget: Budget) -> tuple[float, float]:
         """See :meth:`BlockNet.learn`; the gain is in nats per row."""
         spec = self.spec
         optimizer = torch.optim.AdamW(self.parameters(), lr=spec.lr, weight_decay=0.01)
-        device = train.state.device
+        train, held, device = lesson.train, lesson.held, lesson.train.state.device
 
         def step(k: int) -> None:
             batch = train.take(torch.randint(len(train), (spec.batch_size,), device=device))
@@ -142,7 +139,7 @@ class _VAE(BlockNet):
         Training(self, step, judge, steps, budget.seconds).run()
         with torch.no_grad():
             own = self._bound(some, fixed).double().cpu().numpy()
-        base = baseline(some.white.double().cpu().numpy()).sum(1)
+        base = lesson.series.whitener.log_density(some.white.double().cpu().numpy()).sum(1)
         return _best_share(own, base, self.sizes.block)
 
     def _loss(self, batch: Blocks, price: float) -> Tensor:

@@ -46,10 +46,15 @@ class Walk:
 
 
 class Whitener:
-    """Both ways between channels and white scores. ``closed`` is its own: its maps of draws are those of the net."""
+    """Both ways between channels and white scores.
 
-    def __init__(self, closed: ClosedForm, history: int) -> None:
-        self.closed, self.history = closed, history
+    Attributes:
+        closed: its own, whose maps of draws are those of the net; history: steps that a walk keeps. slow: do states say
+            where levels are?
+    """
+
+    def __init__(self, closed: ClosedForm, history: int, *, slow: bool) -> None:
+        self.closed, self.history, self.slow = closed, history, slow
         self.d = len(closed.about.level)
 
     # ---------------------------------------------------------------- scores
@@ -86,21 +91,24 @@ class Whitener:
     # ---------------------------------------------------------------- steps
     def state(self, memory: State, covariates: Floats | None) -> tuple[Floats, Floats, Floats]:
         """Mean ``(n, D)`` and log scale ``(n, D)`` of the next step, and ``(n, F)`` what nets are told of the past:
-        both, the last two steps, moving means, and logs of moving squares."""
+        both, the last two steps, moving means, and logs of moving squares; unless ``slow``, of levels scales alone."""
         mean, logs = self.closed._next(memory, covariates)
         n = len(mean)
-        parts = [mean, logs, memory.lags[:, :2], memory.means, np.log(memory.squares + 1e-3)]
+        told = slice(None) if self.slow else ~self.closed.about.level
+        parts = [mean[:, told], memory.lags[:, :2, told], memory.means[..., told], logs, np.log(memory.squares + 1e-3)]
         return mean, logs, np.concatenate([p.reshape(n, -1) for p in parts], axis=1)
 
-    def step(self, memory: State, z: Floats, covariates: Floats | None) -> Floats:
-        """``(n, D)`` channels of residuals ``z``; the memory takes them in."""
+    def step(self, memory: State, z: Floats, covariates: Floats | None) -> tuple[Floats, Floats]:
+        """``(n, D)`` channels of residuals ``z``, and their scales; the memory takes them in."""
         closed = self.closed
         mean, logs = closed._next(memory, covariates)
-        c = closed._bounded(mean + np.exp(np.clip(logs, closed.floor, closed.top)) * z)
+        scale = np.exp(np.clip(logs, closed.floor, closed.top))
+        c = closed._bounded(mean + scale * z)
         if closed.now.any():  # changes hang on the levels of the same step
-            c = closed._bounded(mean + np.exp(np.clip(logs + c @ closed.now, closed.floor, closed.top)) * z)
+            scale = np.exp(np.clip(logs + c @ closed.now, closed.floor, closed.top))
+            c = closed._bounded(mean + scale * z)
         memory.push(c, c - mean, closed.cap)
-        return c
+        return c, scale
 
     def take(self, memory: State, c: Floats, covariates: Floats | None) -> tuple[Floats, Floats]:
         """Residuals ``(n, D)`` of channels ``c`` that came, and the state before them; the memory takes them in."""
