@@ -269,7 +269,6 @@ class ChainedSeries(FittedSeries):
                 self.shift = self.shift + white - plain.mean(0)
             drawn, _ = self._trial(c, covariates, share=self.share)
             ratio = drawn.std(0) / np.maximum(usual.std(0), 1e-9)
-            print("DEBUG", self.share, ratio.round(2)[:8], self.shift.round(3)[:8])
             off = closed.about.level & ((ratio < _SPREAD[0]) | (ratio > _SPREAD[1]))
             if not off.any() or not self.share:
                 break

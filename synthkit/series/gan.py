@@ -31,13 +31,13 @@ from synthkit.series.paths import Paths, Teller
 __all__ = ["SeriesGAN"]
 
 _PENALISED = 4  # one window in so many bears the penalty
-_FASTER = 2.0  # the critic's rate over the generator's
+_FASTER = 4.0  # the critic's rate over the generator's
 _LAGS = (1, 2, 3, 6)
 _WIDE = 24  # channels up to which all cross moments are matched
 _JUDGED = (12, 400)  # paths, and rows of each, that the teller is shown
 _ALONE, _RAMP = 40, 200  # steps of the critic alone, and over which the generator's rate rises
 _FOLLOW = 0.05  # of what scores are off their mean by: levels that critics do not see would drift away by it
-_BEND = 1.0  # of a log scale, at most
+_BEND, _MOVE = 0.7, 1.0  # of a log scale and of a place, at most
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -122,7 +122,7 @@ class _Generator(BlockNet):
         own = torch.ones_like(seen[..., :1])
         own[:, :p] = 0.0
         move, bend = self.out(self.make(torch.cat([seen, calendar, own], 2), told)[:, p:]).chunk(2, 2)
-        out = blocks.white * (_BEND * torch.tanh(bend)).exp() + 2 * torch.tanh(move / 2)
+        out = blocks.white * (_BEND * torch.tanh(bend)).exp() + _MOVE * torch.tanh(move / _MOVE)
         if self.training:
             with torch.no_grad():
                 self.bias.lerp_((out - blocks.white).mean((0, 1)), _FOLLOW)

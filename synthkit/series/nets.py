@@ -176,7 +176,8 @@ class Training:
         return True
 
     def _tensors(self) -> Sequence[Tensor]:
-        return list(self.module.parameters())
+        """Parameters, and buffers that follow training: averages of one go with averages of the other."""
+        return [*self.module.parameters(), *self.module.buffers()]
 
     def _assign(self, values: Sequence[Tensor]) -> None:
         with torch.no_grad():

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synthkit.params import Interval, param
@@ -44,6 +45,7 @@ class SeriesVAE(ChainedSpec):
 
     name: ClassVar[str] = "vae"
     latents: int = param(12, Interval(int, 1, 256), "numbers that an encoder makes of a block")
+    dropout: float = param(0.2, Interval(float, 0, 1, "left"), "of what is told of the past, in training")
     beta: float = param(0.7, Interval(float, 0, 1, "right"), "price of a nat that latents tell, in training")
 
     def build(self, sizes: Sizes) -> BlockNet:
@@ -144,7 +146,7 @@ class _VAE(BlockNet):
 
     def _loss(self, batch: Blocks, price: float) -> Tensor:
         """Minus the bound per number, where what latents tell costs ``price``."""
-        past = self.past(batch.history, batch.state)
+        past = F.dropout(self.past(batch.history, batch.state), self.spec.dropout)
         mean, logs = self._latent(batch, past)
         e = torch.randn_like(mean)
         z = mean + logs.exp() * e
