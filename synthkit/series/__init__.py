@@ -3,6 +3,8 @@
 from synthkit.series.autoregressive import SeriesAutoregressive
 from synthkit.series.base import Budget, Channels, FittedSeries, SeriesSpec
 from synthkit.series.bootstrap import SeriesBootstrap
+from synthkit.series.gan import SeriesGAN
+from synthkit.series.vae import SeriesVAE
 
 __all__ = [
     "SERIES_MODELS",
@@ -11,11 +13,15 @@ __all__ = [
     "FittedSeries",
     "SeriesAutoregressive",
     "SeriesBootstrap",
+    "SeriesGAN",
     "SeriesSpec",
+    "SeriesVAE",
 ]
 
 SERIES_MODELS: dict[str, type[SeriesSpec]] = {
     "autoregressive": SeriesAutoregressive,
+    "gan": SeriesGAN,
+    "vae": SeriesVAE,
     "bootstrap": SeriesBootstrap,  # copies: the baseline that others are held against
 }
 """Recipes by name; a new model is one more entry."""

@@ -1,0 +1,227 @@
+"""A conditional GAN of blocks of a series, played for windows of paths that run freely.
+
+The generator bends white noise, a draw of the closed form's law, into the scores of the next steps, given the steps
+before, the state of the closed form and the calendar (Mirza and Osindero, "Conditional Generative Adversarial Nets",
+2014); it starts as the closed form itself. The critic sees windows of channels, of which the last block is the
+generator's and the steps before are the path's own (Yoon, Jarrett and van der Schaar, "Time-series Generative
+Adversarial Networks", NeurIPS 2019, play for latent steps; chaining blocks on generated pasts: Ni et al., "Conditional
+Sig-Wasserstein GANs", 2020), several windows at a time ("packed": Lin et al., "PacGAN", NeurIPS 2018), under the
+relativistic loss with zero-centred penalties or the classic ones. Beside it, the generator is held to moments,
+autocorrelations and cross-correlations of training windows (after the moment loss of TimeGAN).
+
+Averaged weights are kept at the step at which a classifier tells free paths least from held-out blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synthkit.models.objectives import critic_loss, generator_loss, penalty
+from synthkit.params import Interval, OneOf, param
+from synthkit.series.base import Budget
+from synthkit.series.chained import BlockNet, ChainedSpec, Lesson, Sizes
+from synthkit.series.nets import Blocks, Convolutions, Past, Training, read
+from synthkit.series.paths import Paths, Teller
+
+__all__ = ["SeriesGAN"]
+
+_PENALISED = 4  # one window in so many bears the penalty
+_FASTER = 4.0  # the critic's rate over the generator's
+_LAGS = (1, 2, 3, 6)
+_WIDE = 24  # channels up to which all cross moments are matched
+_JUDGED = (12, 400)  # paths, and rows of each, that the teller is shown
+_ALONE, _RAMP = 40, 200  # steps of the critic alone, and over which the generator's rate rises
+_FOLLOW = 0.05  # of what scores are off their mean by: levels that critics do not see would drift away by it
+_BEND, _MOVE = 0.7, 1.0  # of a log scale and of a place, at most
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class SeriesGAN(ChainedSpec):
+    """Recipe of the conditional GAN of series."""
+
+    name: ClassVar[str] = "gan"
+    slow: ClassVar[bool] = False
+    steps: int = param(800, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
+    lr: float = param(
+        5e-4, Interval(float, 0, 1, "neither"), "learning rate of the generator; the critic's is twice it"
+    )
+    noise: int = param(8, Interval(int, 1, 256), "numbers of noise that a whole block shares")
+    loss: str = param("relativistic", OneOf("relativistic", "nonsaturating", "wgan-gp"), "of the players")
+    tameness: float = param(1.0, Interval(float, 0, None), "weight of the critic's gradient penalty")
+    moments: float = param(1.0, Interval(float, 0, None), "weight of moments, auto- and cross-correlations")
+    pack: int = param(2, Interval(int, 1, 8), "windows that the critic sees at once")
+
+    def build(self, sizes: Sizes) -> BlockNet:
+        """See :meth:`ChainedSpec.build`."""
+        return _Generator(self, sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """Windows as players see them: levels less the mean of the steps before the block.
+
+    Where a level is, slowly, in years, is the closed form's business: one series has one slow course, which a critic
+    would know by heart, and a generator cannot answer for in the steps of one block.
+    """
+
+    level: Tensor
+    history: int
+
+    def __call__(self, windows: Tensor) -> Tensor:
+        centre = windows[:, : self.history].mean(1, keepdim=True).detach()
+        return torch.where(self.level, windows - centre, windows)
+
+
+class _Critic(nn.Module):
+    """Scores ``(M / pack,)`` of windows ``(M, L, D)``, packed."""
+
+    def __init__(self, spec: SeriesGAN, sizes: Sizes) -> None:
+        super().__init__()
+        self.pack = spec.pack
+        self.see = Convolutions(3 * sizes.d + sizes.calendar, 1, spec.width, spec.depth, causal=False)
+        self.score = nn.Sequential(
+            nn.Linear(spec.pack * 3 * spec.width, spec.width), nn.LeakyReLU(0.2), nn.Linear(spec.width, 1)
+        )
+
+    def forward(self, windows: Tensor, calendar: Tensor) -> Tensor:
+        change = torch.cat([torch.zeros_like(windows[:, :1]), windows[:, 1:] - windows[:, :-1]], 1)
+        h = self.see(torch.cat([read(windows), change, calendar], 2), windows.new_ones(len(windows), 1))
+        half = h.shape[1] // 2
+        summed = torch.cat([h[:, :half].mean(1), h[:, half:].mean(1), h.amax(1)], 1)
+        out: Tensor = self.score(summed.reshape(len(h) // self.pack, -1))[:, 0]
+        return out
+
+
+class _Generator(BlockNet):
+    """White scores of a block: noise, bent."""
+
+    mixes = False
+
+    def __init__(self, spec: SeriesGAN, sizes: Sizes) -> None:
+        super().__init__()
+        self.spec, self.sizes = spec, sizes
+        self.past = Past(sizes.d, sizes.history, sizes.state, spec.width)
+        inputs = 2 * sizes.d + sizes.calendar + 1
+        self.make = Convolutions(inputs, spec.width + spec.noise, spec.width, spec.depth, causal=True)
+        self.out = nn.Linear(spec.width, 2 * sizes.d)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("bias", torch.zeros(sizes.d))
+
+    def forward(self, blocks: Blocks, shared: Tensor) -> Tensor:
+        """``(B, K, D)``; ``blocks.white`` is noise, and ``shared`` ``(B, R)`` noise of the whole block."""
+        told = torch.cat([self.past(blocks.history, blocks.state), shared], 1)
+        p = blocks.history.shape[1]
+        seen = read(torch.cat([blocks.history, blocks.white], 1))
+        calendar = torch.cat([blocks.calendar.new_zeros(len(told), p, self.sizes.calendar), blocks.calendar], 1)
+        own = torch.ones_like(seen[..., :1])
+        own[:, :p] = 0.0
+        move, bend = self.out(self.make(torch.cat([seen, calendar, own], 2), told)[:, p:]).chunk(2, 2)
+        out = blocks.white * (_BEND * torch.tanh(bend)).exp() + _MOVE * torch.tanh(move / _MOVE)
+        if self.training:
+            with torch.no_grad():
+                self.bias.lerp_((out - blocks.white).mean((0, 1)), _FOLLOW)
+        return out - self.bias
+
+    def draw(self, noise: Tensor, past: Blocks, rng: np.random.Generator) -> Tensor:
+        """See :meth:`BlockNet.draw`."""
+        shared = torch.from_numpy(rng.standard_normal((len(noise), self.spec.noise))).float().to(noise.device)
+        out: Tensor = self(past, shared)
+        return out
+
+    # ---------------------------------------------------------------- learning
+    def learn(self, lesson: Lesson, budget: Budget) -> tuple[float, float]:
+        """See :meth:`BlockNet.learn`; the gain is in AUC of telling paths from held-out windows."""
+        spec, device = self.spec, lesson.train.state.device
+        critic = _Critic(spec, self.sizes).to(device)
+        paths = Paths(lesson.series, lesson.channels, lesson.covariates, lesson.room, spec.batch_size, lesson.seed)
+        own = torch.optim.Adam(self.parameters(), lr=spec.lr, betas=(0.5, 0.9))
+        other = torch.optim.Adam(critic.parameters(), lr=_FASTER * spec.lr, betas=(0.5, 0.9))
+        view = _View(torch.from_numpy(lesson.series.whitener.closed.about.level).to(device), self.sizes.history)
+        real, calendar = (x.to(device) for x in lesson.windows(lesson.begin))
+        real = view(real)
+        wanted = _moments(real, self.sizes.history)
+
+        def step(k: int) -> None:
+            drawn, days = paths.advance(lambda b: self(b, torch.randn(len(b), spec.noise, device=device)))
+            many = len(drawn) // spec.pack * spec.pack
+            if not many:
+                return
+            drawn, days = view(drawn[:many].to(device)), days[:many].to(device)
+            index = torch.randint(len(real), (many,), device=device)
+            true, place = real[index], calendar[index]
+            self._critic_step(critic, other, (true, place), (drawn.detach(), days))
+            if k < _ALONE:
+                return
+            for group in own.param_groups:
+                group["lr"] = spec.lr * min(1.0, (k + 1 - _ALONE) / _RAMP)
+            score = critic(drawn, days)
+            with torch.no_grad():
+                base = critic(true, place)
+            loss = generator_loss(spec.loss, base, score).mean()
+            loss = loss + spec.moments * _apart(_moments(drawn, self.sizes.history), wanted)
+            own.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.parameters(), 5.0)
+            own.step()
+
+        held = view(lesson.windows(lesson.held_begin)[0].to(device))
+        teller = Teller(*(x.double().cpu().numpy() for x in (real, held)), lesson.seed)
+
+        def judge() -> float:
+            drawn = torch.from_numpy(lesson.free_windows(*_JUDGED)).to(device)
+            return teller.auc(view(drawn).double().cpu().numpy())
+
+        steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
+        done = Training(self, step, judge, steps, budget.seconds, every=100, patience=5).run()
+        return float(done.best_step > 0), done.losses[0] - done.best
+
+    def _critic_step(
+        self,
+        critic: _Critic,
+        optimizer: torch.optim.Optimizer,
+        real: tuple[Tensor, Tensor],
+        fake: tuple[Tensor, Tensor],
+    ) -> None:
+        spec = self.spec
+        scores = critic(torch.cat([real[0], fake[0]]), torch.cat([real[1], fake[1]]))
+        loss = critic_loss(spec.loss, *scores.chunk(2)).mean()
+        if spec.tameness:
+            few = max(len(real[0]) // (_PENALISED * spec.pack), 1) * spec.pack
+            days = real[1][:few] if spec.loss == "wgan-gp" else torch.cat([real[1][:few], fake[1][:few]])
+            tame = penalty(spec.loss, lambda x: critic(x, days), real[0][:few], fake[0][:few]).mean()
+            loss = loss + (1.0 if spec.loss == "wgan-gp" else 0.5) * spec.tameness * tame
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(critic.parameters(), 5.0)
+        optimizer.step()
+
+
+def _moments(windows: Tensor, history: int) -> list[Tensor]:
+    """Means, spreads and sizes of the last block's steps and changes, and how they go with those before and with each
+    other."""
+    out = []
+    change = windows[:, 1:] - windows[:, :-1]
+    for x in (windows[:, 1:], change):
+        block = x[:, history - 1 :]
+        out += [block.mean((0, 1)), block.square().mean((0, 1)).add(1e-6).sqrt(), block.abs().mean((0, 1))]
+        for y in (x, x.abs()):
+            y = y - y.detach().mean((0, 1))
+            unit = y.detach().std((0, 1)) + 1e-6
+            y = y / unit
+            last = y[:, history - 1 :]
+            for lag in _LAGS:
+                if lag <= history - 1:
+                    out.append((last * y[:, history - 1 - lag : y.shape[1] - lag]).mean((0, 1)))
+            if windows.shape[2] <= _WIDE:
+                out.append(torch.einsum("bki,bkj->ij", last, last).flatten() / (len(last) * last.shape[1]))
+    return out
+
+
+def _apart(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    return torch.stack([(x - y).square().mean() for x, y in zip(a, b, strict=True)]).mean() * 10
