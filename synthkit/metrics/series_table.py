@@ -129,14 +129,18 @@ class Series:
         """``(N, size, D)`` windows within segments, and ``(N,)`` the segment of each.
 
         Columns judged by changes stand against the leader's value at the window's first step: where a window begins
-        says nothing, how a bar's columns stand to each other is kept.
+        says nothing, how a bar's columns stand to each other is kept. With a ``stride`` a window begins anywhere in its
+        stride (the same places each time): on a lattice, hours of the day would meet some windows and not others.
         """
         own = [
-            np.arange(a, a + m - size + 1, stride) for a, m in zip(self.starts, self.lengths, strict=True) if m >= size
+            (np.arange(a, a + m - size + 1, stride), a + m - size)
+            for a, m in zip(self.starts, self.lengths, strict=True)
+            if m >= size
         ]
         if not own:
             return np.empty((0, size, len(self.names))), np.empty(0, np.int64)
-        first = np.concatenate(own)
+        jitter = np.random.default_rng(stride)
+        first = np.concatenate([np.minimum(at + jitter.integers(0, stride, len(at)), last) for at, last in own])
         cut = self.logs[first[:, None] + np.arange(size)]
         level = np.array([way == "level" for way in self.ways])
         anchor = np.where(level, 0.0, cut[:, :1, self.leader])

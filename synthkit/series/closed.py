@@ -13,6 +13,7 @@ from synthkit.series.base import Channels, FittedSeries
 from synthkit.series.linear import Ridge, fit_scale
 from synthkit.series.margins import Margins
 from synthkit.series.memory import HALF_LIVES, Memory, State, lagged, moving
+from synthkit.series.mending import mend, trial
 from synthkit.series.residuals import ResidualLaw
 
 __all__ = ["ClosedForm"]
@@ -21,13 +22,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _FEW, _SOME = 12, 40  # channels up to which all look at all, and at the last step of all
 _FEWEST = 40  # rows that a regression needs
-_TRIAL, _CALLS, _SMOOTH = 2500, 10, 60
 _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale to come
 _ODD = 3.0  # times the same point of residuals: beyond, the scale was wrong (a peg let go), not the draw large
 _SLACK = 0.3  # of a log scale beyond those of training
 _REACH = 1.5  # a change is at most this much of the largest of training
-_ROUNDS, _CARE, _LEAN = 7, 0.4, (0.6, 1.6)  # of simulated moments; share of a step; bounds of factors
-_LEAST_PULL = 5e-4  # by which a level comes back, per step
+_ROUNDS = 7  # of mending
 _BLOCK = 2**22  # numbers drawn at once
 
 
@@ -39,6 +38,7 @@ class ClosedForm(FittedSeries):
             ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes.
         law: of residuals; margins: maps of draws; low, high: ``(D,)`` bounds of channels; floor,
             top: ``(D,)`` of log scales.
+        typical: ``(N,)`` features of the scale, on average.
         base, cap: ``(D,)`` of squared errors, as they are at first and at most.
         gains: ``(2, D)`` what means and scales explain in left-out blocks (share of variance, nats).
     """
@@ -55,6 +55,7 @@ class ClosedForm(FittedSeries):
     gains: Floats
     law: ResidualLaw
     margins: Margins
+    typical: Floats
 
     def __init__(self, about: Channels, lags: tuple[int, ...]) -> None:
         self.about = about
@@ -83,7 +84,7 @@ class ClosedForm(FittedSeries):
         slack = np.where(about.level, 0.3, 0.0)
         out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
         out.margins = Margins.same(c.shape[1])
-        out._fit_long(c, covariates, starts, use)
+        mend(out, c, covariates, starts, use, _ROUNDS)
         out._fit_margins(c, covariates)
         return out
 
@@ -106,82 +107,9 @@ class ClosedForm(FittedSeries):
         most = _ODD * np.quantile(np.abs(z[use]), 0.995, axis=0)
         out.law = ResidualLaw.fit(np.clip(z[use], -most, most))
 
-    def _fit_long(self, c: Floats, covariates: Floats | None, starts: Ints, use: NDArray[np.bool_]) -> None:
-        """Mend what long draws say of slow moves: spreads of slow means of levels, centres and spreads of slow scales.
-
-        The likelihood of one step says little of them (weights that predict best may even explode); so this is the
-        method of simulated moments (McFadden, Econometrica 57, 1989) for the persistence of each channel alone.
-        """
-        varying = (self.scale[1:] != 0).any(0) & ~self.about.level
-        wanted = _slow(c, starts, use)
-        total, least, best = np.ones(c.shape[1]), np.inf, (self.mean, self.scale, self.now)
-        care, before = np.full_like(wanted, _CARE), np.zeros_like(wanted)
-        for _ in range(_ROUNDS):
-            drawn = self._trial(c, covariates)
-            n, length, d = drawn.shape
-            keep = np.tile(np.arange(length) >= length // 3, n)
-            found = _slow(drawn.reshape(-1, d), np.arange(n) * length, keep)
-            ratio = np.log(wanted[1:] / np.maximum(found[1:], 1e-6))
-            apart = np.where(varying, np.abs(wanted[0] - found[0]) + 0.5 * np.abs(ratio[0]), 0.0)
-            off = float((apart + np.where(self.about.level, np.abs(ratio[1]), 0.0)).sum())
-            if off < least:
-                least, best = off, (self.mean.copy(), self.scale.copy(), self.now.copy())
-            asked = np.stack([wanted[0] - found[0], *ratio])
-            care = np.where(asked * before < 0, care / 2, care)  # it swung: go there in smaller steps
-            before = asked
-            self._mend_levels(care[2] * ratio[1])
-            total = self._mend_scales(care[0] * asked[0], care[1] * ratio[0], varying, total)
-        self.mean, self.scale, self.now = best
-
-    def _mend_scales(self, shift: Floats, ratio: Floats, varying: NDArray[np.bool_], total: Floats) -> Floats:
-        room = 1 - np.clip(self._persistence(), 0.0, 0.98)  # a little in a step is much in the long run
-        factor = np.where(varying, np.clip(total * np.exp(room * ratio), *_LEAN) / total, 1.0)
-        before = self._typical @ self.scale
-        self.scale[1:] *= factor
-        self.now *= factor
-        shift = np.where(varying, room * np.clip(shift, -1.0, 1.0), 0.0)
-        self.scale[0] += before - self._typical @ self.scale + shift
-        return total * factor
-
-    def _mend_levels(self, ratio: Floats) -> None:
-        """Slow spreads go as 1 / (1 - persistence), about."""
-        pull = self._pull()
-        wanted = 1 - np.clip((1 - pull) * np.exp(-np.clip(ratio, -1.5, 1.5)), _LEAST_PULL, 1.0)
-        factor = np.where(self.about.level & (pull > 0.5), wanted / np.maximum(pull, 0.5), 1.0)
-        places, _ = self.features.places(len(pull), len(self.mean) - self.features.width(len(pull)))
-        free = np.ones(len(self.mean), bool)
-        free[0] = False
-        free[places["calendar"].ravel()] = False
-        self.mean[free] *= factor
-
-    def _pull(self) -> Floats:
-        """``(D,)`` sums of the weights on a channel's own past."""
-        d = len(self.about.level)
-        places, _ = self.features.places(d, len(self.mean) - self.features.width(d))
-        own = np.concatenate([places["lags"], places["means"]])
-        return np.asarray(self.mean[own, np.arange(d)].sum(0))
-
-    def _persistence(self) -> Floats:
-        """``(D,)`` how much of a slow log scale comes back in the next step."""
-        d = len(self.about.level)
-        _, places = self.features.places(d, len(self.scale) - self.features.scale_width(d))
-        return np.asarray(self.scale[places["logs"], np.arange(d)].sum(0))
-
-    def _trial(self, c: Floats, covariates: Floats | None) -> Floats:
-        """``(n, L, D)`` long draws that begin as training rows do, smoothly."""
-        length = min(len(c), _TRIAL)
-        begin = np.linspace(0, len(c) - length, _CALLS).astype(int)
-        past = np.stack([c[a : a + _SMOOTH].mean(0, keepdims=True) for a in begin])  # as it was then, smoothly
-        own = (
-            None
-            if covariates is None
-            else np.stack([covariates[np.maximum(np.arange(a - 1, a + length), 0)] for a in begin])
-        )
-        return self.draw(_CALLS, length, past, own, seed=0)[:, min(length // 5, _SMOOTH) :]
-
     def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
         """Map the law of long draws to that of training."""
-        drawn = self._trial(c, covariates)
+        drawn = trial(self, c, covariates)
         self.margins = Margins.fit(drawn.reshape(-1, c.shape[1]), c, ~self.about.level)
 
     def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:
@@ -224,7 +152,7 @@ class ClosedForm(FittedSeries):
             b, self.gains[1, j] = fit_scale(np.concatenate([y[use][:, columns], c[use][:, levels]], 1), e[use, j])
             self.scale[columns, j] = b[: len(columns)]
             self.now[levels, j] = b[len(columns) :]
-        self._typical = np.append(0.0, y[use].mean(0)[1:])
+        self.typical = np.append(0.0, y[use].mean(0)[1:])
         logs = y @ self.scale + c @ self.now
         self.floor, self.top = (
             np.quantile(logs[use], 0.001, axis=0) - _SLACK,
@@ -337,15 +265,6 @@ def _lags(about: Channels, longest: int) -> tuple[int, ...]:
         if longest > 6 * week:
             lags += [week - 1, week, week + 1]
     return tuple(lags)
-
-
-def _slow(c: Floats, starts: Ints, use: NDArray[np.bool_]) -> Floats:
-    """``(3, D)`` median and spread of slow log scales of ``(T, D)`` channels, and spread of slow means."""
-    square = np.minimum(c**2, np.quantile(c[use] ** 2, 0.995, axis=0))
-    logs = 0.5 * np.log(moving(square, starts, square[use].mean(0))[use][:, 2] + 1e-4)
-    low, middle, high = np.quantile(logs, [0.1, 0.5, 0.9], axis=0)
-    means = moving(c, starts, c[use].mean(0))[use][:, 2]
-    return np.stack([middle, high - low, means.std(0)])
 
 
 def _pool(about: Channels) -> Floats | None:
