@@ -26,6 +26,7 @@ _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale
 _ODD = 3.0  # times the same point of residuals: beyond, the scale was wrong (a peg let go), not the draw large
 _SLACK = 0.3  # of a log scale beyond those of training
 _REACH = 1.5  # a change is at most this much of the largest of training
+_ALIKE = 3  # channels of one role, for each to be drawn to what all have in common
 _ROUNDS = 7  # of mending
 _BLOCK = 2**22  # numbers drawn at once
 
@@ -147,13 +148,22 @@ class ClosedForm(FittedSeries):
         d = c.shape[1]
         _, places = self.features.places(d, k)
         self.scale, self.now = np.zeros((y.shape[1], d)), np.zeros((d, d))
-        for j in range(d):
-            columns, levels = self._scale_columns(places, j)
-            b, self.gains[1, j] = fit_scale(np.concatenate([y[use][:, columns], c[use][:, levels]], 1), e[use, j])
-            self.scale[columns, j] = b[: len(columns)]
-            self.now[levels, j] = b[len(columns) :]
-        self.typical = np.append(0.0, y[use].mean(0)[1:])
+        seen = [self._scale_columns(places, j) for j in range(d)]
+        features = [np.concatenate([y[use][:, columns], c[use][:, levels]], 1) for columns, levels in seen]
+        for role in np.unique(self.about.role):
+            own = np.flatnonzero(self.about.role == role)
+            prior = None
+            if len(own) >= _ALIKE and len({features[j].shape[1] for j in own}) == 1:
+                together = np.stack([features[j] for j in own], 1)  # by time, so that folds are of time
+                spread = np.maximum(e[use][:, own].std(0), 1e-9)
+                prior, _ = fit_scale(together.reshape(-1, together.shape[2]), (e[use][:, own] / spread).ravel())
+            for j in own:
+                (columns, levels), x = seen[j], features[j]
+                b, self.gains[1, j] = fit_scale(x, e[use, j], prior)
+                self.scale[columns, j] = b[: len(columns)]
+                self.now[levels, j] = b[len(columns) :]
         logs = y @ self.scale + c @ self.now
+        self.typical = np.append(0.0, y[use].mean(0)[1:])
         self.floor, self.top = (
             np.quantile(logs[use], 0.001, axis=0) - _SLACK,
             np.quantile(logs[use], 0.999, axis=0) + _SLACK,

@@ -81,16 +81,16 @@ class Ridge:
         return out, float(gain)
 
 
-def _scoring(x: Floats, e: Floats, penalty: float) -> Floats:
-    """``(M,)`` weights of the log scale; the first feature is constant and costs nothing."""
+def _scoring(x: Floats, e: Floats, penalty: float, prior: Floats | float = 0.0) -> Floats:
+    """``(M,)`` weights of the log scale, drawn to ``prior``; the first feature is constant and costs nothing."""
     free = np.full(x.shape[1], penalty * len(x))
     free[0] = 0.0
     factor = np.linalg.inv(x.T @ x * (2 * _NU / (_NU + 3)) + np.diag(free + 1e-9 * len(x)))
-    b = np.zeros(x.shape[1])
+    b = np.zeros(x.shape[1]) + prior
     b[0] = np.log(max(float(np.sqrt((e**2).mean())), 1e-9))
     for _ in range(_STEPS):
         q = (e * np.exp(-np.clip(x @ b, -20, 20))) ** 2
-        slope = x.T @ ((_NU + 1) * q / (_NU + q) - 1) - free * b
+        slope = x.T @ ((_NU + 1) * q / (_NU + q) - 1) - free * (b - prior)
         move = factor @ slope
         b = b + move * min(1.0, 1.0 / max(float(np.abs(move).max()), 1e-9))
         if np.abs(move).max() < 1e-5:
@@ -104,11 +104,12 @@ def _cost(x: Floats, e: Floats, b: Floats) -> float:
     return float((s + (_NU + 1) / 2 * np.log1p((e * np.exp(-s)) ** 2 / _NU)).mean())
 
 
-def fit_scale(x: Floats, e: Floats) -> tuple[Floats, float]:
+def fit_scale(x: Floats, e: Floats, prior: Floats | None = None) -> tuple[Floats, float]:
     """Weights of log scale, and the nats per row that its features bring in left-out blocks (0: a constant scale).
 
     Args:
-        x: ``(N, M)`` features, the first of which is 1; e: ``(N,)`` errors.
+        x: ``(N, M)`` features, the first of which is 1; e: ``(N,)`` errors; prior: ``(M,)`` weights that others like
+            this one have, which it is drawn to.
     """
     mean, spread = x.mean(0), x.std(0)
     mean[0], spread[0] = 0.0, 1.0
@@ -118,7 +119,9 @@ def fit_scale(x: Floats, e: Floats) -> tuple[Floats, float]:
     z[:, dead] = 0.0
     z[:, 0] = 1.0
     fold = folds_of(len(x))
-    penalties = (0.002, 0.02, 0.2)
+    penalties = (0.002, 0.02, 0.2) if prior is None else (0.02, 0.2, 2.0, 200.0)
+    drawn_to = np.zeros(x.shape[1]) if prior is None else np.where(dead, 0.0, prior * spread)
+    drawn_to[0] = 0.0
     costs = np.zeros(len(penalties))
     base = 0.0
     one = np.ones((len(x), 1))
@@ -127,13 +130,13 @@ def fit_scale(x: Floats, e: Floats) -> tuple[Floats, float]:
         share = outside.mean()
         base += share * _cost(one[outside], e[outside], _scoring(one[inside], e[inside], 0.0))
         for k, penalty in enumerate(penalties):
-            costs[k] += share * _cost(z[outside], e[outside], _scoring(z[inside], e[inside], penalty))
+            costs[k] += share * _cost(z[outside], e[outside], _scoring(z[inside], e[inside], penalty, drawn_to))
     best = int(costs.argmin())
     out = np.zeros(x.shape[1])
     if base - costs[best] < _WORTH:
         out[0] = _scoring(one, e, 0.0)[0]
         return out, 0.0
-    b = _scoring(z, e, penalties[best])
+    b = _scoring(z, e, penalties[best], drawn_to)
     out = b / spread
     out[dead] = 0.0
     out[0] = b[0] - (out[1:] * mean[1:]).sum()
