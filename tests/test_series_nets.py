@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from synthkit import SequenceSynthesizer
 from synthkit.errors import ParamError, SynthkitWarning, TrainingError
-from synthkit.series import SERIES_MODELS, Budget, Channels, FittedSeries, SeriesGAN, SeriesSpec, SeriesVAE
+from synthkit.series import SERIES_MODELS, Budget, Channels, FittedSeries, SeriesGAN, SeriesSpec, SeriesVAE, vae
 from synthkit.series.chained import ChainedSeries
 
 Floats = NDArray[np.float64]
@@ -194,18 +194,13 @@ def test_a_budget_ends_training_and_an_interrupt_keeps_what_was_learnt(monkeypat
     x = heavy()
     short = SeriesVAE(**{**QUICK, "steps": 10**6}).fit(x, seed=0, budget=Budget(seconds=1.0))
     assert np.isfinite(short.draw(1, 20, seed=0)).all()
-    taken = 0
 
-    def interrupt(batch: torch.Tensor, *rest: object) -> torch.Tensor:
-        nonlocal taken
-        taken += 1
-        if taken > 20:
+    def price(step: int, beta: float) -> float:
+        if step > 20:
             raise KeyboardInterrupt
-        return torch.randint(*batch, *rest)
+        return beta
 
-    from synthkit.series import vae
-
-    monkeypatch.setattr(vae, "_price", lambda k, beta: (_ for _ in ()).throw(KeyboardInterrupt) if k > 20 else beta)
+    monkeypatch.setattr(vae, "_price", price)
     with pytest.warns(SynthkitWarning, match="interrupted"):
         kept = SeriesVAE(**QUICK).fit(x, seed=0)
     assert np.isfinite(kept.draw(1, 20, seed=0)).all()

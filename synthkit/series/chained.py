@@ -133,11 +133,11 @@ class ChainedSpec(SeriesSpec, ABC):
 
     block: int = param(12, Interval(int, 2, 256), "steps drawn at once")
     history: int = param(12, Interval(int, 1, 256), "steps before a block that the net sees one by one")
-    width: int = param(48, Interval(int, 8, 1024), "of hidden layers")
+    width: int = param(32, Interval(int, 8, 1024), "of hidden layers")
     depth: int = param(3, Interval(int, 1, 6), "convolutions, each of twice the reach of the one before")
     batch_size: int = param(128, Interval(int, 16, 8192), "blocks of a step")
-    steps: int = param(1500, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
-    lr: float = param(1e-3, Interval(float, 0, 1, "neither"), "learning rate")
+    steps: int = param(1000, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
+    lr: float = param(5e-4, Interval(float, 0, 1, "neither"), "learning rate")
 
     slow: ClassVar[bool] = True
 
