@@ -136,63 +136,66 @@ class _Generator(BlockNet):
         out: Tensor = self(past, shared)
         return out
 
-    # ---------------------------------------------------------------- learning
     def learn(self, lesson: Lesson, budget: Budget) -> tuple[float, float]:
         """See :meth:`BlockNet.learn`; the gain is in AUC of telling paths from held-out windows."""
-        spec, device = self.spec, lesson.train.state.device
-        critic = _Critic(spec, self.sizes).to(device)
-        paths = Paths(lesson.series, lesson.channels, lesson.covariates, lesson.room, spec.batch_size, lesson.seed)
-        own = torch.optim.Adam(self.parameters(), lr=spec.lr, betas=(0.5, 0.9))
-        other = torch.optim.Adam(critic.parameters(), lr=_FASTER * spec.lr, betas=(0.5, 0.9))
-        view = _View(torch.from_numpy(lesson.series.whitener.closed.about.level).to(device), self.sizes.history)
-        real, calendar = (x.to(device) for x in lesson.windows(lesson.begin))
-        real = view(real)
-        moments = _Moments(real, self.sizes.history)
-
-        steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
-        alone, ramp = min(_ALONE, steps // 8), min(_RAMP, steps // 2 + 1)
-
-        def step(k: int) -> None:
-            drawn, days = paths.advance(lambda b: self(b, torch.randn(len(b), spec.noise, device=device)))
-            many = len(drawn) // spec.pack * spec.pack
-            if not many:
-                return
-            drawn, days = view(drawn[:many].to(device)), days[:many].to(device)
-            index = torch.randint(len(real), (many,), device=device)
-            true, place = real[index], calendar[index]
-            self._critic_step(critic, other, (true, place), (drawn.detach(), days))
-            if k < alone:
-                return
-            for group in own.param_groups:
-                group["lr"] = spec.lr * min(1.0, (k + 1 - alone) / ramp)
-            score = critic(drawn, days)
-            with torch.no_grad():
-                base = critic(true, place)
-            loss = generator_loss(spec.loss, base, score).mean()
-            loss = loss + spec.moments * moments.off(drawn)
-            own.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.parameters(), 5.0)
-            own.step()
-
-        held = view(lesson.windows(lesson.held_begin)[0].to(device))
-        teller = Teller(real.double().cpu().numpy(), held.double().cpu().numpy(), lesson.seed)
-
-        def judge() -> float:
-            drawn = torch.from_numpy(lesson.free_windows(*_JUDGED)).to(device)
-            return teller.auc(view(drawn).double().cpu().numpy())
-
-        done = Training(self, step, judge, steps, budget.seconds, grace=_GRACE, every=100, patience=4).run()
+        game = _Game(self, lesson, budget)
+        done = Training(
+            self, game.step, game.judge, game.steps, budget.seconds, grace=_GRACE, every=100, patience=4
+        ).run()
         return float(done.best_step > 0), done.losses[0] - done.best
 
-    def _critic_step(
-        self,
-        critic: _Critic,
-        optimizer: torch.optim.Optimizer,
-        real: tuple[Tensor, Tensor],
-        fake: tuple[Tensor, Tensor],
-    ) -> None:
-        spec = self.spec
+
+class _Game:
+    """The players and what they play for; see the module."""
+
+    def __init__(self, net: _Generator, lesson: Lesson, budget: Budget) -> None:
+        spec, sizes, self.device = net.spec, net.sizes, lesson.train.state.device
+        self.net, self.spec, self.lesson = net, spec, lesson
+        self.critic = _Critic(spec, sizes).to(self.device)
+        self.paths = Paths(lesson.series, lesson.channels, lesson.covariates, lesson.room, spec.batch_size, lesson.seed)
+        self.own = torch.optim.Adam(net.parameters(), lr=spec.lr, betas=(0.5, 0.9))
+        self.other = torch.optim.Adam(self.critic.parameters(), lr=_FASTER * spec.lr, betas=(0.5, 0.9))
+        level = torch.from_numpy(lesson.series.whitener.closed.about.level)
+        self.view = _View(level.to(self.device), sizes.history)
+        real, self.calendar = (x.to(self.device) for x in lesson.windows(lesson.begin))
+        self.real = self.view(real)
+        held = self.view(lesson.windows(lesson.held_begin)[0].to(self.device))
+        self.moments = _Moments(self.real, sizes.history)
+        self.teller = Teller(self.real.double().cpu().numpy(), held.double().cpu().numpy(), lesson.seed)
+        self.steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
+        self.alone, self.ramp = min(_ALONE, self.steps // 8), min(_RAMP, self.steps // 2 + 1)
+
+    def judge(self) -> float:
+        """AUC of telling windows of free paths from held-out ones."""
+        drawn = torch.from_numpy(self.lesson.free_windows(*_JUDGED)).to(self.device)
+        return self.teller.auc(self.view(drawn).double().cpu().numpy())
+
+    def step(self, k: int) -> None:
+        """A block of all paths, a move of the critic, and one of the generator."""
+        spec, device = self.spec, self.device
+        drawn, days = self.paths.advance(lambda b: self.net(b, torch.randn(len(b), spec.noise, device=device)))
+        many = len(drawn) // spec.pack * spec.pack
+        if not many:
+            return
+        drawn, days = self.view(drawn[:many].to(device)), days[:many].to(device)
+        index = torch.randint(len(self.real), (many,), device=device)
+        real, place = self.real[index], self.calendar[index]
+        self._move_critic((real, place), (drawn.detach(), days))
+        if k < self.alone:
+            return
+        for group in self.own.param_groups:
+            group["lr"] = spec.lr * min(1.0, (k + 1 - self.alone) / self.ramp)
+        score = self.critic(drawn, days)
+        with torch.no_grad():
+            base = self.critic(real, place)
+        loss = generator_loss(spec.loss, base, score).mean() + spec.moments * self.moments.off(drawn)
+        self.own.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.own.step()
+
+    def _move_critic(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> None:
+        spec, critic = self.spec, self.critic
         scores = critic(torch.cat([real[0], fake[0]]), torch.cat([real[1], fake[1]]))
         loss = critic_loss(spec.loss, *scores.chunk(2)).mean()
         if spec.tameness:
@@ -200,10 +203,10 @@ class _Generator(BlockNet):
             days = real[1][:few] if spec.loss == "wgan-gp" else torch.cat([real[1][:few], fake[1][:few]])
             tame = penalty(spec.loss, lambda x: critic(x, days), real[0][:few], fake[0][:few]).mean()
             loss = loss + (1.0 if spec.loss == "wgan-gp" else 0.5) * spec.tameness * tame
-        optimizer.zero_grad(set_to_none=True)
+        self.other.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(critic.parameters(), 5.0)
-        optimizer.step()
+        self.other.step()
 
 
 class _Moments:
