@@ -142,7 +142,7 @@ class _Generator(BlockNet):
         done = Training(
             self, game.step, game.judge, game.steps, budget.seconds, grace=_GRACE, every=100, patience=4
         ).run()
-        return float(done.best_step > 0), done.losses[0] - done.best
+        return (1.0, done.losses[0] - done.best) if done.best_step else (0.0, 0.0)
 
 
 class _Game:
