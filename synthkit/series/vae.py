@@ -137,7 +137,9 @@ class _VAE(BlockNet):
             return -float(self._bound(some, fixed).mean()) / self.sizes.block
 
         steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
-        Training(self, step, judge, steps, budget.seconds).run()
+        done = Training(self, step, judge, steps, budget.seconds).run()
+        if not done.best_step:
+            return 0.0, 0.0
         with torch.no_grad():
             own = self._bound(some, fixed).double().cpu().numpy()
         base = lesson.series.whitener.log_density(some.white.double().cpu().numpy()).sum(1)
