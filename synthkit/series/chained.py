@@ -35,8 +35,8 @@ from synthkit.series.whitening import Whitener, WhiteRows
 __all__ = ["BlockNet", "ChainedSeries", "ChainedSpec", "Lesson", "Sizes"]
 
 Ints = NDArray[np.int64]
-_FEWEST = 150  # blocks that a net is trained on
-_HELD, _PARTS = 0.15, 5  # share of rows held out, in so many stretches
+_FEWEST, _FEWEST_HELD = 150, 15  # blocks that a net is trained on, and that judge it
+_HELD, _PARTS = 0.15, 5  # share of rows held out, in so many stretches at most
 _STATES = 48  # numbers of a state that nets are told, at most
 _CLIP = 4.0  # spreads of a state
 _POOL = 20_000  # rows of the closed form's own draws that training takes noise from
@@ -133,11 +133,11 @@ class ChainedSpec(SeriesSpec, ABC):
 
     block: int = param(12, Interval(int, 2, 256), "steps drawn at once")
     history: int = param(12, Interval(int, 1, 256), "steps before a block that the net sees one by one")
-    width: int = param(48, Interval(int, 8, 1024), "of hidden layers")
+    width: int = param(32, Interval(int, 8, 1024), "of hidden layers")
     depth: int = param(3, Interval(int, 1, 6), "convolutions, each of twice the reach of the one before")
     batch_size: int = param(128, Interval(int, 16, 8192), "blocks of a step")
-    steps: int = param(1500, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
-    lr: float = param(1e-3, Interval(float, 0, 1, "neither"), "learning rate")
+    steps: int = param(1000, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
+    lr: float = param(5e-4, Interval(float, 0, 1, "neither"), "learning rate")
 
     slow: ClassVar[bool] = True
 
@@ -158,8 +158,8 @@ class ChainedSpec(SeriesSpec, ABC):
     ) -> ChainedSeries:
         """Fit the closed form, and the net on what it leaves; see :meth:`SeriesSpec.fit`.
 
-        About 15 % of the rows, in five stretches, are held out of the net's training (not of the closed form): they say
-        when to stop, and how much of the net is in draws. Ctrl-C keeps the best weights so far.
+        About 15 % of the rows, in five stretches at most, are held out of the net's training (not of the closed form's)
+        and say when to stop, and how much of the net is in draws. Ctrl-C keeps the best weights so far.
 
         Raises:
             TrainingError: too few rows for the closed form. (Too few for a net: a warning, and draws are those of the
@@ -172,7 +172,7 @@ class ChainedSpec(SeriesSpec, ABC):
         rows = whitener.rows(channels, covariates, starts)
         out = ChainedSeries(self, whitener, _Codec.fit(rows), 0 if covariates is None else covariates.shape[1])
         begin, held = _cut(rows, self.block, self.history)
-        if min(len(begin), 4 * len(held)) < _FEWEST:
+        if len(begin) < _FEWEST or len(held) < _FEWEST_HELD:
             warnings.warn(
                 f"SequenceSynthesizer.fit: {len(begin)} blocks of {self.block} rows after {self.history} others are "
                 f"too few to train model {self.name!r}; draws are those of the closed form beneath it. Give a longer "
@@ -247,7 +247,7 @@ class ChainedSeries(FittedSeries):
         self.net = self.net.cpu().eval()
 
     def blocks(self, rows: WhiteRows, covariates: Floats | None, at: Ints) -> Blocks:
-        """Blocks that start ``at`` rows, and what they follow on."""
+        """What starts ``at`` rows, and what it follows on."""
         white = torch.from_numpy(rows.white).float()
         ahead = at[:, None] + np.arange(self.sizes.block)
         calendar = np.zeros((*ahead.shape, 0)) if covariates is None else covariates[ahead]
@@ -357,15 +357,8 @@ class ChainedSeries(FittedSeries):
         arrays |= {f"net/{k}": v.detach().numpy() for k, v in self.net.state_dict().items()}
         arrays |= {"centre": self.codec.centre, "spread": self.codec.spread, "project": self.codec.project}
         arrays["shift"] = self.shift
-        fields = {
-            "name": self.spec.name,
-            "params": self.spec.get_params(deep=False),
-            "calendar": self.sizes.calendar,
-            "share": self.share,
-            "gain": self.gain,
-            "closed": value,
-        }
-        return fields, arrays
+        fields = {"name": self.spec.name, "params": self.spec.get_params(deep=False), "closed": value}
+        return fields | {"calendar": self.sizes.calendar, "share": self.share, "gain": self.gain}, arrays
 
     @classmethod
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ChainedSeries:
@@ -390,8 +383,10 @@ def _cut(rows: WhiteRows, block: int, history: int) -> tuple[Ints, Ints]:
     first = np.arange(many - block + 1) if many >= block else np.zeros(0, np.int64)
     whole = (rows.age[first] >= history) & (rows.age[first + block - 1] == rows.age[first] + block - 1)
     first = first[whole]
-    edges = (np.arange(_PARTS) + 0.5) * many / _PARTS
-    half = max(_HELD * many / _PARTS, 2 * (block + history)) / 2
+    least = 2 * (block + history)
+    parts = int(np.clip(_HELD * many / least, 1, _PARTS))
+    edges = (np.arange(parts) + 0.5) * many / parts
+    half = max(_HELD * many / parts, least) / 2
     inside, apart = np.zeros(len(first), bool), np.ones(len(first), bool)
     for middle in edges:
         a, b = middle - half, middle + half

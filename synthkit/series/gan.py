@@ -34,6 +34,7 @@ _PENALISED = 4  # one window in so many bears the penalty
 _FASTER = 4.0  # the critic's rate over the generator's
 _LAGS = (1, 2, 3, 6)
 _WIDE = 24  # channels up to which all cross moments are matched
+_GRACE = 0.02  # of AUC, which is noise: a net that is told no more than that above the closed form is kept
 _JUDGED = (12, 400)  # paths, and rows of each, that the teller is shown
 _ALONE, _RAMP = 40, 200  # steps of the critic alone, and over which the generator's rate rises
 _FOLLOW = 0.05  # of what scores are off their mean by: levels that critics do not see would drift away by it
@@ -46,14 +47,14 @@ class SeriesGAN(ChainedSpec):
 
     name: ClassVar[str] = "gan"
     slow: ClassVar[bool] = False
-    steps: int = param(800, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
+    steps: int = param(600, Interval(int, 1, None), "of training, at most; it ends where held-out blocks gain no more")
     lr: float = param(
         5e-4, Interval(float, 0, 1, "neither"), "learning rate of the generator; the critic's is twice it"
     )
     noise: int = param(8, Interval(int, 1, 256), "numbers of noise that a whole block shares")
     loss: str = param("relativistic", OneOf("relativistic", "nonsaturating", "wgan-gp"), "of the players")
-    tameness: float = param(1.0, Interval(float, 0, None), "weight of the critic's gradient penalty")
-    moments: float = param(1.0, Interval(float, 0, None), "weight of moments, auto- and cross-correlations")
+    tameness: float = param(3.0, Interval(float, 0, None), "weight of the critic's gradient penalty")
+    moments: float = param(10.0, Interval(float, 0, None), "weight of moments, auto- and cross-correlations")
     pack: int = param(2, Interval(int, 1, 8), "windows that the critic sees at once")
 
     def build(self, sizes: Sizes) -> BlockNet:
@@ -101,6 +102,7 @@ class _Generator(BlockNet):
     """White scores of a block: noise, bent."""
 
     mixes = False
+    bias: Tensor
 
     def __init__(self, spec: SeriesGAN, sizes: Sizes) -> None:
         super().__init__()
@@ -134,61 +136,66 @@ class _Generator(BlockNet):
         out: Tensor = self(past, shared)
         return out
 
-    # ---------------------------------------------------------------- learning
     def learn(self, lesson: Lesson, budget: Budget) -> tuple[float, float]:
         """See :meth:`BlockNet.learn`; the gain is in AUC of telling paths from held-out windows."""
-        spec, device = self.spec, lesson.train.state.device
-        critic = _Critic(spec, self.sizes).to(device)
-        paths = Paths(lesson.series, lesson.channels, lesson.covariates, lesson.room, spec.batch_size, lesson.seed)
-        own = torch.optim.Adam(self.parameters(), lr=spec.lr, betas=(0.5, 0.9))
-        other = torch.optim.Adam(critic.parameters(), lr=_FASTER * spec.lr, betas=(0.5, 0.9))
-        view = _View(torch.from_numpy(lesson.series.whitener.closed.about.level).to(device), self.sizes.history)
-        real, calendar = (x.to(device) for x in lesson.windows(lesson.begin))
-        real = view(real)
-        wanted = _moments(real, self.sizes.history)
+        game = _Game(self, lesson, budget)
+        done = Training(
+            self, game.step, game.judge, game.steps, budget.seconds, grace=_GRACE, every=100, patience=4
+        ).run()
+        return (1.0, done.losses[0] - done.best) if done.best_step else (0.0, 0.0)
 
-        def step(k: int) -> None:
-            drawn, days = paths.advance(lambda b: self(b, torch.randn(len(b), spec.noise, device=device)))
-            many = len(drawn) // spec.pack * spec.pack
-            if not many:
-                return
-            drawn, days = view(drawn[:many].to(device)), days[:many].to(device)
-            index = torch.randint(len(real), (many,), device=device)
-            true, place = real[index], calendar[index]
-            self._critic_step(critic, other, (true, place), (drawn.detach(), days))
-            if k < _ALONE:
-                return
-            for group in own.param_groups:
-                group["lr"] = spec.lr * min(1.0, (k + 1 - _ALONE) / _RAMP)
-            score = critic(drawn, days)
-            with torch.no_grad():
-                base = critic(true, place)
-            loss = generator_loss(spec.loss, base, score).mean()
-            loss = loss + spec.moments * _apart(_moments(drawn, self.sizes.history), wanted)
-            own.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.parameters(), 5.0)
-            own.step()
 
-        held = view(lesson.windows(lesson.held_begin)[0].to(device))
-        teller = Teller(*(x.double().cpu().numpy() for x in (real, held)), lesson.seed)
+class _Game:
+    """The players and what they play for; see the module."""
 
-        def judge() -> float:
-            drawn = torch.from_numpy(lesson.free_windows(*_JUDGED)).to(device)
-            return teller.auc(view(drawn).double().cpu().numpy())
+    def __init__(self, net: _Generator, lesson: Lesson, budget: Budget) -> None:
+        spec, sizes, self.device = net.spec, net.sizes, lesson.train.state.device
+        self.net, self.spec, self.lesson = net, spec, lesson
+        self.critic = _Critic(spec, sizes).to(self.device)
+        self.paths = Paths(lesson.series, lesson.channels, lesson.covariates, lesson.room, spec.batch_size, lesson.seed)
+        self.own = torch.optim.Adam(net.parameters(), lr=spec.lr, betas=(0.5, 0.9))
+        self.other = torch.optim.Adam(self.critic.parameters(), lr=_FASTER * spec.lr, betas=(0.5, 0.9))
+        level = torch.from_numpy(lesson.series.whitener.closed.about.level)
+        self.view = _View(level.to(self.device), sizes.history)
+        real, self.calendar = (x.to(self.device) for x in lesson.windows(lesson.begin))
+        self.real = self.view(real)
+        held = self.view(lesson.windows(lesson.held_begin)[0].to(self.device))
+        self.moments = _Moments(self.real, sizes.history)
+        self.teller = Teller(self.real.double().cpu().numpy(), held.double().cpu().numpy(), lesson.seed)
+        self.steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
+        self.alone, self.ramp = min(_ALONE, self.steps // 8), min(_RAMP, self.steps // 2 + 1)
 
-        steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
-        done = Training(self, step, judge, steps, budget.seconds, every=100, patience=5).run()
-        return float(done.best_step > 0), done.losses[0] - done.best
+    def judge(self) -> float:
+        """AUC of telling windows of free paths from held-out ones."""
+        drawn = torch.from_numpy(self.lesson.free_windows(*_JUDGED)).to(self.device)
+        return self.teller.auc(self.view(drawn).double().cpu().numpy())
 
-    def _critic_step(
-        self,
-        critic: _Critic,
-        optimizer: torch.optim.Optimizer,
-        real: tuple[Tensor, Tensor],
-        fake: tuple[Tensor, Tensor],
-    ) -> None:
-        spec = self.spec
+    def step(self, k: int) -> None:
+        """A block of all paths, a move of the critic, and one of the generator."""
+        spec, device = self.spec, self.device
+        drawn, days = self.paths.advance(lambda b: self.net(b, torch.randn(len(b), spec.noise, device=device)))
+        many = len(drawn) // spec.pack * spec.pack
+        if not many:
+            return
+        drawn, days = self.view(drawn[:many].to(device)), days[:many].to(device)
+        index = torch.randint(len(self.real), (many,), device=device)
+        real, place = self.real[index], self.calendar[index]
+        self._move_critic((real, place), (drawn.detach(), days))
+        if k < self.alone:
+            return
+        for group in self.own.param_groups:
+            group["lr"] = spec.lr * min(1.0, (k + 1 - self.alone) / self.ramp)
+        score = self.critic(drawn, days)
+        with torch.no_grad():
+            base = self.critic(real, place)
+        loss = generator_loss(spec.loss, base, score).mean() + spec.moments * self.moments.off(drawn)
+        self.own.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.own.step()
+
+    def _move_critic(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> None:
+        spec, critic = self.spec, self.critic
         scores = critic(torch.cat([real[0], fake[0]]), torch.cat([real[1], fake[1]]))
         loss = critic_loss(spec.loss, *scores.chunk(2)).mean()
         if spec.tameness:
@@ -196,32 +203,39 @@ class _Generator(BlockNet):
             days = real[1][:few] if spec.loss == "wgan-gp" else torch.cat([real[1][:few], fake[1][:few]])
             tame = penalty(spec.loss, lambda x: critic(x, days), real[0][:few], fake[0][:few]).mean()
             loss = loss + (1.0 if spec.loss == "wgan-gp" else 0.5) * spec.tameness * tame
-        optimizer.zero_grad(set_to_none=True)
+        self.other.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(critic.parameters(), 5.0)
-        optimizer.step()
+        self.other.step()
 
 
-def _moments(windows: Tensor, history: int) -> list[Tensor]:
+class _Moments:
     """Means, spreads and sizes of the last block's steps and changes, and how they go with those before and with each
-    other."""
-    out = []
-    change = windows[:, 1:] - windows[:, :-1]
-    for x in (windows[:, 1:], change):
-        block = x[:, history - 1 :]
-        out += [block.mean((0, 1)), block.square().mean((0, 1)).add(1e-6).sqrt(), block.abs().mean((0, 1))]
-        for y in (x, x.abs()):
-            y = y - y.detach().mean((0, 1))
-            unit = y.detach().std((0, 1)) + 1e-6
-            y = y / unit
-            last = y[:, history - 1 :]
-            for lag in _LAGS:
-                if lag <= history - 1:
-                    out.append((last * y[:, history - 1 - lag : y.shape[1] - lag]).mean((0, 1)))
+    other: of real windows, and what others are off them by. Both are in units of the real ones: in its own, a generator
+    would be told to change a scale in order to change a correlation, and never be done."""
+
+    def __init__(self, real: Tensor, history: int) -> None:
+        self.history, self.units = history, [(y.mean((0, 1)), y.std((0, 1)) + 1e-6) for y in _views(real)]
+        self.wanted = self._of(real)
+
+    def off(self, windows: Tensor) -> Tensor:
+        """Mean square of what moments are off by."""
+        pairs = zip(self._of(windows), self.wanted, strict=True)
+        return torch.stack([(a - b).square().mean() for a, b in pairs]).mean()
+
+    def _of(self, windows: Tensor) -> list[Tensor]:
+        out, at = [], self.history - 1
+        for (mean, spread), x in zip(self.units, _views(windows), strict=True):
+            y = (x - mean) / spread
+            last = y[:, at:]
+            out += [last.mean((0, 1)), last.square().mean((0, 1))]
+            out += [(last * y[:, at - k : y.shape[1] - k]).mean((0, 1)) for k in _LAGS if k <= at]
             if windows.shape[2] <= _WIDE:
                 out.append(torch.einsum("bki,bkj->ij", last, last).flatten() / (len(last) * last.shape[1]))
-    return out
+        return out
 
 
-def _apart(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    return torch.stack([(x - y).square().mean() for x, y in zip(a, b, strict=True)]).mean() * 10
+def _views(windows: Tensor) -> list[Tensor]:
+    """Steps and changes, and the sizes of both."""
+    step, change = windows[:, 1:], windows[:, 1:] - windows[:, :-1]
+    return [step, step.abs(), change, change.abs()]

@@ -98,8 +98,8 @@ class Training:
 
     Attributes:
         module: trained in place; step: one training step of a number from 0 on; judge: a loss of the averaged
-            weights, called every ``every`` steps; steps, seconds: limits; rate: at which averages follow; patience:
-            judgements without gain.
+            weights, called every ``every`` steps; steps, seconds: limits; grace: by so much may a trained net be
+            worse than an untrained one; rate: at which averages follow; patience: judgements without gain.
         losses: of the judge; best: the least. stopped_by: why it ended.
     """
 
@@ -108,6 +108,7 @@ class Training:
     judge: Callable[[], float]
     steps: int
     seconds: float | None = None
+    grace: float = 0.0
     every: int = 50
     rate: float = 0.99
     patience: int = 6
@@ -169,6 +170,7 @@ class Training:
                     "check the columns for extreme values."
                 )
             return False
+        loss = loss if step else loss + self.grace
         if loss >= self.best - 1e-6:
             return False
         self.best, self.best_step = loss, step

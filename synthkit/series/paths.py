@@ -74,6 +74,7 @@ class Paths:
         self.rows[who], self.end[who], self.age[who] = rows, stretch[:, 1], 0
 
     def calendar(self, ahead: Ints) -> Tensor:
+        """``(N, L, C)`` of rows ``(N, L)``; C is 0 where there is none."""
         if self.covariates is None:
             return torch.zeros(*ahead.shape, 0)
         return torch.from_numpy(self.covariates[np.clip(ahead, 0, len(self.c) - 1)]).float()

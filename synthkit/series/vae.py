@@ -1,9 +1,9 @@
 """A variational auto-encoder of blocks of a series, with a learnt prior given the past, and laws for an output.
 
 An encoder tells the law of a few latents of a block given the past, a decoder the law of every number of the block
-given the latents and the past (Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; over windows of series:
-Desai et al., "TimeVAE", 2021, of which this keeps the convolutions and the idea of a level, a scale and a shape per
-step). What is different, as point decoders give paths that are too smooth and N(0, I) is not what encoders fill:
+given the latents and the past (Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; over windows of
+series: Desai et al., "TimeVAE", 2021, of which this keeps the convolutions). What is different, as point decoders give
+paths that are too smooth and N(0, I) is not what encoders fill:
 
 - the decoder's outputs are Student t laws, of which numbers are *drawn*; the location and the log scale of a channel
   also hang on the channels before it at the same step, and on their sizes;
@@ -106,9 +106,9 @@ class _VAE(BlockNet):
     def _log_data(self, white: Tensor, z: Tensor, past: Tensor, calendar: Tensor) -> Tensor:
         """``(B,)`` nats of blocks given latents."""
         place, logs = self._decode(z, past, calendar)
-        seen = read(white)
-        place = place + seen @ (self.within[0] * self.before).T
-        logs = (logs + seen @ (self.within[1] * self.before).T).clamp(-2, 2)
+        seen, mask = read(white), self.get_buffer("before")
+        place = place + seen @ (self.within[0] * mask).T
+        logs = (logs + seen @ (self.within[1] * mask).T).clamp(-2, 2)
         nu = self._freedom()
         scale = logs + 0.5 * ((nu - 2) / nu).log()  # so that spread is exp(logs)
         x = (white - place) * (-scale).exp()
@@ -124,8 +124,7 @@ class _VAE(BlockNet):
 
         def step(k: int) -> None:
             batch = train.take(torch.randint(len(train), (spec.batch_size,), device=device))
-            price = spec.beta * min(1.0, (k + 1) / _WARM)
-            loss = self._loss(batch, price)
+            loss = self._loss(batch, _price(k, spec.beta))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.parameters(), 5.0)
@@ -138,7 +137,9 @@ class _VAE(BlockNet):
             return -float(self._bound(some, fixed).mean()) / self.sizes.block
 
         steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
-        Training(self, step, judge, steps, budget.seconds).run()
+        done = Training(self, step, judge, steps, budget.seconds).run()
+        if not done.best_step:
+            return 0.0, 0.0
         with torch.no_grad():
             own = self._bound(some, fixed).double().cpu().numpy()
         base = lesson.series.whitener.log_density(some.white.double().cpu().numpy()).sum(1)
@@ -178,8 +179,9 @@ class _VAE(BlockNet):
         place, logs = self._decode(z, told, past.calendar)
         nu = self._freedom().double().numpy()
         e = rng.standard_normal((n, size, d)) * np.sqrt((nu - 2) / rng.chisquare(nu, (n, size, d)))
+        mask = self.get_buffer("before")
         shocks = torch.from_numpy(e).float()
-        weights, scales = (w * self.before for w in self.within)
+        weights, scales = (w * mask for w in self.within)
         seen = torch.zeros(n, size, 2 * d)
         for j in range(d):
             middle = place[..., j] + seen @ weights[j]
@@ -187,6 +189,11 @@ class _VAE(BlockNet):
             value = (middle + spread * shocks[..., j]).clamp(-6, 6)
             seen[..., j], seen[..., d + j] = value, value.abs() - 0.8
         return seen[..., :d]
+
+
+def _price(step: int, beta: float) -> float:
+    """Of a nat that latents tell, which rises at first."""
+    return beta * min(1.0, (step + 1) / _WARM)
 
 
 def _best_share(own: Floats, base: Floats, block: int) -> tuple[float, float]:
