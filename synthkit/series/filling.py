@@ -35,7 +35,9 @@ _BASES = ("linear", "last", "seasonal")
 _MIX = (0.0, 0.25, 0.5, 0.75, 1.0)
 _BETTER = 0.98  # of the law's error must a mixture have, to be taken
 _FAR = (1, 2, 4, 8, 16)  # steps to the next known cell: classes of spreads
-_SHRINK = 20.0  # cells that a factor of spreads is worth at first
+_SHRINK = 20.0  # stretches of time that a factor of spreads is worth at first
+_POOL = 10.0  # and what all columns say of the best mixture
+_LEAST = 5  # cells that say something
 _CUT = 6.0  # median errors: larger ones count as this
 _FEWEST = 60  # cells behind quantiles
 _EXPLAINED = 0.01
@@ -96,6 +98,7 @@ class SeriesFiller:
     spread: Floats
     errors: list[ScoreLaw]
     report: Floats
+    curved: Bools
 
     # ---------------------------------------------------------------- fitting
     @classmethod
@@ -156,10 +159,8 @@ class SeriesFiller:
 
     def _plain(self, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap) -> Floats:
         """``(3, N)`` what a line, the last value, and a line on a profile fill in, as numbers of the law."""
-        season = self._season(places, len(values))
         raw = [lines(values, starts), last(values, starts)]
         out = [self._coded(v, places) for v in raw] + [lines(self._coded(values, places), starts)]
-        del season
         return np.stack([v[gap.rows, gap.columns] for v in out])
 
     def _mixed(self, plain: Floats, gap: Gap) -> Floats:
@@ -170,33 +171,38 @@ class SeriesFiller:
     def _choose(
         self, masked: Floats, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap, at: Bools
     ) -> None:
-        """The mixture of each column that errs least on hidden cells."""
+        """The mixture of each column that errs least on hidden cells; those of all columns tell it where it has few."""
         d = len(self.centre)
         plain = self._plain(masked, starts, places, gap)
         season = self._season(places, len(values))[gap.rows, gap.columns]
-        self.report = np.full((len(_BASES) + 2, 2, d), np.nan)
-        for j in range(d):
-            own = np.flatnonzero(at & (gap.columns == j))
-            if len(own) < 5:
+        ways = [(0, 1.0)] + [(b, w) for b in range(len(_BASES)) for w in _MIX[:-1]]
+        cost, count = np.full((len(ways), d), np.nan), np.zeros(d)
+
+        def error(x: Floats, own: Ints) -> Floats:
+            c = gap.columns[own]
+            return np.asarray(np.abs(self._values(x[own], season[own], c) - values[gap.rows[own], c]))
+
+        cells = [np.flatnonzero(at & (gap.columns == j)) for j in range(d)]
+        for j, own in enumerate(cells):
+            if len(own) < _LEAST:
                 continue
-            truth = values[gap.rows[own], j]
-            unit = max(float(np.nanstd(values[:, j])), 1e-300)
-
-            def error(x: Floats, own: Ints = own, truth: Floats = truth) -> Floats:
-                return np.abs(self._values(x, season[own], gap.columns[own]) - truth)
-
-            tried = [error(plain[b, own]) for b in range(len(_BASES))] + [error(gap.mean[own])]
-            cut = _CUT * max(float(np.median(tried[-1])), float(np.median(tried[0])), 1e-300)
-            best, cost = (0, 1.0), _BETTER * _cost(tried[-1], tried[0], cut)
-            for b in range(len(_BASES)):
-                for w in _MIX[:-1]:
-                    mixed = error(w * gap.mean[own] + (1 - w) * plain[b, own])
-                    if (found := _cost(mixed, tried[0], cut)) < cost:
-                        best, cost = (b, w), found
-            self.base[j], self.weight[j] = best
-            tried.append(error(self._mixed(plain, gap)[own]))
-            self.report[:, 0, j] = [e.mean() / unit for e in tried]
-            self.report[:, 1, j] = [np.sqrt((e**2).mean()) / unit for e in tried]
+            line, law = error(plain[0], own), error(gap.mean, own)
+            cut = _CUT * max(float(np.median(law)), float(np.median(line)), 1e-300)
+            count[j] = _runs(gap.rows[own])
+            cost[:, j] = [_cost(error(w * gap.mean + (1 - w) * plain[b], own), line, cut) for b, w in ways]
+        cost[0] *= _BETTER
+        pooled = np.nanmean(np.minimum(cost, 10.0), axis=1) if count.any() else np.ones(len(ways))
+        cost = (count * np.nan_to_num(cost) + _POOL * pooled[:, None]) / (count + _POOL)
+        best = cost.argmin(0)
+        self.base, self.weight = np.array([ways[k][0] for k in best]), np.array([ways[k][1] for k in best])
+        self.report = np.full((len(_BASES) + 2, 2, d), np.nan)
+        mixed = self._mixed(plain, gap)
+        for j, own in enumerate(cells):
+            if len(own) >= _LEAST:
+                unit = max(float(np.nanstd(values[:, j])), 1e-300)
+                tried = [error(x, own) / unit for x in (*plain, gap.mean, mixed)]
+                self.report[:, 0, j] = [e.mean() for e in tried]
+                self.report[:, 1, j] = [np.sqrt((e**2).mean()) for e in tried]
 
     def _calibrate(
         self, masked: Floats, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap, at: Bools
@@ -209,15 +215,36 @@ class SeriesFiller:
         size = np.minimum(np.abs(z), _CUT)
         for j in range(len(self.centre)):
             own = at & (gap.columns == j)
-            usual = _rms(size[own], 1.0)
+            usual = _rms(size[own], 1.0, gap.rows[own])
             for k in range(len(_FAR) + 1):
-                self.spread[k, j] = _rms(size[own & (far == k)], usual)
+                near = own & (far == k)
+                self.spread[k, j] = _rms(size[near], usual, gap.rows[near])
         z = z / self.spread[far, gap.columns]
-        every = ScoreLaw.fit(z[at], reach=1.2) if at.sum() >= _FEWEST else None
+        every = ScoreLaw.fit(z[at], reach=1.2) if _runs(gap.rows[at]) >= _FEWEST else None
         for j in range(len(self.centre)):
-            own = z[at & (gap.columns == j)]
-            law = ScoreLaw.fit(own, reach=1.2) if len(own) >= _FEWEST and len(np.unique(own)) > _FEWEST else every
+            own = at & (gap.columns == j)
+            many = _runs(gap.rows[own]) >= _FEWEST and len(np.unique(z[own])) > _FEWEST
+            law = ScoreLaw.fit(z[own], reach=1.2) if many else every
             self.errors.append(law if law is not None else _normal())
+        self.curved = self.logs & (self.weight > 0)
+        season = self._season(places, len(values))[gap.rows, gap.columns]
+        spread = gap.spread * self.spread[far, gap.columns]
+        middle, mean = self._centres(centre, spread, season, gap.columns)
+        real = values[gap.rows, gap.columns]
+        for j in np.flatnonzero(self.curved):
+            own = at & (gap.columns == j)
+            self.curved[j] = ((mean - real)[own] ** 2).sum() < ((middle - real)[own] ** 2).sum()
+
+    def _centres(self, centre: Floats, spread: Floats, season: Floats, columns: Ints) -> tuple[Floats, Floats]:
+        """``(N,)`` medians, and means: those of a law on a log scale lie above."""
+        nodes = np.empty((_NODES, len(columns)))
+        levels = ndtri((np.arange(_NODES) + 0.5) / _NODES)
+        for j in np.unique(columns):
+            nodes[:, columns == j] = self.errors[j].values(levels)[:, None]
+        nodes -= nodes.mean(0)  # the centre was chosen by its errors
+        middle = self._values(centre, season, columns)
+        mean = self._values(centre + spread * nodes, season, columns).mean(0)
+        return middle, np.where(self.curved[columns], mean, middle)
 
     # ---------------------------------------------------------------- filling
     def fill(
@@ -236,19 +263,9 @@ class SeriesFiller:
         spread = gap.spread * self.spread[far, c]
         season = self._season(places, len(values))[gap.rows, c]
         z = gap.draw(n, np.random.default_rng(seed))
-        nodes = np.empty((_NODES, len(c)))
-        middle = np.zeros(len(c))
-        levels = ndtri((np.arange(_NODES) + 0.5) / _NODES)
         for j in np.unique(c):
-            own = c == j
-            law = self.errors[j]
-            z[:, own] = law.values(z[:, own])
-            nodes[:, own] = law.values(levels)[:, None]
-            middle[own] = law.values(np.zeros(1))[0] if method == "auto" else 0.0
-        if method != "auto":
-            nodes -= nodes.mean(0)
-        mean = self._values(centre + spread * nodes, season, c).mean(0)
-        median = self._values(centre + spread * middle, season, c)
+            z[:, c == j] = self.errors[j].values(z[:, c == j])
+        median, mean = self._centres(centre, spread, season, c)
         if method in _BASES:
             mean = median
         draws = self._values(centre + spread * z, season, c)
@@ -260,7 +277,7 @@ class SeriesFiller:
         own, law = self.law.to_state()
         traits = self.traits
         arrays: dict[str, NDArray[Any]] = {f"law/{k}": v for k, v in law.items()}
-        for name in ("logs", "centre", "scale", "base", "weight", "spread", "report"):
+        for name in ("logs", "centre", "scale", "base", "weight", "spread", "report", "curved"):
             arrays[name] = getattr(self, name)
         arrays |= {f"profile/{k}": v for k, v in self.profiles.items()}
         arrays |= {"wanders": traits.wanders, "group": traits.group, "limits": traits.limits}
@@ -293,7 +310,7 @@ class SeriesFiller:
             {k: int(v) for k, v in value["cycles"].items()},
         )
         plain = {
-            k: np.asarray(arrays[k]) for k in ("logs", "centre", "scale", "base", "weight", "spread", "report")
+            k: np.asarray(arrays[k]) for k in ("logs", "centre", "scale", "base", "weight", "spread", "report", "curved")
         }
         errors = [ScoreLaw.from_state(below(f"errors/{j}/")) for j in range(len(traits.wanders))]
         law = LinearLaw.from_state(value["law"], below("law/"))
@@ -312,8 +329,16 @@ def _cost(error: Floats, of_lines: Floats, cut: float) -> float:
     )
 
 
-def _rms(size: Floats, usual: float) -> float:
-    return float(np.sqrt(((size**2).sum() + _SHRINK * usual**2) / (len(size) + _SHRINK)))
+def _runs(rows: Ints) -> int:
+    """How many stretches of time some cells lie in: errors of one stretch are one, told often."""
+    return int((np.diff(np.unique(rows)) > 1).sum()) + 1 if len(rows) else 0
+
+
+def _rms(size: Floats, usual: float, rows: Ints) -> float:
+    """The root of the mean square, drawn to the usual one where few stretches of time tell it."""
+    count = _runs(rows)
+    square = float((size**2).mean()) if len(size) else 0.0
+    return float(np.sqrt((count * square + _SHRINK * usual**2) / (count + _SHRINK)))
 
 
 def _normal() -> ScoreLaw:

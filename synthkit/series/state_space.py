@@ -159,17 +159,18 @@ class LinearLaw:
     def _fit_weights(self, x: Floats, known: Bools, starts: Ints) -> None:
         row, d = self._row(len(x), starts), x.shape[1]
         parts = self._features(x, starts)
-        inside = row >= 1
-        corr = np.nan_to_num(np.corrcoef(parts["now"][inside].T).reshape(d, d))
+        corr = np.nan_to_num(np.corrcoef(parts["now"][row >= 1].T).reshape(d, d))
         names = list(parts)
         flat = np.concatenate([np.ones((len(x), 1)), *parts.values()], 1)
         for tier in range(1, len(self.weights)):
             use = row >= [0, 1, _LAGS, self.period][tier]
-            ridges = _ridges(flat[use], parts["now"][use], known[use])
+            inside, whole = flat[use], None
+            if known[use].all() and len(inside) >= _LEAST:
+                whole = Ridge(inside, parts["now"][use])
             for j in range(d):
                 chosen = [(n, k) for n in names for k in self._kin(n, j, tier, corr)]
                 columns = np.array([0, *(1 + names.index(n) * d + k for n, k in chosen)])
-                w, _ = ridges[j].fit(0, columns) if ridges[j] is not None else (np.zeros(flat.shape[1]), 0.0)
+                w = _regressed(whole, inside, parts["now"][use, j], known[use, j], j, columns)
                 own = np.zeros(self.weights.shape[1:3])
                 own[1, j] = 1.0
                 for (n, k), column in zip(chosen, columns[1:], strict=True):
@@ -366,25 +367,15 @@ def _back(x: Floats, starts: Ints, lag: int) -> Floats:
     return lagged(x, starts, lag) if lag else x
 
 
-def _ridges(x: Floats, y: Floats, known: Bools) -> list[Ridge | None]:
-    """A regression per target, on the rows in which it is known; one for all where that is so."""
-    if known.all():
-        return [_One(Ridge(x, y), j) for j in range(y.shape[1])] if len(x) >= _LEAST else [None] * y.shape[1]
-    out: list[Ridge | None] = []
-    for j in range(y.shape[1]):
-        at = known[:, j]
-        out.append(Ridge(x[at], y[at, j : j + 1]) if at.sum() >= _LEAST else None)
+def _regressed(whole: Ridge | None, x: Floats, y: Floats, known: Bools, j: int, columns: Ints) -> Floats:
+    """``(M,)`` weights of target ``j`` on some columns of ``x``, from the rows in which it is known."""
+    if whole is not None:
+        return whole.fit(j, columns)[0]
+    out = np.zeros(x.shape[1])
+    if known.sum() >= _LEAST:
+        own = Ridge(x[np.ix_(known, columns)], y[known, None])
+        out[columns] = own.fit(0, np.arange(len(columns)))[0]
     return out
-
-
-class _One:
-    """One target of a regression of several."""
-
-    def __init__(self, ridge: Ridge, j: int) -> None:
-        self.ridge, self.j = ridge, j
-
-    def fit(self, _: int, columns: Ints) -> tuple[Floats, float]:
-        return self.ridge.fit(self.j, columns)
 
 
 def _around(z: Floats, starts: Ints, half_life: float) -> Floats:
