@@ -38,7 +38,7 @@ _FAR = (1, 2, 4, 8, 16)  # steps to the next known cell: classes of spreads
 _SHRINK = 20.0  # stretches of time that a factor of spreads is worth at first
 _POOL = 10.0  # and what all columns say of the best mixture
 _LEAST = 5  # cells that say something
-_CUT = 6.0  # median errors: larger ones count as this
+_CUT = 6.0  # mean errors, and spreads: larger ones count as this
 _FEWEST = 60  # cells behind quantiles
 _EXPLAINED = 0.01
 _NODES = 64
@@ -160,8 +160,10 @@ class SeriesFiller:
     def _plain(self, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap) -> Floats:
         """``(3, N)`` what a line, the last value, and a line on a profile fill in, as numbers of the law."""
         raw = [lines(values, starts), last(values, starts)]
-        out = [self._coded(v, places) for v in raw] + [lines(self._coded(values, places), starts)]
-        return np.stack([v[gap.rows, gap.columns] for v in out])
+        coded = [self._coded(v, places) for v in raw] + [lines(self._coded(values, places), starts)]
+        out = np.stack([v[gap.rows, gap.columns] for v in coded])
+        alone = distance(np.isnan(values), starts)[gap.rows, gap.columns] >= len(values)
+        return np.where(alone, gap.mean, out)  # in a segment without a known cell there is no line
 
     def _mixed(self, plain: Floats, gap: Gap) -> Floats:
         c = gap.columns
@@ -187,7 +189,7 @@ class SeriesFiller:
             if len(own) < _LEAST:
                 continue
             line, law = error(plain[0], own), error(gap.mean, own)
-            cut = _CUT * max(float(np.median(law)), float(np.median(line)), 1e-300)
+            cut = _CUT * max(float(law.mean()), float(line.mean()), 1e-300)
             count[j] = _runs(gap.rows[own])
             cost[:, j] = [_cost(error(w * gap.mean + (1 - w) * plain[b], own), line, cut) for b, w in ways]
         cost[0] *= _BETTER

@@ -34,6 +34,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 _LAGS = 3
 _FEW, _KIN = 12, 10  # channels up to which all look at all, and how many others one looks at beyond
+_LONGEST = 48  # steps of a seasonal lag: a longer one makes a wide band, and profiles tell most of it
 _ROUNDS = 3  # of stochastic EM
 _HALF_LIVES = (2.0, 8.0, 32.0)
 _LEAST = 30  # rows behind a regression
@@ -92,7 +93,7 @@ class LinearLaw:
         """Learn ``(T, D)`` numbers, NaN where empty, whose segments start at ``starts``."""
         d = x.shape[1]
         longest = int(np.diff(np.append(starts, len(x))).max())
-        period = period if _LAGS < period <= longest // 8 else 0
+        period = period if _LAGS < period <= min(_LONGEST, longest // 8) else 0
         lags = (*range(_LAGS + 1), *([period] if period else []))
         tiers = 4 if period else 3
         out = cls(
