@@ -261,13 +261,18 @@ class SeriesEncoder:
             begin += part.width
         return values
 
-    def learn_texture(self, values: Floats, starts: Ints, drawn: Floats, rows: Ints) -> None:
-        """Learn how training ``values`` ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
+    def learn_atoms(self, values: Floats) -> list[int]:
+        """Learn which numbers the levels among training ``values`` ``(T, Q)`` show, and return these columns."""
         least = 1 if self.protect is None else self.protect.min_count
         levels = [part.columns[0] for part in self.parts_ if isinstance(part, ScoreColumn)]
-        changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
         self.texture_ = Texture()
         self.texture_.learn_atoms(values, levels, least)
+        return levels
+
+    def learn_texture(self, values: Floats, starts: Ints, drawn: Floats, rows: Ints) -> None:
+        """Learn how training ``values`` ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
+        levels = self.learn_atoms(values)
+        changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
         _, states = self.regimes(rows[:, 0])
         raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
         plain = self._values(raw, states)

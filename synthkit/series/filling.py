@@ -42,6 +42,7 @@ _CUT = 6.0  # mean errors, and spreads: larger ones count as this
 _FEWEST = 60  # cells behind quantiles
 _EXPLAINED = 0.01
 _NODES = 64
+_ARRAYS = ("logs", "centre", "scale", "base", "weight", "spread", "report", "curved")
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +280,7 @@ class SeriesFiller:
         own, law = self.law.to_state()
         traits = self.traits
         arrays: dict[str, NDArray[Any]] = {f"law/{k}": v for k, v in law.items()}
-        for name in ("logs", "centre", "scale", "base", "weight", "spread", "report", "curved"):
+        for name in _ARRAYS:
             arrays[name] = getattr(self, name)
         arrays |= {f"profile/{k}": v for k, v in self.profiles.items()}
         arrays |= {"wanders": traits.wanders, "group": traits.group, "limits": traits.limits}
@@ -311,9 +312,7 @@ class SeriesFiller:
             {k: int(v) for k, v in value["sizes"].items()},
             {k: int(v) for k, v in value["cycles"].items()},
         )
-        plain = {
-            k: np.asarray(arrays[k]) for k in ("logs", "centre", "scale", "base", "weight", "spread", "report", "curved")
-        }
+        plain = {k: np.asarray(arrays[k]) for k in _ARRAYS}
         errors = [ScoreLaw.from_state(below(f"errors/{j}/")) for j in range(len(traits.wanders))]
         law = LinearLaw.from_state(value["law"], below("law/"))
         return cls(traits=traits, profiles=below("profile/"), law=law, errors=errors, **plain)

@@ -34,14 +34,14 @@ class GapTable:
 
     Attributes:
         values: ``(T, Q)`` by row of the calendar and key, NaN where empty; rows: ``(T,)``; starts: of segments.
-        at, who: ``(R,)`` the row of the matrix, and the entity, of each row of the table.
+        place, who: ``(R,)`` the row of the matrix, and the entity, of each row of the table.
         gaps: column -> ``(R,)`` which cells are empty.
     """
 
     values: Floats
     rows: Ints
     starts: Ints
-    at: Ints
+    place: Ints
     who: Ints
     gaps: dict[Hashable, Bools]
 
@@ -144,7 +144,7 @@ class TableFiller:
                 out[name] = restore(found, np.array([x is None for x in found], bool), spec, None, name)
                 continue
             keys = laid.who[gap] * width + names.index(name)
-            numbers = whole[laid.at[gap], keys]
+            numbers = whole[laid.place[gap], keys]
             kind = frame.kinds[name]
             numbers = frame._on_grid(numbers, name, kind)
             out[name] = from_canonical(numbers, np.isnan(numbers.astype(float)), kind, None, name)
@@ -188,6 +188,9 @@ def lay_out(encoder: SeriesEncoder, table: pd.DataFrame, where: str) -> GapTable
     starts = np.append(0, np.flatnonzero(np.diff(full) > 1) + 1)
     names = [n for n in (*frame.kinds, *frame.statics) if n in table.columns]
     gaps = {n: gap for n in names if (gap := table[n].isna().to_numpy()).any()}
+    for name in list(gaps):  # nothing is known of a column that was empty in training
+        if name in frame.statics and any(frame.statics[name][1][w] is None for w in who[gaps[name]]):
+            del gaps[name]
     return GapTable(values, full, starts, at[place], np.asarray(who, np.int64), gaps)
 
 

@@ -346,7 +346,7 @@ class LinearLaw:
 
 
 def lines(x: Floats, starts: Ints) -> Floats:
-    """``(T, D)`` with NaN filled by straight lines inside each segment, flat at its ends; the mean where it has none."""
+    """``(T, D)`` with NaN filled by lines inside each segment, flat at its ends; by the mean where it knows nothing."""
     out = x.copy()
     ends = np.append(starts[1:], len(x))
     for j in range(x.shape[1]):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ParamError
 from synthkit.runtime import entropy
-from synthkit.series.gap_tables import GapTable, TableFiller
+from synthkit.series.gap_tables import GapTable
 
 if TYPE_CHECKING:
     from synthkit.synthesizers.series import SeriesBackend
@@ -71,7 +71,7 @@ def _ahead(
     end = int(known[-1])
     assert backend.filler is not None
     whole = put_cells(table, laid.gaps, backend.filler.cells(laid, median))
-    coded = encoder.encode(whole[laid.at <= end], "impute")
+    coded = encoder.encode(whole[laid.place <= end], "impute")
     steps = len(laid.rows) - 1 - end
     drawn, rows, states = backend.ahead(coded, steps, n, seed)
     values = encoder.values(drawn, rows, states)

@@ -1,0 +1,155 @@
+"""Gaps of long series: what fills them, and how far off it is.
+
+    python -m benchmarks.series_imputation --data DATA --datasets google_stock ETTh1 --patterns points blocks --seeds 0 1
+
+A tenth of the cells is hidden: ``points``; ``blocks``, runs of 24 rows of one column; or ``rows``, runs of 24 rows of all
+columns. Everything is learnt from the table with these gaps. Methods: ``linear`` (in time), ``last`` (carried forward),
+``seasonal`` (linear on profiles by hour, weekday and month), each by itself from the true table's outside; ``kalman``
+and ``auto`` of ``SeriesImputer``, ``auto`` with the interval and the CRPS of its draws. Errors are in standard deviations
+of the column, means over columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time as clock
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.series import crps
+from benchmarks.series_data import NAMES, load_series
+from synthkit import SeriesImputer
+from synthkit.errors import SynthkitError
+
+__all__ = ["PATTERNS", "hide", "main", "run_one", "table_for"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+PATTERNS = ("points", "blocks", "rows")
+METHODS = ("linear", "last", "seasonal", "kalman", "auto")
+_SHARE, _BLOCK, _DRAWS = 0.1, 24, 100
+
+
+def table_for(name: str, data: str, *, dev: bool) -> tuple[pd.DataFrame, str, str | None, list[str]]:
+    """Rows, the column of time, that of entities, and the columns of numbers. Dev: training blocks of the dev split."""
+    split = load_series(name, data, dev=dev)
+    table = split.train if dev else pd.concat([split.train, split.holdout])
+    keys = [split.time] if split.entity is None else [split.entity, split.time]
+    table = table.sort_values(keys).reset_index(drop=True)
+    numbers = [c for c in table.columns if c not in keys]
+    return table.astype(dict.fromkeys(numbers, float)), split.time, split.entity, numbers
+
+
+def hide(table: pd.DataFrame, entity: str | None, numbers: list[str], pattern: str, seed: int) -> Bools:
+    """``(rows, numbers)`` cells to be hidden; runs do not leave an entity."""
+    rng = np.random.default_rng(seed)
+    rows, columns = len(table), len(numbers)
+    if pattern == "points":
+        return rng.random((rows, columns)) < _SHARE
+    out = np.zeros((rows, columns), bool)
+    who = np.zeros(rows, int) if entity is None else pd.factorize(table[entity])[0]
+    shared: Bools | None = None
+    for g in np.unique(who):
+        own = np.flatnonzero(who == g)
+        count = max(round(_SHARE * len(own) / _BLOCK), 1)
+        for j in range(columns):
+            if pattern == "rows" and shared is not None and len(shared) == len(own):
+                out[own, j] = shared
+                continue
+            begin = rng.choice(max(len(own) // _BLOCK - 1, 1), count, replace=False) * _BLOCK + _BLOCK // 2
+            for a in begin:
+                out[own[a : a + _BLOCK], j] = True
+            if pattern == "rows":
+                shared = out[own, j].copy()
+    return out
+
+
+def _filled(method: str, given: pd.DataFrame, time: str, entity: str | None) -> tuple[pd.DataFrame, Any]:
+    imputer = SeriesImputer(method, time=time, entity=entity, random_state=0).fit(given)
+    return imputer.transform(given), imputer
+
+
+def run_one(name: str, pattern: str, seed: int, data: str, *, dev: bool) -> list[dict[str, Any]]:
+    """A line per method."""
+    table, time, entity, numbers = table_for(name, data, dev=dev)
+    mask = hide(table, entity, numbers, pattern, seed)
+    real = table[numbers].to_numpy()
+    given = table.copy()
+    given[numbers] = np.where(mask, np.nan, real)
+    column = np.nonzero(mask)[1]
+    varying = np.flatnonzero(real.std(0) > 0)
+    who = np.zeros(len(table), int) if entity is None else pd.factorize(table[entity])[0]
+    keys = who[np.nonzero(mask)[0]] * len(numbers) + column
+    unit = {k: float(real[who == k // len(numbers), k % len(numbers)].std()) for k in np.unique(keys)}
+    scale = np.array([unit[k] for k in keys])
+
+    def mean(x: Floats) -> float:
+        return float(np.mean([x[keys == k].mean() for k in unit if k % len(numbers) in varying and unit[k] > 0]))
+
+    lines = []
+    for method in METHODS:
+        begin = clock.perf_counter()
+        filled, imputer = _filled(method, given, time, entity)
+        seconds = clock.perf_counter() - begin
+        error = np.abs(filled[numbers].to_numpy()[mask] - real[mask]) / scale
+        line: dict[str, Any] = {"data": name, "pattern": pattern, "method": method, "seed": seed, "dev": dev}
+        line |= {"mae": mean(error), "rmse": float(np.sqrt(mean(error**2))), "seconds": seconds}
+        if method in ("kalman", "auto"):
+            copies = imputer.multiple(given, _DRAWS)
+            drawn = np.stack([t[numbers].to_numpy()[mask] for t in copies])
+            low, high = np.quantile(drawn, [0.05, 0.95], axis=0, method="weibull")
+            line["cover"] = mean(((low <= real[mask]) & (real[mask] <= high)).astype(float))
+            line["crps"] = mean(crps(drawn, real[mask]) / scale)
+        lines.append({k: round(v, 5) if isinstance(v, float) else v for k, v in line.items()})
+    return lines
+
+
+def table_of(lines: list[dict[str, Any]]) -> pd.DataFrame:
+    """Means over seeds."""
+    frame = pd.DataFrame([line for line in lines if "error" not in line])
+    numbers = [c for c in ("mae", "rmse", "cover", "crps", "seconds") if c in frame]
+    return frame.groupby(["data", "pattern", "method"], sort=False)[numbers].mean()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.series_imputation", description=__doc__)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--datasets", nargs="+", default=list(NAMES), choices=NAMES)
+    parser.add_argument("--patterns", nargs="+", default=["points", "blocks"], choices=PATTERNS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--final", action="store_true", help="training blocks and holdout of the final split")
+    parser.add_argument("--out", default="benchmark_out/series_imputation.jsonl")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    told = _parser().parse_args(arguments)
+    Path(told.out).parent.mkdir(parents=True, exist_ok=True)
+    lines: list[dict[str, Any]] = []
+    for name in told.datasets:
+        for pattern in told.patterns:
+            for seed in told.seeds:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    try:
+                        found = run_one(name, pattern, seed, told.data, dev=not told.final)
+                    except SynthkitError as error:
+                        found = [{"data": name, "pattern": pattern, "seed": seed, "error": str(error)}]
+                lines += found
+                with Path(told.out).open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(line) + "\n" for line in found)
+                for line in found:
+                    print(line, flush=True)
+    if any("error" not in line for line in lines):
+        print(table_of(lines).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()
