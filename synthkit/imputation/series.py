@@ -17,7 +17,7 @@ from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
 from synthkit.protect import Protection
 from synthkit.runtime import entropy
 from synthkit.series.encoding import SeriesEncoder
-from synthkit.series.filling import METHODS
+from synthkit.series.filling import METHODS, PLAIN
 from synthkit.series.gap_tables import GapTable, TableFiller
 from synthkit.synthesizers.filling import Point
 from synthkit.synthesizers.series_filling import put_cells
@@ -45,8 +45,8 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         random_state: an integer for repeatable results; None draws one.
 
     Attributes:
-        filler_: what fills; report_: per column, which way was taken, and mean absolute errors on hidden cells, in
-            standard deviations of the column.
+        filler_: what fills; report_: per column, what was taken next to known cells and deeper in gaps, and mean
+            absolute errors on hidden cells, in standard deviations of the column.
 
     Example:
         >>> import numpy as np, pandas as pd
@@ -102,11 +102,11 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _report(self) -> pd.DataFrame:
         filler, frame = self.filler_.filler, self.filler_.encoder.frame_
         keys = [frame.keys[q] for q in frame.active]
-        lines = pd.DataFrame({"column": pd.Series(keys, dtype=object), "weight": filler.weight})
-        lines["mixed_with"] = [
-            METHODS[1 + b] if w < 1 else None for b, w in zip(filler.base, filler.weight, strict=True)
-        ]
-        for k, way in enumerate(("linear", "last", "seasonal", "kalman", "auto")):
+        lines = pd.DataFrame({"column": pd.Series(keys, dtype=object)})
+        for k, place in enumerate(("near", "deep")):
+            mixed = zip(filler.base[k], filler.weight[k], strict=True)
+            lines[place] = [f"{w:g} kalman" + (f" + {1 - w:g} {PLAIN[b]}" if w < 1 else "") for b, w in mixed]
+        for k, way in enumerate((*PLAIN, "kalman", "auto")):
             lines[way] = filler.report[k, 0]
         return lines
 

@@ -11,7 +11,7 @@ Shapes: T rows, D channels, N empty cells, K draws.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,16 +24,18 @@ from synthkit.series.scores import ScoreLaw
 from synthkit.series.state_space import Gap, LinearLaw
 from synthkit.series.unit_root import profile_gain
 
-__all__ = ["METHODS", "Filled", "SeriesFiller", "Traits"]
+__all__ = ["METHODS", "PLAIN", "Filled", "SeriesFiller", "Traits"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 METHODS = ("auto", "linear", "last", "seasonal", "kalman")
 """Ways to fill; "auto" mixes "kalman" and one of the others, by column."""
-_BASES = ("linear", "last", "seasonal")
+PLAIN = ("linear", "last", "seasonal")
+"""Those that know no other column."""
 _MIX = (0.0, 0.25, 0.5, 0.75, 1.0)
-_BETTER = 0.98  # of the law's error must a mixture have, to be taken
+_BETTER, _CHANCE = 0.01, 0.25  # a mixture must be better than the law by so much: always, and over the root of how many
+# stretches of time tell it
 _FAR = (1, 2, 4, 8, 16)  # steps to the next known cell: classes of spreads
 _SHRINK = 20.0  # stretches of time that a factor of spreads is worth at first
 _POOL = 10.0  # and what all columns say of the best mixture
@@ -82,7 +84,8 @@ class SeriesFiller:
     Attributes:
         traits: of the channels; logs: ``(D,)`` channels that are filled on a log scale; centre, scale: ``(D,)``.
         profiles: season -> ``(D, places)``; law: of all channels.
-        base: ``(D,)`` which of the plain ways is mixed in; weight: ``(D,)`` of the law.
+        base: ``(2, D)`` which of the plain ways is mixed in; weight: ``(2, D)`` of the law; both next to a known cell,
+            and deeper in a gap.
         spread: ``(len(_FAR) + 1, D)`` factors on the law's spread; errors: a law per channel of errors over spreads.
         report: ``(4 + 1, 2, D)`` mean absolute and root mean squared error of linear, last, seasonal, law, mixture on
             hidden cells, in spreads of the channel.
@@ -118,7 +121,7 @@ class SeriesFiller:
         x = out._coded(masked, places)
         period = traits.period if out.profiles else 0
         out.law = LinearLaw.fit(x, starts, ~traits.wanders, traits.group, period, seed)
-        out.base, out.weight = np.zeros(d, np.int64), np.ones(d)
+        out.base, out.weight = np.zeros((2, d), np.int64), np.ones((2, d))
         out.spread, out.errors = np.ones((len(_FAR) + 1, d)), []
         gap = out.law.gap(x, starts)
         at = trial[gap.rows, gap.columns]
@@ -166,55 +169,68 @@ class SeriesFiller:
         alone = distance(np.isnan(values), starts)[gap.rows, gap.columns] >= len(values)
         return np.where(alone, gap.mean, out)  # in a segment without a known cell there is no line
 
-    def _mixed(self, plain: Floats, gap: Gap) -> Floats:
+    def _mixed(self, plain: Floats, gap: Gap, far: Bools) -> Floats:
         c = gap.columns
-        w = self.weight[c]
-        return np.where(w < 1, w * gap.mean + (1 - w) * plain[self.base[c], np.arange(len(c))], gap.mean)
+        w = self.weight[far.astype(int), c]
+        return np.where(
+            w < 1, w * gap.mean + (1 - w) * plain[self.base[far.astype(int), c], np.arange(len(c))], gap.mean
+        )
 
     def _choose(
         self, masked: Floats, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap, at: Bools
     ) -> None:
-        """The mixture of each column that errs least on hidden cells; those of all columns tell it where it has few."""
-        d = len(self.centre)
+        """The mixture that errs least on hidden cells, by column, next to known cells and deeper in a gap."""
         plain = self._plain(masked, starts, places, gap)
         season = self._season(places, len(values))[gap.rows, gap.columns]
-        ways = [(0, 1.0)] + [(b, w) for b in range(len(_BASES)) for w in _MIX[:-1]]
-        cost, count = np.full((len(ways), d), np.nan), np.zeros(d)
 
         def error(x: Floats, own: Ints) -> Floats:
             c = gap.columns[own]
             return np.asarray(np.abs(self._values(x[own], season[own], c) - values[gap.rows[own], c]))
 
-        cells = [np.flatnonzero(at & (gap.columns == j)) for j in range(d)]
-        for j, own in enumerate(cells):
-            if len(own) < _LEAST:
-                continue
-            line, law = error(plain[0], own), error(gap.mean, own)
-            cut = _CUT * max(float(law.mean()), float(line.mean()), 1e-300)
-            count[j] = _runs(gap.rows[own])
-            cost[:, j] = [_cost(error(w * gap.mean + (1 - w) * plain[b], own), line, cut) for b, w in ways]
-        cost[0] *= _BETTER
-        pooled = np.nanmean(np.minimum(cost, 10.0), axis=1) if count.any() else np.ones(len(ways))
-        cost = (count * np.nan_to_num(cost) + _POOL * pooled[:, None]) / (count + _POOL)
-        best = cost.argmin(0)
-        self.base, self.weight = np.array([ways[k][0] for k in best]), np.array([ways[k][1] for k in best])
-        self.report = np.full((len(_BASES) + 2, 2, d), np.nan)
-        mixed = self._mixed(plain, gap)
-        for j, own in enumerate(cells):
+        far = distance(np.isnan(masked), starts)[gap.rows, gap.columns] > 1
+        for k in range(2):
+            self.base[k], self.weight[k] = self._best(plain, gap, at & (far == bool(k)), error)
+        d = len(self.centre)
+        self.report = np.full((len(PLAIN) + 2, 2, d), np.nan)
+        mixed = self._mixed(plain, gap, far)
+        for j in range(d):
+            own = np.flatnonzero(at & (gap.columns == j))
             if len(own) >= _LEAST:
                 unit = max(float(np.nanstd(values[:, j])), 1e-300)
                 tried = [error(x, own) / unit for x in (*plain, gap.mean, mixed)]
                 self.report[:, 0, j] = [e.mean() for e in tried]
                 self.report[:, 1, j] = [np.sqrt((e**2).mean()) for e in tried]
 
+    def _best(self, plain: Floats, gap: Gap, at: Bools, error: Callable[[Floats, Ints], Floats]) -> tuple[Ints, Floats]:
+        """``(D,)`` plain way and weight of the law; those of all columns tell them where a column has few cells."""
+        d = len(self.centre)
+        ways = [(0, 1.0)] + [(b, w) for b in range(len(PLAIN)) for w in _MIX[:-1]]
+        cost, count = np.full((len(ways), d), np.nan), np.zeros(d)
+        for j in range(d):
+            own = np.flatnonzero(at & (gap.columns == j))
+            if len(own) < _LEAST:
+                continue
+            line, law = error(plain[0], own), error(gap.mean, own)
+            cut = _CUT * max(float(law.mean()), float(line.mean()), 1e-300)
+            count[j] = _runs(gap.rows[own])
+            cost[:, j] = [_cost(error(w * gap.mean + (1 - w) * plain[b], own), line, cut) for b, w in ways]
+        if not count.any():
+            return np.zeros(d, np.int64), np.ones(d)
+        cost[0] *= 1 - _BETTER - _CHANCE / np.sqrt(_runs(gap.rows[at]))
+        pooled = np.nanmean(np.minimum(cost, 10.0), axis=1)
+        cost = (count * np.nan_to_num(cost) + _POOL * pooled[:, None]) / (count + _POOL)
+        best = cost.argmin(0)
+        return np.array([ways[k][0] for k in best]), np.array([ways[k][1] for k in best])
+
     def _calibrate(
         self, masked: Floats, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap, at: Bools
     ) -> None:
         """Spreads and quantiles of errors, from hidden cells."""
-        centre = self._mixed(self._plain(masked, starts, places, gap), gap)
+        steps = distance(np.isnan(masked), starts)[gap.rows, gap.columns]
+        centre = self._mixed(self._plain(masked, starts, places, gap), gap, steps > 1)
         truth = self._coded(values, places)[gap.rows, gap.columns]
         z = (truth - centre) / gap.spread
-        far = np.searchsorted(_FAR, distance(np.isnan(masked), starts)[gap.rows, gap.columns])
+        far = np.searchsorted(_FAR, steps)
         size = np.minimum(np.abs(z), _CUT)
         for j in range(len(self.centre)):
             own = at & (gap.columns == j)
@@ -229,7 +245,7 @@ class SeriesFiller:
             many = _runs(gap.rows[own]) >= _FEWEST and len(np.unique(z[own])) > _FEWEST
             law = ScoreLaw.fit(z[own], reach=1.2) if many else every
             self.errors.append(law if law is not None else _normal())
-        self.curved = self.logs & (self.weight > 0)
+        self.curved = self.logs & (self.weight > 0).any(0)
         season = self._season(places, len(values))[gap.rows, gap.columns]
         spread = gap.spread * self.spread[far, gap.columns]
         middle, mean = self._centres(centre, spread, season, gap.columns)
@@ -261,15 +277,16 @@ class SeriesFiller:
             none = np.zeros(0)
             return Filled(gap.rows, c, none, none, np.zeros((n, 0)))
         plain = self._plain(values, starts, places, gap)
-        centre = self._mixed(plain, gap) if method == "auto" else _one(method, plain, gap)
-        far = np.searchsorted(_FAR, distance(np.isnan(values), starts)[gap.rows, c])
+        steps = distance(np.isnan(values), starts)[gap.rows, c]
+        centre = self._mixed(plain, gap, steps > 1) if method == "auto" else _one(method, plain, gap)
+        far = np.searchsorted(_FAR, steps)
         spread = gap.spread * self.spread[far, c]
         season = self._season(places, len(values))[gap.rows, c]
         z = gap.draw(n, np.random.default_rng(seed))
         for j in np.unique(c):
             z[:, c == j] = self.errors[j].values(z[:, c == j])
         median, mean = self._centres(centre, spread, season, c)
-        if method in _BASES:
+        if method in PLAIN:
             mean = median
         draws = self._values(centre + spread * z, season, c)
         return Filled(gap.rows, c, mean, median, draws)
@@ -319,7 +336,7 @@ class SeriesFiller:
 
 
 def _one(method: str, plain: Floats, gap: Gap) -> Floats:
-    return gap.mean if method == "kalman" else plain[_BASES.index(method)]
+    return gap.mean if method == "kalman" else plain[PLAIN.index(method)]
 
 
 def _cost(error: Floats, of_lines: Floats, cut: float) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.series.state_space import lines
-
 __all__ = ["distance", "hidden", "last", "lines", "runs"]
 
 Floats = NDArray[np.float64]
@@ -64,6 +62,25 @@ def hidden(values: Floats, starts: Ints, seed: int) -> Bools:
     for a, b in zip(starts, np.append(starts[1:], rows), strict=True):
         left = (~null[a:b] & ~out[a:b]).sum(0)
         out[a:b, left < 2] = False
+    return out
+
+
+def lines(x: Floats, starts: Ints) -> Floats:
+    """``(T, D)`` with NaN filled by lines inside each segment, flat at its ends; by the mean where it knows nothing."""
+    out = x.copy()
+    ends = np.append(starts[1:], len(x))
+    for j in range(x.shape[1]):
+        null = np.isnan(x[:, j])
+        if not null.any():
+            continue
+        usual = float(np.nanmean(x[:, j])) if not null.all() else 0.0
+        for a, b in zip(starts, ends, strict=True):
+            gap = null[a:b]
+            known = np.flatnonzero(~gap)
+            if len(known):
+                out[a:b, j] = np.where(gap, np.interp(np.arange(b - a), known, x[a:b, j][known]), x[a:b, j])
+            else:
+                out[a:b, j] = usual
     return out
 
 

@@ -24,6 +24,8 @@ from scipy.linalg import cholesky_banded, solve_banded
 from scipy.signal import lfilter
 from scipy.sparse import csr_matrix
 
+from synthkit.series.banded import transposed, variances
+from synthkit.series.gaps import lines
 from synthkit.series.linear import Ridge, fit_scale
 from synthkit.series.memory import lagged
 
@@ -291,9 +293,9 @@ class LinearLaw:
         factor = cholesky_banded(ab, lower=False)
         e = self._innovations(zero, starts, tiers)
         right = -(matrix.T @ (e.ravel() * weight))
-        half = solve_banded((band, 0), _transposed(factor), right)
+        half = solve_banded((band, 0), transposed(factor), right)
         mean = solve_banded((0, band), factor, half)
-        return Gap(rows, columns, mean, np.sqrt(_variances(factor)), factor)
+        return Gap(rows, columns, mean, np.sqrt(variances(factor)), factor)
 
     def _logs(self, x: Floats, starts: Ints, tiers: Ints) -> Floats:
         """``(T, D)`` log scales, from innovations where all that they hang on is known (1 elsewhere)."""
@@ -345,25 +347,6 @@ class LinearLaw:
         )
 
 
-def lines(x: Floats, starts: Ints) -> Floats:
-    """``(T, D)`` with NaN filled by lines inside each segment, flat at its ends; by the mean where it knows nothing."""
-    out = x.copy()
-    ends = np.append(starts[1:], len(x))
-    for j in range(x.shape[1]):
-        null = np.isnan(x[:, j])
-        if not null.any():
-            continue
-        usual = float(np.nanmean(x[:, j])) if not null.all() else 0.0
-        for a, b in zip(starts, ends, strict=True):
-            gap = null[a:b]
-            known = np.flatnonzero(~gap)
-            if len(known):
-                out[a:b, j] = np.where(gap, np.interp(np.arange(b - a), known, x[a:b, j][known]), x[a:b, j])
-            else:
-                out[a:b, j] = usual
-    return out
-
-
 def _back(x: Floats, starts: Ints, lag: int) -> Floats:
     return lagged(x, starts, lag) if lag else x
 
@@ -394,31 +377,4 @@ def _around(z: Floats, starts: Ints, half_life: float) -> Floats:
             total += lfilter([1.0], [1.0, -keep], before[0], axis=0)[way]
             weight += lfilter([1.0], [1.0, -keep], before[1], axis=0)[way]
         out[a:b] = total / weight
-    return out
-
-
-def _transposed(factor: Floats) -> Floats:
-    """The lower banded form of the transpose of an upper banded matrix."""
-    band = len(factor) - 1
-    out = np.zeros_like(factor)
-    for k in range(band + 1):  # the k-th diagonal above the main one
-        row = factor[band - k]
-        out[k, : len(row) - k] = row[k:]
-    return out
-
-
-def _variances(factor: Floats) -> Floats:
-    """``(N,)`` the diagonal of the inverse of U'U (Takahashi's equations; Erisman and Tinney, 1975)."""
-    band, n = len(factor) - 1, factor.shape[1]
-    lower = _transposed(factor)  # column i of the lower factor, from its diagonal down
-    out = np.empty(n)
-    block = np.zeros((band, band))
-    for i in range(n - 1, -1, -1):
-        diagonal, below = lower[0, i], lower[1:, i]
-        cross = -(block @ below) / diagonal
-        out[i] = 1 / diagonal**2 - below @ cross / diagonal
-        if band:
-            block[1:, 1:] = block[:-1, :-1].copy()
-            block[0, 0] = out[i]
-            block[0, 1:] = block[1:, 0] = cross[:-1]
     return out
