@@ -19,7 +19,9 @@ from synthkit.runtime import entropy
 from synthkit.series.encoding import SeriesEncoder
 from synthkit.series.filling import METHODS, PLAIN
 from synthkit.series.gap_tables import GapTable, TableFiller
+from synthkit.series.panel_gaps import PanelFiller
 from synthkit.synthesizers.filling import Point
+from synthkit.synthesizers.series import looks_like_series
 from synthkit.synthesizers.series_filling import put_cells
 
 __all__ = ["SeriesImputer"]
@@ -38,7 +40,9 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             of all channels (:mod:`synthkit.series.state_space`) and a plain way that errs least; or one alone:
             "kalman" (that law), "linear" (in time), "last" (the value before), "seasonal" (linear on a profile).
         time: the column or index level of times; None: a DatetimeIndex if there is one, else the order of rows.
-        entity: the column that tells some series of one calendar apart (long form), or None.
+        entity: the column that says whose row it is, or None. Few long entities that share a calendar are read side by
+            side; of many (stays of patients) the numbers of each are filled from its own rows, by a law that they
+            share, and columns that hold no numbers stay as they are.
         mode: "point": each gap at its centre; "draw": all gaps drawn jointly.
         point: "mean" or "median".
         protect: how many rows must stand behind a stored number; None: 1.
@@ -91,18 +95,23 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
         self.seed_ = entropy(None) if self.random_state is None else int(self.random_state)
         try:
-            encoder = SeriesEncoder(time=self.time, entity=self.entity, protect=self.protect)
-            encoder.learn_atoms(encoder.fit(X).values)
-            self.filler_ = TableFiller.fit(encoder, X, entropy(self.seed_, 0))
+            self.filler_: TableFiller | PanelFiller = self._learnt(X)
         except SchemaError as error:
             raise SchemaError(str(error).replace("SequenceSynthesizer", name)) from error
         self.report_ = self._report()
         return self
 
+    def _learnt(self, X: pd.DataFrame) -> TableFiller | PanelFiller:
+        seed = entropy(self.seed_, 0)
+        if self.entity is not None and not looks_like_series(X, self.entity, self.time):
+            return PanelFiller(self.entity, self.time, self.protect).fit(X, seed)
+        encoder = SeriesEncoder(time=self.time, entity=self.entity, protect=self.protect)
+        encoder.learn_atoms(encoder.fit(X).values)
+        return TableFiller.fit(encoder, X, seed)
+
     def _report(self) -> pd.DataFrame:
-        filler, frame = self.filler_.filler, self.filler_.encoder.frame_
-        keys = [frame.keys[q] for q in frame.active]
-        lines = pd.DataFrame({"column": pd.Series(keys, dtype=object)})
+        filler = self.filler_.filler
+        lines = pd.DataFrame({"column": pd.Series(self.filler_.keys, dtype=object)})
         for k, place in enumerate(("near", "deep")):
             mixed = zip(filler.base[k], filler.weight[k], strict=True)
             lines[place] = [f"{w:g} kalman" + (f" + {1 - w:g} {PLAIN[b]}" if w < 1 else "") for b, w in mixed]

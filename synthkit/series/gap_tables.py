@@ -20,12 +20,13 @@ from synthkit.series.columns import BarColumns, ChangeColumn, ScoreColumn
 from synthkit.series.encoding import SeriesEncoder
 from synthkit.series.filling import SeriesFiller, Traits
 
-__all__ = ["GapTable", "TableFiller"]
+__all__ = ["SHORT", "GapTable", "TableFiller", "on_atoms"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-_SHORT = 6  # steps between two rows that are one segment, as in the encoder
+SHORT = 6
+"""Steps between two rows that are one segment, as in the encoder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class GapTable:
     Attributes:
         values: ``(T, Q)`` by row of the calendar and key, NaN where empty; rows: ``(T,)``; starts: of segments.
         place, who: ``(R,)`` the row of the matrix, and the entity, of each row of the table.
-        gaps: column -> ``(R,)`` which cells are empty.
+        gaps: column -> ``(R,)`` which cells are empty; steady: columns that are constant within entities, or None.
     """
 
     values: Floats
@@ -44,6 +45,7 @@ class GapTable:
     place: Ints
     who: Ints
     gaps: dict[Hashable, Bools]
+    steady: pd.DataFrame | None = None
 
 
 class TableFiller:
@@ -55,6 +57,12 @@ class TableFiller:
 
     def __init__(self, encoder: SeriesEncoder, filler: SeriesFiller) -> None:
         self.encoder, self.filler = encoder, filler
+
+    @property
+    def keys(self) -> list[Hashable]:
+        """What the columns of the law are called."""
+        frame = self.encoder.frame_
+        return [frame.keys[q] for q in frame.active]
 
     @classmethod
     def fit(cls, encoder: SeriesEncoder, table: pd.DataFrame, seed: int) -> TableFiller:
@@ -89,7 +97,7 @@ class TableFiller:
         for t, drawn in (ahead or {}).items():
             own = [q for q in active if null[t, q]]
             out[2:, t, own] = drawn[:, own]
-        self._on_atoms(out[2:], null)
+        on_atoms(self.encoder.texture_.atoms, out[2:], null)
         for q in active:
             gap = null[:, q]
             out[:, gap, q] = self._on_grid(out[:, gap, q], q)
@@ -100,16 +108,6 @@ class TableFiller:
         for q, p in frame.same.items():
             out[:, null[:, q], q] = out[:, null[:, q], p]
         return out[0], out[1], out[2:]
-
-    def _on_atoms(self, draws: Floats, null: Bools) -> None:
-        """Draws show what the column can show."""
-        for q, atoms in self.encoder.texture_.atoms.items():
-            gap = null[:, q]
-            if gap.any() and len(atoms) > 1:
-                x = draws[:, gap, q]
-                at = np.clip(np.searchsorted(atoms, x), 1, len(atoms) - 1)
-                lower, upper = atoms[at - 1], atoms[at]
-                draws[:, gap, q] = np.where(x - lower <= upper - x, lower, upper)
 
     def _on_grid(self, x: Floats, q: int) -> Floats:
         frame = self.encoder.frame_
@@ -151,6 +149,17 @@ class TableFiller:
         return out
 
 
+def on_atoms(atoms: Mapping[int, Floats], draws: Floats, null: Bools) -> None:
+    """Filled cells ``null`` ``(T, Q)`` of ``(n, T, Q)`` draws show what the column can show, in place."""
+    for q, shown in atoms.items():
+        gap = null[:, q]
+        if gap.any() and len(shown) > 1:
+            x = draws[:, gap, q]
+            at = np.clip(np.searchsorted(shown, x), 1, len(shown) - 1)
+            lower, upper = shown[at - 1], shown[at]
+            draws[:, gap, q] = np.where(x - lower <= upper - x, lower, upper)
+
+
 def lay_out(encoder: SeriesEncoder, table: pd.DataFrame, where: str) -> GapTable:
     """``table`` as a matrix, on the calendar of training.
 
@@ -178,7 +187,7 @@ def lay_out(encoder: SeriesEncoder, table: pd.DataFrame, where: str) -> GapTable
         raise SchemaError(f"SequenceSynthesizer.{where}: time column {encoder.calendar_.name!r} holds a time twice.")
     order = np.argsort(rows, kind="stable")
     sorted_rows = rows[order]
-    pieces = np.split(sorted_rows, np.flatnonzero(np.diff(sorted_rows) > _SHORT) + 1)
+    pieces = np.split(sorted_rows, np.flatnonzero(np.diff(sorted_rows) > SHORT) + 1)
     full = np.concatenate([np.arange(p[0], p[-1] + 1) for p in pieces])
     at = np.searchsorted(full, rows)
     values = np.full((len(full), len(frame.keys)), np.nan)

@@ -57,14 +57,12 @@ class ScoreLaw:
         usual = np.median(np.repeat(counts, counts))
         spike = np.full(len(values), True) if discrete else counts >= np.maximum(_SPIKE * len(x), _STANDS_OUT * usual)
         spike &= counts >= min_count
-        if discrete and spike.any():  # rare values join the nearest one that is not
-            kept = values[spike]
-            joined = kept[np.abs(values[:, None] - kept).argmin(1)]
-            counts = np.array([counts[joined == v].sum() for v in kept])
-            edge = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
-            score = np.stack([_ndtri(edge[:-1]), _ndtri(edge[1:])], 1).ravel()
-            return cls(score, np.repeat(kept, 2), np.zeros((2, 2)), np.array([kept[0], kept[-1]]))
+        if discrete and spike.any():
+            return cls._stairs(values, counts, spike)
         score, value = _knots(values, counts, spike, len(x), min_count)
+        if len(value) < 2:  # almost all rows have one of few values, and the rest are scattered
+            often = counts >= min(min_count, counts.max())
+            return cls._stairs(values, counts, often)
         tail = np.zeros((2, 2))
         limit = np.array([value[0], value[-1]])
         for side, sign in ((0, -1.0), (1, 1.0)):
@@ -76,6 +74,16 @@ class ScoreLaw:
                 limit[side] = knot + reach * ((values[-1] if side else values[0]) - knot)
         limit = np.clip(limit, *bounds)
         return cls(score, value, tail, limit)
+
+    @classmethod
+    def _stairs(cls, values: Floats, counts: NDArray[np.int64], spike: NDArray[np.bool_]) -> ScoreLaw:
+        """A law of spikes alone; rare values join the nearest one that is not."""
+        kept = values[spike]
+        joined = kept[np.abs(values[:, None] - kept).argmin(1)]
+        counts = np.array([counts[joined == v].sum() for v in kept])
+        edge = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+        score = np.stack([_ndtri(edge[:-1]), _ndtri(edge[1:])], 1).ravel()
+        return cls(score, np.repeat(kept, 2), np.zeros((2, 2)), np.array([kept[0], kept[-1]]))
 
     def scores(self, x: Floats, rng: np.random.Generator) -> Floats:
         """``x.shape`` scores; of a spike's stretch any place with equal chance."""
