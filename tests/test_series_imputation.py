@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from synthkit import SequenceSynthesizer, SeriesImputer
 from synthkit.errors import NotFittedError, ParamError, SchemaError
 from synthkit.series.gaps import distance, hidden, last, lines
+from synthkit.series.scores import ScoreLaw
 from synthkit.series.state_space import LinearLaw
 
 Floats = NDArray[np.float64]
@@ -245,6 +246,40 @@ def test_long_entities_whole_numbers_and_what_is_constant() -> None:
     assert filled[["who", "t", "unit"]].equals(real[["who", "t", "unit"]])
     assert filled["a"][~mask[:, 0]].equals(real["a"][~mask[:, 0]])
     assert np.abs((filled["a"] - real["a"]).astype(float))[mask[:, 0]].mean() < 100
+
+
+def test_many_short_entities_are_filled_from_their_own_rows() -> None:
+    rng = np.random.default_rng(0)
+    parts = []
+    for who in range(150):
+        x = 5 * rng.normal() + ar1(0.7, 40, who)
+        hours = np.sort(rng.choice(60, 40, replace=False))
+        table = pd.DataFrame(
+            {"who": f"p{who}", "hour": hours, "x": x, "y": (2 * x + 0.5 * rng.normal(size=40)).round(1)}
+        )
+        parts.append(table.assign(age=float(rng.integers(20, 80)), note=["a", None] * 20))
+    real = pd.concat(parts, ignore_index=True).sample(frac=1, random_state=1)
+    mask = rng.random((len(real), 2)) < 0.15
+    given = real.copy()
+    given[["x", "y"]] = given[["x", "y"]].mask(mask)
+    given.loc[real.index[:5], "age"] = np.nan
+    imputer = SeriesImputer(entity="who", time="hour", random_state=0).fit(given)
+    filled = imputer.transform(given)
+    assert filled[["who", "hour", "note", "age"]].equals(real[["who", "hour", "note", "age"]])
+    assert filled[["x", "y"]].mask(mask).equals(given[["x", "y"]]) and np.allclose(filled["y"], filled["y"].round(1))
+    ordered = given.sort_values(["who", "hour"])
+    line = ordered.groupby("who")["x"].transform(lambda x: x.interpolate(limit_direction="both")).loc[given.index]
+    assert np.abs(filled["x"] - real["x"])[mask[:, 0]].mean() < 0.6 * np.abs(line - real["x"])[mask[:, 0]].mean()
+    low, high = imputer.multiple(given, 60).interval()
+    inside = ((real[["x", "y"]] >= low[["x", "y"]]) & (real[["x", "y"]] <= high[["x", "y"]])).to_numpy()[mask].mean()
+    assert 0.85 < inside < 0.95
+
+
+def test_a_law_of_one_heavy_value_keeps_it() -> None:
+    rng = np.random.default_rng(0)
+    x = np.concatenate([np.zeros(8000), np.repeat(np.arange(1, 8) * 10.0, 150), 60 * rng.random(70)])
+    drawn = ScoreLaw.fit(x).values(rng.normal(size=4000))
+    assert abs((drawn == 0).mean() - (x == 0).mean()) < 0.03
 
 
 def test_a_copy_shows_what_its_twin_shows() -> None:

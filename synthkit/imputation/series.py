@@ -103,11 +103,18 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _learnt(self, X: pd.DataFrame) -> TableFiller | PanelFiller:
         seed = entropy(self.seed_, 0)
-        if self.entity is not None and not looks_like_series(X, self.entity, self.time):
+        if self.entity is not None and not self._side_by_side(X):
             return PanelFiller(self.entity, self.time, self.protect).fit(X, seed)
         encoder = SeriesEncoder(time=self.time, entity=self.entity, protect=self.protect)
         encoder.learn_atoms(encoder.fit(X).values)
         return TableFiller.fit(encoder, X, seed)
+
+    def _side_by_side(self, X: Any) -> bool:
+        """Whether entities are few, long, and share a calendar."""
+        if isinstance(X, pd.DataFrame):
+            numbers = [pd.api.types.is_numeric_dtype(kind) for kind in X.dtypes]
+            X = X.loc[:, [n or name in (self.entity, self.time) for n, name in zip(numbers, X.columns, strict=True)]]
+        return looks_like_series(X, self.entity, self.time)
 
     def _report(self) -> pd.DataFrame:
         filler = self.filler_.filler

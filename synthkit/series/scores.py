@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _KNOTS = 33
 _DISCRETE = 60  # a column of no more values than this is all spikes
 _SPIKE = 0.01
+_HEAVY = 0.05  # of all rows: a spike in any case, and no usual value
 _STANDS_OUT = 8.0  # a spike has so many times the rows of a usual value
 _LIMIT = 5.0
 
@@ -54,15 +55,16 @@ class ScoreLaw:
         """
         values, counts = np.unique(x, return_counts=True)
         discrete = len(values) <= _DISCRETE
-        usual = np.median(np.repeat(counts, counts))
-        spike = np.full(len(values), True) if discrete else counts >= np.maximum(_SPIKE * len(x), _STANDS_OUT * usual)
+        heavy = counts >= _HEAVY * len(x)
+        usual = np.median(np.repeat(counts[~heavy], counts[~heavy])) if not heavy.all() else 0.0
+        often = counts >= np.maximum(_SPIKE * len(x), _STANDS_OUT * usual)
+        spike = np.full(len(values), True) if discrete else heavy | often
         spike &= counts >= min_count
         if discrete and spike.any():
             return cls._stairs(values, counts, spike)
         score, value = _knots(values, counts, spike, len(x), min_count)
-        if len(value) < 2:  # almost all rows have one of few values, and the rest are scattered
-            often = counts >= min(min_count, counts.max())
-            return cls._stairs(values, counts, often)
+        if len(value) < 2:  # all rows are scattered between knots
+            return cls._stairs(values, counts, counts >= min(min_count, counts.max()))
         tail = np.zeros((2, 2))
         limit = np.array([value[0], value[-1]])
         for side, sign in ((0, -1.0), (1, 1.0)):
