@@ -44,6 +44,7 @@ _CUT = 6.0  # mean errors, and spreads: larger ones count as this
 _FEWEST = 60  # cells behind quantiles
 _EXPLAINED = 0.01
 _NODES = 64
+_WIDEST = 50.0  # spreads: a zero among positive numbers has no logarithm
 _ARRAYS = ("logs", "centre", "scale", "base", "weight", "spread", "report", "curved")
 
 
@@ -134,7 +135,8 @@ class SeriesFiller:
 
     def _coded(self, values: Floats, places: Mapping[str, Ints]) -> Floats:
         """``(T, D)`` what the law is of: (log) values without profiles, of spread about 1."""
-        return (self._transformed(values) - self.centre) / self.scale - self._season(places, len(values))
+        unit = np.clip((self._transformed(values) - self.centre) / self.scale, -_WIDEST, _WIDEST)
+        return np.asarray(unit - self._season(places, len(values)))
 
     def _season(self, places: Mapping[str, Ints], rows: int) -> Floats:
         total = np.zeros((rows, len(self.centre)))
