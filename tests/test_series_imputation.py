@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synthkit import SequenceSynthesizer, SeriesImputer
 from synthkit.errors import NotFittedError, ParamError, SchemaError
-from synthkit.series.gaps import distance, hidden, last, lines
+from synthkit.series.gaps import depth, distance, hidden, last, lines
 from synthkit.series.scores import ScoreLaw
 from synthkit.series.state_space import LinearLaw
 
@@ -129,6 +129,7 @@ def test_lines_and_last_values_stay_in_their_segment() -> None:
     assert lines(x, starts)[:, 0].tolist() == [1, 1, 2, 3, 3, 10, 10, 10]
     assert last(x, starts)[:, 0].tolist() == [1, 1, 1, 3, 3, 10, 10, 10]
     assert distance(np.isnan(x), starts)[:, 0].tolist() == [1, 0, 1, 0, 1, 1, 0, 1]
+    assert depth(np.isnan(x), starts)[:, 0].tolist() == [2, 0, 0, 0, 2, 2, 0, 2]
 
 
 # -------------------------------------------------------------------- fillings

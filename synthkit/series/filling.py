@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from synthkit.series.gaps import distance, hidden, last, lines
+from synthkit.series.gaps import depth, distance, hidden, last, lines
 from synthkit.series.scores import ScoreLaw
 from synthkit.series.state_space import Gap, LinearLaw
 from synthkit.series.unit_root import profile_gain
@@ -85,8 +85,8 @@ class SeriesFiller:
     Attributes:
         traits: of the channels; logs: ``(D,)`` channels that are filled on a log scale; centre, scale: ``(D,)``.
         profiles: season -> ``(D, places)``; law: of all channels.
-        base: ``(2, D)`` which of the plain ways is mixed in; weight: ``(2, D)`` of the law; both next to a known cell,
-            and deeper in a gap.
+        base: ``(3, D)`` which of the plain ways is mixed in; weight: ``(3, D)`` of the law; both next to a known cell,
+            deeper in a gap, and at the ends.
         spread: ``(len(_FAR) + 1, D)`` factors on the law's spread; errors: a law per channel of errors over spreads.
         report: ``(4 + 1, 2, D)`` mean absolute and root mean squared error of linear, last, seasonal, law, mixture on
             hidden cells, in spreads of the channel.
@@ -122,7 +122,7 @@ class SeriesFiller:
         x = out._coded(masked, places)
         period = traits.period if out.profiles else 0
         out.law = LinearLaw.fit(x, starts, ~traits.wanders, traits.group, period, seed)
-        out.base, out.weight = np.zeros((2, d), np.int64), np.ones((2, d))
+        out.base, out.weight = np.zeros((3, d), np.int64), np.ones((3, d))
         out.spread, out.errors = np.ones((len(_FAR) + 1, d)), []
         gap = out.law.gap(x, starts)
         at = trial[gap.rows, gap.columns]
@@ -189,12 +189,12 @@ class SeriesFiller:
             c = gap.columns[own]
             return np.asarray(np.abs(self._values(x[own], season[own], c) - values[gap.rows[own], c]))
 
-        far = distance(np.isnan(masked), starts)[gap.rows, gap.columns] > 1
-        for k in range(2):
-            self.base[k], self.weight[k] = self._best(plain, gap, at & (far == bool(k)), error)
+        deep = depth(np.isnan(masked), starts)[gap.rows, gap.columns]
+        for k in range(2):  # and at the ends the law alone: it knows where a channel comes back to
+            self.base[k], self.weight[k] = self._best(plain, gap, at & (deep == k), error)
         d = len(self.centre)
         self.report = np.full((len(PLAIN) + 2, 2, d), np.nan)
-        mixed = self._mixed(plain, gap, far)
+        mixed = self._mixed(plain, gap, deep)
         for j in range(d):
             own = np.flatnonzero(at & (gap.columns == j))
             if len(own) >= _LEAST:
@@ -229,7 +229,8 @@ class SeriesFiller:
     ) -> None:
         """Spreads and quantiles of errors, from hidden cells."""
         steps = distance(np.isnan(masked), starts)[gap.rows, gap.columns]
-        centre = self._mixed(self._plain(masked, starts, places, gap), gap, steps > 1)
+        deep = depth(np.isnan(masked), starts)[gap.rows, gap.columns]
+        centre = self._mixed(self._plain(masked, starts, places, gap), gap, deep)
         truth = self._coded(values, places)[gap.rows, gap.columns]
         z = (truth - centre) / gap.spread
         far = np.searchsorted(_FAR, steps)
@@ -280,7 +281,8 @@ class SeriesFiller:
             return Filled(gap.rows, c, none, none, np.zeros((n, 0)))
         plain = self._plain(values, starts, places, gap)
         steps = distance(np.isnan(values), starts)[gap.rows, c]
-        centre = self._mixed(plain, gap, steps > 1) if method == "auto" else _one(method, plain, gap)
+        deep = depth(np.isnan(values), starts)[gap.rows, c]
+        centre = self._mixed(plain, gap, deep) if method == "auto" else _one(method, plain, gap)
         far = np.searchsorted(_FAR, steps)
         spread = gap.spread * self.spread[far, c]
         season = self._season(places, len(values))[gap.rows, c]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distance", "hidden", "last", "lines", "runs"]
+__all__ = ["depth", "distance", "hidden", "last", "lines", "runs"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -107,4 +107,14 @@ def distance(null: Bools, starts: Ints) -> Ints:
         before = np.maximum.accumulate(np.where(part, -rows, step), axis=0)
         after = np.minimum.accumulate(np.where(part, 2 * rows, step)[::-1], axis=0)[::-1]
         out[a:b] = np.minimum(np.minimum(step - before, after - step), rows)
+    return out
+
+
+def depth(null: Bools, starts: Ints) -> Ints:
+    """``(T, D)`` 0 next to a known cell, 1 deeper in a gap, 2 where no known cell of the segment is before or after."""
+    out = (distance(null, starts) > 1).astype(np.int64)
+    for a, b in zip(starts, np.append(starts[1:], len(null)), strict=True):
+        known = ~null[a:b]
+        before, after = np.maximum.accumulate(known, axis=0), np.maximum.accumulate(known[::-1], axis=0)[::-1]
+        out[a:b][~(before & after)] = 2
     return out
