@@ -190,8 +190,10 @@ class SeriesFiller:
             return np.asarray(np.abs(self._values(x[own], season[own], c) - values[gap.rows[own], c]))
 
         deep = depth(np.isnan(masked), starts)[gap.rows, gap.columns]
-        for k in range(2):  # and at the ends the law alone: it knows where a channel comes back to
-            self.base[k], self.weight[k] = self._best(plain, gap, at & (deep == k), error)
+        for k in range(3):
+            own = at & (deep == k)
+            if k < 2 or _runs(gap.rows[own]) >= _FEWEST:  # few ends tell nothing: there the law alone fills
+                self.base[k], self.weight[k] = self._best(plain, gap, own, error)
         d = len(self.centre)
         self.report = np.full((len(PLAIN) + 2, 2, d), np.nan)
         mixed = self._mixed(plain, gap, deep)
