@@ -236,13 +236,7 @@ class SeriesFiller:
         truth = self._coded(values, places)[gap.rows, gap.columns]
         z = (truth - centre) / gap.spread
         far = np.searchsorted(_FAR, steps)
-        size = np.minimum(np.abs(z), _CUT)
-        for j in range(len(self.centre)):
-            own = at & (gap.columns == j)
-            usual = _rms(size[own], 1.0, gap.rows[own])
-            for k in range(len(_FAR) + 1):
-                near = own & (far == k)
-                self.spread[k, j] = _rms(size[near], usual, gap.rows[near])
+        self.spread = self._spreads(np.minimum(np.abs(z), _CUT), gap, far, at)
         z = z / self.spread[far, gap.columns]
         every = ScoreLaw.fit(z[at], reach=1.2) if _runs(gap.rows[at]) >= _FEWEST else None
         for j in range(len(self.centre)):
@@ -258,6 +252,22 @@ class SeriesFiller:
         for j in np.flatnonzero(self.curved):
             own = at & (gap.columns == j)
             self.curved[j] = ((mean - real)[own] ** 2).sum() < ((middle - real)[own] ** 2).sum()
+
+    def _spreads(self, size: Floats, gap: Gap, far: Ints, at: Bools) -> Floats:
+        """``(len(_FAR) + 1, D)`` how far off fillings are in the law's spreads ``size`` ``(N,)``, by the steps to the
+        next known cell: what all columns say, then how a column differs from them, then how at each distance."""
+        out = np.ones((len(_FAR) + 1, len(self.centre)))
+        usual = _rms(size[at], 1.0, gap.rows[at])
+        for k in range(len(out)):
+            near = at & (far == k)
+            out[k] = _rms(size[near], usual, gap.rows[near])
+        for j in range(len(self.centre)):
+            own = at & (gap.columns == j)
+            out[:, j] *= _rms(size[own] / out[far[own], j], 1.0, gap.rows[own])
+            for k in range(len(out)):
+                near = own & (far == k)
+                out[k, j] *= _rms(size[near] / out[k, j], 1.0, gap.rows[near])
+        return out
 
     def _centres(self, centre: Floats, spread: Floats, season: Floats, columns: Ints) -> tuple[Floats, Floats]:
         """``(N,)`` medians, and means: those of a law on a log scale lie above."""
