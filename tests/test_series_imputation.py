@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from synthkit import SequenceSynthesizer, SeriesImputer
 from synthkit.errors import NotFittedError, ParamError, SchemaError
+from synthkit.series.banded import root, variances
 from synthkit.series.gaps import depth, distance, hidden, last, lines
 from synthkit.series.scores import ScoreLaw
 from synthkit.series.state_space import LinearLaw
@@ -110,6 +111,18 @@ def test_the_law_of_gaps_is_that_of_all_cells_given_the_known_ones() -> None:
     wanted = mean[gone] - inverse @ precision[np.ix_(gone, ~gone)] @ (x.ravel() - mean)[~gone]
     gap = law.gap(np.where(null, np.nan, x), starts)
     assert np.allclose(gap.mean, wanted) and np.allclose(gap.spread**2, np.diag(inverse))
+
+
+def test_a_matrix_that_rounding_made_indefinite_has_a_root() -> None:
+    banded = np.array([[0.0, 1.0, 1.0], [1.0, 1.0 - 1e-7, 2.0]])  # upper form; the leading 2 x 2 is just indefinite
+    found = root(banded)
+    whole = np.diag(found[1]) + np.diag(found[0, 1:], 1)
+    assert np.isfinite(found).all() and abs((whole.T @ whole)[0, 1] - 1) < 1e-6
+    good = np.array([[0.0, 0.5, 0.5], [2.0, 2.0, 2.0]])
+    factor = root(good)
+    upper = np.diag(factor[1]) + np.diag(factor[0, 1:], 1)
+    assert np.allclose(upper.T @ upper, np.diag([2.0] * 3) + np.diag([0.5] * 2, 1) + np.diag([0.5] * 2, -1))
+    assert np.allclose(variances(factor), np.diag(np.linalg.inv(upper.T @ upper)))
 
 
 # -------------------------------------------------------------------- hidden cells, plain ways

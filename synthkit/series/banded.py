@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cholesky_banded
 
-__all__ = ["transposed", "variances"]
+__all__ = ["root", "transposed", "variances"]
 
 Floats = NDArray[np.float64]
+_LIFTS = (1e-9, 1e-6, 1e-3)
+
+
+def root(banded: Floats) -> Floats:
+    """``(b + 1, N)`` the upper Cholesky factor of a positive definite matrix in upper banded form.
+
+    Where channels almost determine one another, rounding may make it indefinite: its diagonal is lifted, by little at
+    first.
+    """
+    for lift in _LIFTS:
+        lifted = banded.copy()
+        lifted[-1] *= 1 + lift
+        try:
+            return np.asarray(cholesky_banded(lifted, lower=False))
+        except LinAlgError:
+            continue
+    lifted[-1] += np.abs(banded[:-1]).sum(0).max() * 2  # dominant
+    return np.asarray(cholesky_banded(lifted, lower=False))
 
 
 def transposed(factor: Floats) -> Floats:

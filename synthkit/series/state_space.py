@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky_banded, solve_banded
+from scipy.linalg import solve_banded
 from scipy.signal import lfilter
 from scipy.sparse import csr_matrix
 
-from synthkit.series.banded import transposed, variances
+from synthkit.series.banded import root, transposed, variances
 from synthkit.series.gaps import lines
 from synthkit.series.linear import Ridge, fit_scale
 from synthkit.series.memory import lagged
@@ -41,7 +41,6 @@ _ROUNDS = 3  # of stochastic EM
 _HALF_LIVES = (2.0, 8.0, 32.0)
 _LEAST = 30  # rows behind a regression
 _WORK = 3e10  # multiplications of one factor: beyond, seasonal lags are left out
-_RIDGE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,8 +288,7 @@ class LinearLaw:
         ab = np.zeros((band + 1, len(rows)))
         i, j, v = precision.row[upper], precision.col[upper], precision.data[upper]
         ab[band - (j - i), j] = v
-        ab[band] *= 1 + _RIDGE
-        factor = cholesky_banded(ab, lower=False)
+        factor = root(ab)
         e = self._innovations(zero, starts, tiers)
         right = -(matrix.T @ (e.ravel() * weight))
         half = solve_banded((band, 0), transposed(factor), right)
