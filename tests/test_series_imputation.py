@@ -296,6 +296,13 @@ def test_a_law_of_one_heavy_value_keeps_it() -> None:
     assert abs((drawn == 0).mean() - (x == 0).mean()) < 0.03
 
 
+def test_a_straight_line_is_filled_by_itself() -> None:
+    real = pd.DataFrame({"x": np.arange(400.0)})
+    given = real.copy()
+    given.loc[[5, *range(300, 320)], "x"] = np.nan
+    assert np.abs(SeriesImputer(random_state=0).fit_transform(given) - real)["x"].max() < 1e-6
+
+
 def test_a_copy_shows_what_its_twin_shows() -> None:
     x = ar1(0.8, 400, 3)
     real = pd.DataFrame({"x": x, "twin": x, "one": 7.0})
