@@ -5,7 +5,7 @@ from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
-from synthkit.imputation import ImputationSet, Imputer, score_imputation
+from synthkit.imputation import ImputationSet, Imputer, SeriesImputer, score_imputation
 from synthkit.metrics.temporal_report import PanelReport, score_panel
 from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
@@ -25,6 +25,7 @@ __all__ = [
     "Report",
     "Schema",
     "SequenceSynthesizer",
+    "SeriesImputer",
     "SynthkitError",
     "SynthkitWarning",
     "TableEncoder",

@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.series import copula_windows, crps, gaussian_moves, main
 from benchmarks.series_data import load_fan, load_series
+from benchmarks.series_imputation import hide
+from benchmarks.series_imputation import main as gaps_main
 from synthkit.metrics import score_series
 
 
@@ -66,3 +68,22 @@ def test_the_command_line_writes_a_line_per_run(data, capsys):
     assert lines[0]["acf"] < 0.2 and lines[0]["window_detection"] < lines[1]["window_detection"]
     assert 0.6 < lines[2]["cover"] <= 1.0 and 0 < lines[2]["crps"] < 2
     assert "window_detection" in capsys.readouterr().out
+
+
+def test_gaps_are_runs_of_one_column_or_of_all(data):
+    table = pd.read_csv(data / "exchange_rate.csv.gz")
+    for pattern, wanted in (("points", False), ("blocks", False), ("rows", True)):
+        mask = hide(table, None, ["AUD", "GBP"], pattern, 0)
+        assert 0.08 < mask.mean() < 0.12
+        assert bool((mask.all(1) == mask.any(1)).all()) == wanted
+        if pattern != "points":
+            begin = np.flatnonzero(np.diff(mask[:, 0].astype(int), prepend=0) == 1)
+            assert (np.add.reduceat(mask[:, 0], begin) % 24 == 0).all()
+
+
+def test_gaps_are_scored_and_written(data, capsys):
+    out = data / "gaps.jsonl"
+    gaps_main(["--data", str(data), "--datasets", "exchange_rate", "--patterns", "points", "--out", str(out)])
+    lines = {line["method"]: line for line in map(json.loads, out.read_text().splitlines())}
+    assert lines["auto"]["mae"] < 1.1 * lines["linear"]["mae"] < 1.3 * lines["last"]["mae"]
+    assert 0.75 < lines["auto"]["cover"] <= 1 and "exchange_rate" in capsys.readouterr().out

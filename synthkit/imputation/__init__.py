@@ -5,6 +5,7 @@ from synthkit.imputation.imputer import Imputer
 from synthkit.imputation.iscore import energy_i_score
 from synthkit.imputation.masks import hide
 from synthkit.imputation.score import ImputationReport, score_imputation
+from synthkit.imputation.series import SeriesImputer
 from synthkit.imputation.sets import ImputationSet
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "ImputationReport",
     "ImputationSet",
     "Imputer",
+    "SeriesImputer",
     "energy_i_score",
     "hide",
     "score_imputation",

@@ -99,7 +99,7 @@ class SeriesEncoder:
             )
         self.frame_.learn_nulls(nulls)
         least = 1 if self.protect is None else self.protect.min_count
-        self.parts_ = self._parts(values, starts, least)
+        self.parts_ = self._parts(values, starts, least, ~nulls.any(1))
         self._fit_seasons(values, rows, starts)
         self.texture_ = Texture()
         coded = self._coded(values, rows, starts)
@@ -132,12 +132,13 @@ class SeriesEncoder:
         nulls = np.isnan(values)
         return _filled(values, starts, self.frame_.keys), nulls & keep[:, None], rows, starts
 
-    def _parts(self, values: Floats, starts: Ints, least: int) -> list[Part]:
+    def _parts(self, values: Floats, starts: Ints, least: int, full: NDArray[np.bool_]) -> list[Part]:
+        """Codecs; bars are told by the ``full`` rows ``(T,)``, as lines through gaps know no order."""
         parts: list[Part] = []
         frame = self.frame_
         for group in range(frame.groups):
             own = [q for q in frame.active if frame.group[q] == group]
-            named = {frame.names[q]: values[:, q] for q in own}
+            named = {frame.names[q]: values[full if full.sum() >= _FEWEST else slice(None), q] for q in own}
             at = {frame.names[q]: q for q in own}
             taken: set[int] = set()
             for bars in find_bars(named):
@@ -245,8 +246,11 @@ class SeriesEncoder:
         Args:
             channels: ``(n, length, D)``; rows: ``(n, length)`` of the calendar; state: of each part, ``(n or 1, k)``.
         """
-        raw = channels * self.scale_ + self.centre_ + self._season_of(rows)
-        return self._table(self._values(raw, state), rows, seed)
+        return self._table(self.values(channels, rows, state), rows, seed)
+
+    def values(self, channels: Floats, rows: Ints, state: Mapping[int, Floats]) -> Floats:
+        """``(n, L, Q)`` values of drawn channels, see :meth:`decode`; NaN in columns that are no channels."""
+        return self._values(channels * self.scale_ + self.centre_ + self._season_of(rows), state)
 
     def _values(self, raw: Floats, state: Mapping[int, Floats]) -> Floats:
         n, length = raw.shape[:2]
@@ -257,13 +261,18 @@ class SeriesEncoder:
             begin += part.width
         return values
 
-    def learn_texture(self, values: Floats, starts: Ints, drawn: Floats, rows: Ints) -> None:
-        """Learn how training ``values`` ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
+    def learn_atoms(self, values: Floats) -> list[int]:
+        """Learn which numbers the levels among training ``values`` ``(T, Q)`` show, and return these columns."""
         least = 1 if self.protect is None else self.protect.min_count
         levels = [part.columns[0] for part in self.parts_ if isinstance(part, ScoreColumn)]
-        changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
         self.texture_ = Texture()
         self.texture_.learn_atoms(values, levels, least)
+        return levels
+
+    def learn_texture(self, values: Floats, starts: Ints, drawn: Floats, rows: Ints) -> None:
+        """Learn how training ``values`` ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
+        levels = self.learn_atoms(values)
+        changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
         _, states = self.regimes(rows[:, 0])
         raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
         plain = self._values(raw, states)

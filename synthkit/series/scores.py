@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _KNOTS = 33
 _DISCRETE = 60  # a column of no more values than this is all spikes
 _SPIKE = 0.01
+_HEAVY = 0.05  # of all rows: a spike in any case, and no usual value
 _STANDS_OUT = 8.0  # a spike has so many times the rows of a usual value
 _LIMIT = 5.0
 
@@ -54,17 +55,16 @@ class ScoreLaw:
         """
         values, counts = np.unique(x, return_counts=True)
         discrete = len(values) <= _DISCRETE
-        usual = np.median(np.repeat(counts, counts))
-        spike = np.full(len(values), True) if discrete else counts >= np.maximum(_SPIKE * len(x), _STANDS_OUT * usual)
+        heavy = counts >= _HEAVY * len(x)
+        usual = np.median(np.repeat(counts[~heavy], counts[~heavy])) if not heavy.all() else 0.0
+        often = counts >= np.maximum(_SPIKE * len(x), _STANDS_OUT * usual)
+        spike = np.full(len(values), True) if discrete else heavy | often
         spike &= counts >= min_count
-        if discrete and spike.any():  # rare values join the nearest one that is not
-            kept = values[spike]
-            joined = kept[np.abs(values[:, None] - kept).argmin(1)]
-            counts = np.array([counts[joined == v].sum() for v in kept])
-            edge = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
-            score = np.stack([_ndtri(edge[:-1]), _ndtri(edge[1:])], 1).ravel()
-            return cls(score, np.repeat(kept, 2), np.zeros((2, 2)), np.array([kept[0], kept[-1]]))
+        if discrete and spike.any():
+            return cls._stairs(values, counts, spike)
         score, value = _knots(values, counts, spike, len(x), min_count)
+        if len(value) < 2:  # all rows are scattered between knots
+            return cls._stairs(values, counts, counts >= min(min_count, counts.max()))
         tail = np.zeros((2, 2))
         limit = np.array([value[0], value[-1]])
         for side, sign in ((0, -1.0), (1, 1.0)):
@@ -76,6 +76,16 @@ class ScoreLaw:
                 limit[side] = knot + reach * ((values[-1] if side else values[0]) - knot)
         limit = np.clip(limit, *bounds)
         return cls(score, value, tail, limit)
+
+    @classmethod
+    def _stairs(cls, values: Floats, counts: NDArray[np.int64], spike: NDArray[np.bool_]) -> ScoreLaw:
+        """A law of spikes alone; rare values join the nearest one that is not."""
+        kept = values[spike]
+        joined = kept[np.abs(values[:, None] - kept).argmin(1)]
+        counts = np.array([counts[joined == v].sum() for v in kept])
+        edge = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+        score = np.stack([_ndtri(edge[:-1]), _ndtri(edge[1:])], 1).ravel()
+        return cls(score, np.repeat(kept, 2), np.zeros((2, 2)), np.array([kept[0], kept[-1]]))
 
     def scores(self, x: Floats, rng: np.random.Generator) -> Floats:
         """``x.shape`` scores; of a spike's stretch any place with equal chance."""

@@ -45,7 +45,7 @@ def adf(x: Floats, starts: Ints, lags: int | None = None) -> float:
         return 0.0
     if np.ptp(z[:, 1]) == 0:
         return -np.inf
-    scale = np.maximum(z.std(0), 1e-300)
+    scale = np.maximum(z.std(0), 1e-9 * np.abs(z).max(0) + 1e-150)  # steps of a straight line do not vary
     scale[0] = 1.0
     gram = np.linalg.pinv((z / scale).T @ (z / scale))
     beta = gram @ ((z / scale).T @ y)

@@ -21,6 +21,7 @@ from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
 from synthkit.synthesizers.rolling import Rolling
 from synthkit.synthesizers.series import SeriesBackend
+from synthkit.synthesizers.series_filling import filled_tables
 from synthkit.synthesizers.tabular import TabularSynthesizer
 
 __all__ = ["Continuing"]
@@ -162,8 +163,13 @@ class Continuing:
     ) -> pd.DataFrame:
         """Fill the empty cells of given sequences, from the rows before and after; all else stays as it is.
 
+        A long series is filled from all its columns before, at and after each gap, by what did best on cells of the
+        training table that were hidden (:mod:`synthkit.series.filling`); rows at its end that are all empty are drawn
+        as ``extend`` does, and moments that have no row get none. A column without a known cell is told by the others.
+
         Args:
-            mode: "draw": a draw from the joint law of the gaps of an entity; "point": the centre of 25 draws.
+            mode: "draw": a draw from the joint law of the gaps of an entity; "point": the centre of 25 draws (of a long
+                series, of the law).
             point: "mean" or "median" of numbers, on the column's grid; of other columns the most frequent value.
             n: independent fillings, for multiple imputation; for n > 1 one table after the other, with a first index
                 level ``imputation``.
@@ -173,8 +179,6 @@ class Continuing:
             SchemaError: the table does not fit. ParamError: ``n`` is below 1, or above 1 with ``mode="point"``.
         """
         self._fitted("impute")
-        if self.series_ is not None:
-            raise ParamError("SequenceSynthesizer.impute: a long series is not filled yet; use Imputer on its table.")
         name = "SequenceSynthesizer.impute"
         check(name, "mode", mode, OneOf("draw", "point"))
         check(name, "point", point, OneOf("mean", "median"))
@@ -182,6 +186,8 @@ class Continuing:
         check(name, "seed", seed, Optional(Interval(int, 0)))
         if mode == "point" and n > 1:
             raise ParamError(f"{name}: argument 'n' goes with mode='draw': a centre is the same every time.")
+        if self.series_ is not None:
+            return filled_tables(self.series_, table, mode=mode, point=point, n=n, seed=seed)
         seed = entropy(None) if seed is None else seed
         records = self.encoder_.encode(table, "fill")
         kinds = self.schema_.columns

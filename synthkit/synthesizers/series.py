@@ -18,7 +18,9 @@ from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.series import SERIES_MODELS
 from synthkit.series.base import Budget, FittedSeries, SeriesSpec
-from synthkit.series.encoding import SeriesEncoder
+from synthkit.series.encoding import Coded, SeriesEncoder
+from synthkit.series.filling import SeriesFiller
+from synthkit.series.gap_tables import TableFiller
 
 __all__ = ["KIND", "SeriesBackend", "looks_like_series"]
 
@@ -63,10 +65,13 @@ class SeriesBackend:
 
     Attributes:
         encoder: the codec; spec: the recipe; fitted: the model; copies: True where draws hold real values.
+        filler: what fills gaps; None of files that know none.
     """
 
-    def __init__(self, encoder: SeriesEncoder, spec: SeriesSpec, fitted: FittedSeries) -> None:
-        self.encoder, self.spec, self.fitted = encoder, spec, fitted
+    def __init__(
+        self, encoder: SeriesEncoder, spec: SeriesSpec, fitted: FittedSeries, filler: TableFiller | None = None
+    ) -> None:
+        self.encoder, self.spec, self.fitted, self.filler = encoder, spec, fitted, filler
 
     @property
     def copies(self) -> bool:
@@ -107,6 +112,7 @@ class SeriesBackend:
         begin = encoder.starts(4, length, np.random.default_rng(0))
         drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
         encoder.learn_texture(coded.values, coded.starts, drawn, rows)
+        out.filler = TableFiller.fit(encoder, table, entropy(seed, 10))
         return out
 
     def _paths(self, begin: NDArray[np.int64], length: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
@@ -144,13 +150,17 @@ class SeriesBackend:
         seed = entropy(None) if seed is None else seed
         encoder = self.encoder
         coded = encoder.encode(history, "extend")
+        drawn, ahead, states = self.ahead(coded, steps, n, entropy(seed, 1))
+        return encoder.decode(drawn, ahead, states, entropy(seed, 2))
+
+    def ahead(self, coded: Coded, steps: int, n: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
+        """``(n, steps, D)`` channels that may follow, their rows, and the states they go on from."""
         begin = int(coded.starts[-1])  # nothing may look across a hole
         past = coded.channels[None, begin:][:, -max(self.fitted.memory, 1) :]
         rows = np.arange(coded.rows[-1] + 1 - past.shape[1], coded.rows[-1] + 1 + steps)[None]
-        drawn = self.fitted.draw(n, steps, past, encoder.covariates(rows), seed=entropy(seed, 1))
+        drawn = self.fitted.draw(n, steps, past, self.encoder.covariates(rows), seed=seed)
         states = {i: np.broadcast_to(s, (n, len(s))) for i, s in coded.last.items()}
-        ahead = np.broadcast_to(rows[:, past.shape[1] :], (n, steps))
-        return encoder.decode(drawn, ahead, states, entropy(seed, 2))
+        return drawn, np.broadcast_to(rows[:, past.shape[1] :], (n, steps)), states
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -159,12 +169,17 @@ class SeriesBackend:
         arrays: dict[str, Any] = {f"encoder/{k}": v for k, v in own.items()}
         model, own = self.fitted.to_state()
         arrays |= {f"model/{k}": v for k, v in own.items()}
+        filling = None
+        if self.filler is not None:
+            filling, own = self.filler.filler.to_state()
+            arrays |= {f"filler/{k}": v for k, v in own.items()}
         value = {
             "name": self.spec.name,
             "params": self.spec.get_params(deep=False),
             "holds_training_values": self.copies,
             "encoder": encoder,
             "model": model,
+            "filler": filling,
         }
         io.save(path, KIND, value, {k: np.asarray(v) for k, v in arrays.items()})
 
@@ -197,7 +212,10 @@ class SeriesBackend:
         spec = SERIES_MODELS[value["name"]](**value["params"])
         spec.check_params()
         fitted = spec.fitted_class().from_state(value["model"], own("model/"))
-        return cls(SeriesEncoder.from_state(value["encoder"], own("encoder/")), spec, fitted)
+        encoder, filler = SeriesEncoder.from_state(value["encoder"], own("encoder/")), None
+        if value.get("filler") is not None:
+            filler = TableFiller(encoder, SeriesFiller.from_state(value["filler"], own("filler/")))
+        return cls(encoder, spec, fitted, filler)
 
 
 def recipe(model: Any) -> SeriesSpec:
