@@ -83,6 +83,9 @@ def test_bash_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     table.sample(100, random_state=0).to_csv("holdout.csv", index=False)
     for seed, name in enumerate(("visits", "drawn_visits", "other_visits")):
         draw_panel(40, seed).to_csv(f"{name}.csv", index=False)
+    walk = 100 * np.exp(rng.normal(0, 0.01, 300).cumsum())
+    days = pd.bdate_range("2022-01-03", periods=300)
+    pd.DataFrame({"Date": days, "Close": walk.round(2)}).to_csv("prices.csv", index=False)
     lines = [line for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("synthkit ")]
     assert {words[0] for words in commands} >= {"fit", "sample", "impute", "info", "evaluate"}

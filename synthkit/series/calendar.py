@@ -200,6 +200,23 @@ class Calendar:
         values = self.ticks.moments(self._ticks(self._place_of(rows)))
         return from_canonical(np.asarray(values), np.zeros(len(rows), bool), self.kind, None, self.name)
 
+    def __str__(self) -> str:
+        """The grid in words, without a moment of it."""
+        if self.kind is None:
+            return "no time"
+        months, days = self.ticks.kind == "months", self.ticks.kind == "days" or self.step == DAY
+        if months or days or isinstance(self.kind, (Datetime, Duration)):
+            unit = "month" if months else "day" if days else str(pd.Timedelta(self.step).to_pytimedelta())
+            count = self.step if months or self.ticks.kind == "days" else 1
+            words = f"every {unit}" if count == 1 else f"every {count:g} {unit}s"
+        else:
+            words = f"every {self.step:g}"
+        if self.slots is not None:
+            words += f", {len(self.slots)} of {self._steps_per_week()} places in a week"
+        if len(self.skipped):
+            words += f", {len(self.skipped)} left out"
+        return words if self.ticks.zone is None else f"{words}, by clocks of {self.ticks.zone}"
+
     # ---------------------------------------------------------------- seasons
     def per_week(self) -> float:
         """Rows in a week; of a monthly grid, as if a week were 7 of 365.25 days."""

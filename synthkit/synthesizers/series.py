@@ -63,10 +63,12 @@ class SeriesBackend:
 
     Attributes:
         encoder: the codec; spec: the recipe; fitted: the model; copies: True where draws hold real values.
+        written: how the file of the training table writes its columns; the command line's, empty elsewhere.
     """
 
     def __init__(self, encoder: SeriesEncoder, spec: SeriesSpec, fitted: FittedSeries) -> None:
         self.encoder, self.spec, self.fitted = encoder, spec, fitted
+        self.written: dict[str, str] = {}
 
     @property
     def copies(self) -> bool:
@@ -163,6 +165,7 @@ class SeriesBackend:
             "name": self.spec.name,
             "params": self.spec.get_params(deep=False),
             "holds_training_values": self.copies,
+            "written": self.written,
             "encoder": encoder,
             "model": model,
         }
@@ -197,7 +200,9 @@ class SeriesBackend:
         spec = SERIES_MODELS[value["name"]](**value["params"])
         spec.check_params()
         fitted = spec.fitted_class().from_state(value["model"], own("model/"))
-        return cls(SeriesEncoder.from_state(value["encoder"], own("encoder/")), spec, fitted)
+        out = cls(SeriesEncoder.from_state(value["encoder"], own("encoder/")), spec, fitted)
+        out.written = {str(name): str(form) for name, form in value.get("written", {}).items()}
+        return out
 
 
 def recipe(model: Any) -> SeriesSpec:
