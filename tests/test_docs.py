@@ -16,6 +16,7 @@ from benchmarks.panels import _parser as panels_parser
 from benchmarks.run import _parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
 from benchmarks.series import _parser as series_parser
+from benchmarks.series_scores import _parser as scores_parser
 from synthkit import TabularSynthesizer
 from synthkit.cli import main
 from synthkit.metrics.registry import METRICS
@@ -104,6 +105,7 @@ def test_commands_of_the_benchmark_guide_are_understood():
     commands = [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("python -m")]
     assert len(commands) > 4
     parsers = {"benchmarks.run": _parser, "benchmarks.panels": panels_parser, "benchmarks.series": series_parser}
+    parsers["benchmarks.series_scores"] = scores_parser
     for words in commands:
         if words[2] != "venv":
             assert parsers[words[2]]().parse_args(words[3:])
