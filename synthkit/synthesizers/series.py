@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any, Self
 
@@ -12,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit import io
-from synthkit.errors import LoadError, ParamError
+from synthkit.blockwise import COPIES
+from synthkit.errors import LoadError, ParamError, SynthkitWarning
 from synthkit.params import Interval, Optional, check
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
@@ -109,6 +111,13 @@ class SeriesBackend:
         begin = encoder.starts(4, length, np.random.default_rng(0))
         drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
         encoder.learn_texture(coded.values, coded.starts, drawn, rows)
+        if out.copies:
+            warnings.warn(
+                f"SequenceSynthesizer.fit: model {spec.name!r} draws paths that are made of real values, and so is its "
+                "file: a baseline to hold other models against, which keeps nothing private.",
+                SynthkitWarning,
+                stacklevel=4,
+            )
         return out
 
     def _paths(self, begin: NDArray[np.int64], length: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
@@ -135,7 +144,13 @@ class SeriesBackend:
         else:
             begin = encoder.starts(n, length, rng)
         drawn, rows, states = self._paths(begin, length, entropy(seed, 1))
-        return encoder.decode(drawn, rows, states, entropy(seed, 2))
+        return self._marked(encoder.decode(drawn, rows, states, entropy(seed, 2)))
+
+    def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table, which says so where it is made of real values: reports then do, too."""
+        if self.copies:
+            table.attrs[COPIES] = self.spec.name
+        return table
 
     def extend(self, history: pd.DataFrame, steps: int, n: int, seed: int | None) -> pd.DataFrame:
         """See ``SequenceSynthesizer.extend``."""
@@ -152,7 +167,7 @@ class SeriesBackend:
         drawn = self.fitted.draw(n, steps, past, encoder.covariates(rows), seed=entropy(seed, 1))
         states = {i: np.broadcast_to(s, (n, len(s))) for i, s in coded.last.items()}
         ahead = np.broadcast_to(rows[:, past.shape[1] :], (n, steps))
-        return encoder.decode(drawn, ahead, states, entropy(seed, 2))
+        return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2)))
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
