@@ -10,7 +10,7 @@ import pandas as pd
 from synthkit.cli.files import read_table, write_table
 from synthkit.cli.written import as_written, in_zone, learn_forms, read_times
 from synthkit.errors import ConditionError, ParamError
-from synthkit.schema import Schema
+from synthkit.schema import ColumnType, Datetime, Duration, Schema
 from synthkit.series.columns import BarColumns, ChangeColumn
 from synthkit.series.encoding import SeriesEncoder
 from synthkit.synthesizers import SequenceSynthesizer
@@ -84,16 +84,17 @@ def sample_series(synthesizer: SequenceSynthesizer, options: argparse.Namespace)
     start = options.start
     calendar = _backend(synthesizer).encoder.calendar_
     if start is not None and calendar.kind is not None:
-        start = _moment(start, calendar.kind.sdtype, str(calendar.name))
+        start = _moment(start, calendar.kind, str(calendar.name))
     return synthesizer.sample(
         length=options.length, n=1 if options.n is None else options.n, start=start, seed=options.seed
     )
 
 
-def _moment(text: str, sdtype: str, name: str) -> Any:
-    parse = {"datetime": pd.Timestamp, "numerical": float}[sdtype]
+def _moment(text: str, kind: ColumnType, name: str) -> Any:
     try:
-        return pd.Timedelta(text) if sdtype == "numerical" and "day" in text else parse(text)
+        if isinstance(kind, Datetime):
+            return pd.Timestamp(text)
+        return pd.Timedelta(text) if isinstance(kind, Duration) else float(text)
     except ValueError as error:
         raise ConditionError(f"argument '--start': column {name!r} cannot be {text!r}.") from error
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from synthkit import io
 from synthkit.blockwise import COPIES
-from synthkit.errors import LoadError, ParamError, SynthkitWarning
+from synthkit.errors import LoadError, ParamError, SchemaError, SynthkitWarning
 from synthkit.params import Interval, Optional, check
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.series import SERIES_MODELS
 from synthkit.series.base import Budget, FittedSeries, SeriesSpec
+from synthkit.series.columns import BarColumns, ChangeColumn
 from synthkit.series.encoding import SeriesEncoder
 
 __all__ = ["KIND", "SeriesBackend", "looks_like_series"]
@@ -161,6 +162,7 @@ class SeriesBackend:
         seed = entropy(None) if seed is None else seed
         encoder = self.encoder
         coded = encoder.encode(history, "extend")
+        self._check_positive(coded.values, "extend")
         begin = int(coded.starts[-1])  # nothing may look across a hole
         past = coded.channels[None, begin:][:, -max(self.fitted.memory, 1) :]
         rows = np.arange(coded.rows[-1] + 1 - past.shape[1], coded.rows[-1] + 1 + steps)[None]
@@ -168,6 +170,21 @@ class SeriesBackend:
         states = {i: np.broadcast_to(s, (n, len(s))) for i, s in coded.last.items()}
         ahead = np.broadcast_to(rows[:, past.shape[1] :], (n, steps))
         return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2)))
+
+    def _check_positive(self, values: Floats, where: str) -> None:
+        """Columns that are learnt by log changes have no numbers that have no log.
+
+        Raises:
+            SchemaError: one does.
+        """
+        for part in self.encoder.parts_:
+            if isinstance(part, BarColumns) or (isinstance(part, ChangeColumn) and part.logs):
+                for q in part.columns:
+                    if not (values[:, q] > 0).all():
+                        raise SchemaError(
+                            f"SequenceSynthesizer.{where}: column {self.encoder.frame_.keys[q]!r} holds numbers that "
+                            f"are not above 0, and in the training table all are; correct them, or empty the cells."
+                        )
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
