@@ -176,3 +176,38 @@ def test_an_entity_that_lacks_some_days_is_filled():
     drawn = fitted(real, entity="who").sample(length=100, seed=1)
     assert drawn.groupby("who").size().tolist() == [100, 100]
     assert drawn.loc[drawn["who"] == "a", "price"].notna().all()
+
+
+# -------------------------------------------------------------------- levels that drift
+def drifting(rows: int = 2000) -> pd.DataFrame:
+    """A price that rises, and a volume whose mean falls over years."""
+    rng = np.random.default_rng(0)
+    x = np.zeros(rows)
+    for t in range(1, rows):
+        x[t] = 0.6 * x[t - 1] + rng.normal()
+    price = 100 * np.exp(np.cumsum(rng.normal(0.001, 0.01, rows)))
+    volume = np.exp(10 - 2 * np.arange(rows) / rows + 0.3 * x)
+    return pd.DataFrame({"day": pd.date_range("2015-01-01", periods=rows), "price": price, "volume": volume})
+
+
+def test_a_level_that_drifts_is_drawn_where_it_was_then(tmp_path: Path):
+    real = drifting()
+    synthesizer = fitted(real)
+    course = synthesizer.series_.course
+    assert course.slow.tolist() == [False, True]
+    drawn = synthesizer.sample(seed=1)
+    for part in (slice(0, 400), slice(800, 1200), slice(1600, 2000)):
+        means = [np.log(t["volume"].iloc[part]).mean() for t in (real, drawn)]
+        assert abs(means[0] - means[1]) < 0.25
+    windows = synthesizer.sample(length=24, n=400, seed=1)
+    ends = [np.corrcoef(np.log(t["price"]), np.log(t["volume"]))[0, 1] for t in (real, windows)]
+    assert ends[0] < -0.5 and ends[1] < -0.5
+    ahead = synthesizer.extend(real, 250, n=20, seed=1)["volume"]
+    assert abs(np.log(ahead).mean() - np.log(real["volume"].iloc[-150:]).mean()) < 0.3
+    synthesizer.save(tmp_path / "s")
+    assert SequenceSynthesizer.load(tmp_path / "s").sample(seed=1).equals(drawn)
+
+
+def test_levels_that_return_to_one_mean_have_no_course():
+    assert not fitted(table(2000)).series_.course.slow.any()
+    assert not fitted(drifting(300)).series_.course.slow.any()  # too short to tell

@@ -20,7 +20,8 @@ from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.series import SERIES_MODELS
 from synthkit.series.base import Budget, FittedSeries, SeriesSpec
-from synthkit.series.columns import BarColumns, ChangeColumn
+from synthkit.series.columns import BarColumns, ChangeColumn, ScoreColumn
+from synthkit.series.course import Course
 from synthkit.series.encoding import SeriesEncoder
 
 __all__ = ["KIND", "SeriesBackend", "looks_like_series"]
@@ -67,11 +68,13 @@ class SeriesBackend:
     Attributes:
         encoder: the codec; spec: the recipe; fitted: the model; copies: True where draws hold real values.
         written: how the file of the training table writes its columns; the command line's, empty elsewhere.
+        course: of levels that move slowly, covariates of the model (see :mod:`synthkit.series.course`).
     """
 
     def __init__(self, encoder: SeriesEncoder, spec: SeriesSpec, fitted: FittedSeries) -> None:
         self.encoder, self.spec, self.fitted = encoder, spec, fitted
         self.written: dict[str, str] = {}
+        self.course = Course.none(len(encoder.about_.level))
 
     @property
     def copies(self) -> bool:
@@ -98,9 +101,11 @@ class SeriesBackend:
         """
         encoder = SeriesEncoder(time=time, entity=entity, protect=protect)
         coded = encoder.fit(table)
+        scores = np.concatenate([np.full(part.width, isinstance(part, ScoreColumn)) for part in encoder.parts_])
+        course = Course.learn(coded.channels, coded.rows, scores)
         fitted = spec.fit(
             coded.channels,
-            coded.covariates,
+            _joined(coded.covariates, course.at(coded.rows)[:, course.slow]),
             coded.starts,
             about=encoder.about_,
             seed=seed,
@@ -108,6 +113,7 @@ class SeriesBackend:
             device=device,
         )
         out = cls(encoder, spec, fitted)
+        out.course = course
         length = min(len(coded.channels), _TRIAL)
         begin = encoder.starts(4, length, np.random.default_rng(0))
         drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
@@ -125,7 +131,7 @@ class SeriesBackend:
         """``(n, length, D)`` channels from rows ``begin`` on, their rows, and states to go on from."""
         past, states = self.encoder.regimes(begin)
         rows = begin[:, None] + np.arange(-_WARM - 1, length)
-        covariates = self.encoder.covariates(rows)
+        covariates = _joined(self.encoder.covariates(rows), self.course.at(rows)[..., self.course.slow])
         drawn = self.fitted.draw(len(begin), _WARM + length, past[:, None], covariates, seed=seed)
         return drawn[:, _WARM:], rows[:, _WARM + 1 :], states
 
@@ -164,12 +170,15 @@ class SeriesBackend:
         coded = encoder.encode(history, "extend")
         self._check_positive(coded.values, "extend")
         begin = int(coded.starts[-1])  # nothing may look across a hole
+        course, end = self.course.of(coded.channels[begin:], int(coded.rows[-1]))
         past = coded.channels[None, begin:][:, -max(self.fitted.memory, 1) :]
         rows = np.arange(coded.rows[-1] + 1 - past.shape[1], coded.rows[-1] + 1 + steps)[None]
-        drawn = self.fitted.draw(n, steps, past, encoder.covariates(rows), seed=entropy(seed, 1))
+        ahead = np.concatenate([course[-past.shape[1] :], np.broadcast_to(end, (steps, len(end)))])[None]
+        covariates = _joined(encoder.covariates(rows), ahead[..., self.course.slow])
+        drawn = self.fitted.draw(n, steps, past, covariates, seed=entropy(seed, 1))
         states = {i: np.broadcast_to(s, (n, len(s))) for i, s in coded.last.items()}
-        ahead = np.broadcast_to(rows[:, past.shape[1] :], (n, steps))
-        return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2)))
+        later = np.broadcast_to(rows[:, past.shape[1] :], (n, steps))
+        return self._marked(encoder.decode(drawn, later, states, entropy(seed, 2)))
 
     def _check_positive(self, values: Floats, where: str) -> None:
         """Columns that are learnt by log changes have no numbers that have no log.
@@ -193,6 +202,7 @@ class SeriesBackend:
         arrays: dict[str, Any] = {f"encoder/{k}": v for k, v in own.items()}
         model, own = self.fitted.to_state()
         arrays |= {f"model/{k}": v for k, v in own.items()}
+        arrays |= {f"course/{k}": getattr(self.course, k) for k in ("middle", "means", "slow", "size")}
         value = {
             "name": self.spec.name,
             "params": self.spec.get_params(deep=False),
@@ -233,8 +243,17 @@ class SeriesBackend:
         spec.check_params()
         fitted = spec.fitted_class().from_state(value["model"], own("model/"))
         out = cls(SeriesEncoder.from_state(value["encoder"], own("encoder/")), spec, fitted)
+        kept = own("course/")
+        out.course = Course(kept["middle"], kept["means"], kept["slow"], int(kept["size"]))
         out.written = {str(name): str(form) for name, form in value.get("written", {}).items()}
         return out
+
+
+def _joined(covariates: Floats | None, course: Floats) -> Floats | None:
+    """Covariates ``(..., C)`` of the calendar, if any, and those of courses."""
+    if not course.shape[-1]:
+        return covariates
+    return course if covariates is None else np.concatenate([covariates, course], axis=-1)
 
 
 def recipe(model: Any) -> SeriesSpec:
