@@ -13,11 +13,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BlockKind", "block_length", "block_rows"]
+__all__ = ["COPIES", "BlockKind", "block_length", "block_rows"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BlockKind = Literal["stationary", "circular", "moving"]
+COPIES = "synthkit_copies"
+"""The attribute (``DataFrame.attrs``) of a drawn table that is made of real values: the name of the model."""
 _QUIET = 2.0  # correlations within so many standard errors of 0 are called none
 
 

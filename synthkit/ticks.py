@@ -24,8 +24,9 @@ class Ticks:
     """Canonical moments (int64 nanoseconds, UTC) <-> ticks that gaps are counted in, and moments <-> wall time.
 
     Args:
-        kind: "plain": ticks are the moments (or numbers) themselves; "days" or "months": those since 1970 by wall
-            time, all at one ``clock`` (nanoseconds since midnight), and months on one ``day`` (0: the last).
+        kind: "plain": ticks are the moments (or numbers) themselves; "wall": nanoseconds of wall time, which shift
+            with the clocks; "days" or "months": those since 1970 by wall time, all at one ``clock`` (nanoseconds since
+            midnight), and months on one ``day`` (0: the last; -1: the last weekday).
         zone: the time zone of wall time; None: UTC, or none.
     """
 
@@ -43,15 +44,16 @@ class Ticks:
         dates = pd.DatetimeIndex(np.unique(wall).astype("datetime64[ns]"))
         ends = bool(dates.is_month_end.all())
         one = bool((dates.day == dates.day[0]).all()) and dates.day[0] <= _LAST
-        if (ends or one) and len(dates) >= _FEWEST:
-            return cls("months", zone, int(dates.day[0]) if one else 0, int(clocks[0]))
+        work = bool((_workday(dates.to_numpy("datetime64[M]")) == dates.to_numpy("datetime64[D]")).all())
+        if (ends or one or work) and len(dates) >= _FEWEST:
+            return cls("months", zone, int(dates.day[0]) if one else 0 if ends else -1, int(clocks[0]))
         shifted = bool(((moments - moments[0]) % DAY != 0).any())
         return cls("days", zone, clock=int(clocks[0])) if shifted else plain
 
     @property
     def counted(self) -> bool:
         """Ticks are a count, not nanoseconds."""
-        return self.kind != "plain"
+        return self.kind in ("days", "months")
 
     def wall(self, moments: NDArray[Any]) -> NDArray[np.int64]:
         """Nanoseconds of wall time."""
@@ -73,6 +75,8 @@ class Ticks:
         if self.kind == "plain":
             return moments
         wall = self.wall(moments)
+        if self.kind == "wall":
+            return wall
         if self.kind == "days":
             return (wall - self.clock + DAY // 2) // DAY
         return wall.astype("datetime64[ns]").astype("datetime64[M]").astype(np.int64)
@@ -82,13 +86,21 @@ class Ticks:
         if self.kind == "plain":
             return ticks
         ticks = np.asarray(ticks, np.int64)
+        if self.kind == "wall":
+            return self._moments(ticks)
         if self.kind == "days":
             return self._moments(ticks * DAY + self.clock)
         month = ticks.astype("datetime64[M]")
-        last = (month + 1).astype("datetime64[D]") - 1
-        days = month.astype("datetime64[D]") + self.day - 1 if self.day else last
+        last = _workday(month) if self.day < 0 else (month + 1).astype("datetime64[D]") - 1
+        days = month.astype("datetime64[D]") + self.day - 1 if self.day > 0 else last
         return self._moments(days.astype("datetime64[ns]").astype(np.int64) + self.clock)
 
     def to_json(self) -> list[Any]:
         """The arguments."""
         return [self.kind, self.zone, self.day, self.clock]
+
+
+def _workday(months: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """The last day of each month from Monday to Friday."""
+    last = (months + 1).astype("datetime64[D]") - 1
+    return np.asarray(last - np.maximum((last.astype(np.int64) + 3) % 7 - 4, 0))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import xml.etree.ElementTree as ET
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import synthkit
-from synthkit import compare, evaluate
-from synthkit.errors import ParamError, SchemaError
+from synthkit import SequenceSynthesizer, compare, evaluate
+from synthkit.errors import ParamError, SchemaError, SynthkitWarning
+from synthkit.metrics import split_blocks
 from synthkit.metrics.registry import METRICS
 from synthkit.report import Comparison, Report
+from synthkit.report.comparison_html import render_comparison
+from synthkit.report.html import render
 from synthkit.testing import draw_panel
 from synthkit.testing.metrics import draw, junk
 
@@ -141,6 +147,96 @@ def test_odd_panels_are_refused_by_name():
         compare({"a": real, "b": real.drop(columns="who")}, real, **KEYS)
     with pytest.raises(ParamError, match="'context' needs 'entity'"):
         compare({"a": real}, real, context=["arm"])
+
+
+# -------------------------------------------------------------------- long series
+SERIES = {"kind": "series", "time": "t", "level": "quick"}
+LINES = ("acf", "cross", "tail_risk", "stylised_facts", "series_copies")
+
+
+def prices(steps: int, seed: int) -> pd.DataFrame:
+    """Two prices with a common factor, whose volatility clusters."""
+    rng = np.random.default_rng(seed)
+    h, moves = np.ones(3), np.empty((steps, 3))
+    for t in range(steps):
+        moves[t] = np.sqrt(h) * rng.standard_t(5, 3) / np.sqrt(5 / 3)
+        h = 0.06 + 0.14 * moves[t] ** 2 + 0.8 * h
+    out = 50 * np.exp(np.cumsum(0.01 * (moves[:, :1] + moves[:, 1:]), axis=0))
+    return pd.DataFrame({"t": np.arange(steps), "a": out[:, 0], "b": out[:, 1]})
+
+
+@pytest.fixture(scope="module")
+def series() -> Comparison:
+    whole, fresh = prices(2400, 0), prices(1600, 1)
+    train, held = split_blocks(len(whole))
+    real = whole.iloc[train]
+    moves = np.diff(np.log(fresh[["a", "b"]].to_numpy()), axis=0)
+    rng = np.random.default_rng(2)
+    mixed = 50 * np.exp(np.cumsum(np.stack([rng.permutation(column) for column in moves.T], 1), axis=0))
+    shuffled = fresh.iloc[1:].assign(a=mixed[:, 0], b=mixed[:, 1])
+    copied = SequenceSynthesizer("bootstrap", time="t", random_state=0)
+    with pytest.warns(SynthkitWarning, match="made of real values"):
+        copied.fit(real)
+    tables = {"shuffled": shuffled, "fresh": fresh, "copied": copied.sample(length=1600, seed=0)}
+    return compare(tables, real, whole.iloc[held], metrics=LINES, seed=3, **SERIES)
+
+
+def test_series_are_ranked_before_shared_references(series):
+    assert series.ranks().loc[["acf", "cross"], "shuffled"].tolist() == [3, 3]
+    assert series.summary().index[-1] == "shuffled"
+    for name in LINES:
+        figures = [
+            repr((s.fresh, s.copy, s.independent)) for s in (series[t].scores[name] for t in ("shuffled", "fresh"))
+        ]
+        assert figures[0] == figures[1], name
+    assert series.ranks().loc["series_copies", "copied"] == 3
+
+
+def test_a_series_scores_in_a_comparison_as_alone(series):
+    whole = prices(2400, 0)
+    train, held = split_blocks(len(whole))
+    alone = evaluate(whole.iloc[train], prices(1600, 1), holdout=whole.iloc[held], metrics=LINES, seed=3, **SERIES)
+    for name, score in alone.scores.items():
+        other = series["fresh"].scores[name]
+        figures = [
+            (s.value, s.matched, s.matched_interval, s.fresh, s.copy, s.independent, s.parts) for s in (score, other)
+        ]
+        assert repr(figures[0]) == repr(figures[1]), name
+
+
+def test_copied_paths_are_flagged_in_every_form(series):
+    assert series["copied"].provenance["copies_real_values"] == "yes, by its nature (bootstrap)"
+    assert series["fresh"].provenance["copies_real_values"] == "no sign of it"
+    assert str(series).endswith("made of real values: copied")
+    (note,) = (n for n in series.notes if "copy the real series" in n)
+    assert note.startswith("copied: ") and note in series.to_markdown()
+    page = render_comparison(series)
+    assert page.count("made of real values") == 1 and "copied: These paths copy the real series" in page
+    assert "made of real values" in render(series["copied"]) and "made of real values" not in render(series["fresh"])
+
+
+def test_forms_of_a_comparison_of_series(series, tmp_path):
+    page = series.to_html(tmp_path / "c.html").read_text(encoding="utf-8")
+    section = re.search(r'<section id="series".*?</section>', page, re.S).group(0)
+    assert section.count("<h3 title") == 18 and "fresh: a" in section and "Stylised facts" in section
+    for svg in re.findall(r"<svg.*?</svg>", section, re.S):
+        ET.fromstring(svg)
+    value = json.loads(series.to_json())
+    assert Report.from_json(json.dumps(value["reports"]["copied"])).to_json() == series["copied"].to_json()
+    assert "shuffled" in series._repr_html_()
+    with pytest.raises(ParamError, match="no gates of series"):
+        series.to_html(tmp_path / "d.html", profiles="release")
+
+
+def test_series_without_a_holdout_are_ranked_by_the_best_value():
+    real, tables = prices(900, 0), {"long": prices(900, 1), "short": prices(500, 2)}
+    got = compare(tables, real, metrics=["acf", "cross"], **SERIES)
+    one, other = (got[name].scores["acf"] for name in tables)
+    assert one.copy == other.copy and np.isnan(one.fresh) and one.independent == other.independent
+    with pytest.raises(SchemaError, match="'b'"):
+        compare({"long": real.drop(columns="b")}, real, **SERIES)
+    with pytest.raises(ParamError, match="'target'"):
+        compare(tables, real, target="a", **SERIES)
 
 
 def test_the_public_face():

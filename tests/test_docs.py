@@ -17,6 +17,7 @@ from benchmarks.run import _parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
 from benchmarks.series import _parser as series_parser
 from benchmarks.series_imputation import _parser as gaps_parser
+from benchmarks.series_scores import _parser as scores_parser
 from synthkit import TabularSynthesizer
 from synthkit.cli import main
 from synthkit.metrics.registry import METRICS
@@ -84,6 +85,9 @@ def test_bash_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     table.sample(100, random_state=0).to_csv("holdout.csv", index=False)
     for seed, name in enumerate(("visits", "drawn_visits", "other_visits")):
         draw_panel(40, seed).to_csv(f"{name}.csv", index=False)
+    walk = 100 * np.exp(rng.normal(0, 0.01, 300).cumsum())
+    days = pd.bdate_range("2022-01-03", periods=300)
+    pd.DataFrame({"Date": days, "Close": walk.round(2)}).to_csv("prices.csv", index=False)
     lines = [line for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("synthkit ")]
     assert {words[0] for words in commands} >= {"fit", "sample", "impute", "info", "evaluate"}
@@ -103,6 +107,7 @@ def test_commands_of_the_benchmark_guide_are_understood():
     assert len(commands) > 4
     parsers = {"benchmarks.run": _parser, "benchmarks.panels": panels_parser, "benchmarks.series": series_parser}
     parsers["benchmarks.series_imputation"] = gaps_parser
+    parsers["benchmarks.series_scores"] = scores_parser
     for words in commands:
         if words[2] != "venv":
             assert parsers[words[2]]().parse_args(words[3:])

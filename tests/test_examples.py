@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 import zlib
 from pathlib import Path
 
@@ -86,6 +87,29 @@ def test_patient_records(tmp_path):
     assert ours < carried < mean
     placebo, drug = (row(text, label) for label in ("placebo", "drug"))
     assert 7 < placebo[0] - drug[0] < 21
+
+
+@pytest.mark.slow
+def test_stock_prices(tmp_path):
+    folder, picture, page = tmp_path / "work", tmp_path / "prices.svg", tmp_path / "prices.html"
+    folder.mkdir()
+    text = output("stock_prices.py", folder, "--picture", str(picture), "--html", str(page))
+    assert "unsound bars: 0; the real calendar: True" in text
+    for label, near in (
+        ("volatility of a year", 4),
+        ("value at risk, 1 %", 0.5),
+        ("expected shortfall, 99 %", 0.7),
+        ("correlation of stocks", 0.15),
+    ):
+        real, _, synthetic, copied = row(text, label)
+        assert abs(real - synthetic) < near and abs(real - copied) < near, label
+    synthetic, copied = row(text, "days whose moves are those of a real day")
+    assert synthetic < 0.05 and copied > 0.9
+    assert row(text, "what came lies in the fan of nine in ten")[0] > 0.6
+    assert row(text, "cross")[2] < 0.1
+    panels = ET.parse(picture).getroot()
+    assert len([t for t in panels.iter() if t.get("class") == "t"]) == 4 and "nan" not in picture.read_text()
+    assert 'id="series"' in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -73,6 +73,11 @@ def test_a_random_walk_is_told_from_a_level() -> None:
     assert wanders(walk, np.array([0])) and not wanders(ar1(0.9), np.array([0]))
 
 
+def test_few_rows_tell_a_level_from_a_walk_too() -> None:
+    told = {phi: [wanders(ar1(phi, 100, seed), np.array([0])) for seed in range(60)] for phi in (0.3, 0.6, 1.0)}
+    assert np.mean(told[0.3]) < 0.05 and np.mean(told[0.6]) < 0.15 and np.mean(told[1.0]) > 0.95
+
+
 def test_volatility_clusters_and_prices_stay_positive() -> None:
     real = garch()
     table = pd.DataFrame({"price": 50 * np.exp(np.cumsum(real))})

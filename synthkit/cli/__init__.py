@@ -24,11 +24,13 @@ from synthkit.cli.evaluate import add_evaluate
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
 from synthkit.cli.impute import add_impute
 from synthkit.cli.sequences import add_extend, add_records, check_records, describe, fit_records, flat, load_model
+from synthkit.cli.series import sample_series, write_drawn
 from synthkit.conditions import between, isnull, notnull
 from synthkit.errors import ConditionError, ParamError, SynthkitError, SynthkitWarning
 from synthkit.models import MODELS
 from synthkit.report import evaluate
 from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, Numeric, Schema
+from synthkit.series import SERIES_MODELS
 from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = ["main", "parse_where", "read_table", "write_table"]
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="learn a CSV or Parquet file")
     fit.add_argument("data")
     fit.add_argument("-o", "--out", required=True, help="the model file to write")
-    fit.add_argument("--model", default="auto", choices=["auto", *MODELS])
+    fit.add_argument("--model", default="auto", choices=list(dict.fromkeys(["auto", *MODELS, *SERIES_MODELS])))
     add_records(fit)
     fit.add_argument("--weight", help="column of survey weights")
     add_schema(fit)
@@ -101,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sample = commands.add_parser("sample", help="draw synthetic rows")
     sample.add_argument("model")
-    sample.add_argument("-n", type=int, required=True, help="rows; of records over time: entities")
+    sample.add_argument("-n", type=int, help="rows; of records over time: entities; of a long series: paths")
     sample.add_argument(
         "--where",
         action="append",
@@ -109,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CONDITION",
         help="'age=30..60', 'age=60..', 'sex=F,M', 'job=\"a, b\"', 'x=null', 'x=notnull'; repeat it for more columns",
     )
-    sample.add_argument("--length", type=int, help="of records over time: rows of every entity")
-    sample.add_argument("--start", metavar="TIME", help="of records over time: time of every first row")
+    sample.add_argument("--length", type=int, help="of records over time: rows of every entity; of a series: of a path")
+    sample.add_argument("--start", metavar="TIME", help="of records over time or a series: time of every first row")
     add_output(sample)
     sample.set_defaults(run=_sample)
 
@@ -152,6 +154,13 @@ def _fit(options: argparse.Namespace) -> None:
 def _sample(options: argparse.Namespace) -> None:
     check_output(options.out, table=True)
     synthesizer = load_model(options.model)
+    if isinstance(synthesizer, SequenceSynthesizer) and synthesizer.series_ is not None:
+        table = flat(sample_series(synthesizer, options))
+        write_drawn(table, synthesizer, options, options.out)
+        print(f"{len(table)} rows are in {options.out}")
+        return
+    if options.n is None:
+        raise ParamError("sample: argument '-n' is missing: how many rows, or entities?")
     where = parse_where(options.where, synthesizer.schema_) or None
     if isinstance(synthesizer, SequenceSynthesizer):
         start = _start(options.start, synthesizer)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkit.cli.files import add_schema, check_output, given_schema, read_table
+from synthkit.cli.written import read_times
 from synthkit.metrics.base import LEVELS
 from synthkit.report import PROFILES, Report, evaluate
 from synthkit.schema import Schema
@@ -80,6 +81,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     # text of the real table stays text in the others ("007" is no number)
     synthetic = read_table(options.synthetic, schema)
     holdout = read_table(options.holdout, schema) if options.holdout else None
+    if options.kind == "series":
+        real, synthetic = (
+            read_times(t, p, options.time) for t, p in ((real, options.real), (synthetic, options.synthetic))
+        )
+        holdout = None if holdout is None else read_times(holdout, options.holdout, options.time)
     report = evaluate(
         real,
         synthetic,

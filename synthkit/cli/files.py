@@ -15,7 +15,16 @@ import pandas as pd
 from synthkit.errors import ParamError
 from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, Numeric, Schema
 
-__all__ = ["add_output", "add_schema", "check_output", "given_schema", "read_schema", "read_table", "write_table"]
+__all__ = [
+    "add_output",
+    "add_schema",
+    "check_output",
+    "given_schema",
+    "plain_texts",
+    "read_schema",
+    "read_table",
+    "write_table",
+]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -89,6 +98,11 @@ def _csv(path: str | Path, **options: Any) -> pd.DataFrame:
             **options,
         )
     return table
+
+
+def plain_texts(path: str | Path, columns: list[str]) -> pd.DataFrame:
+    """Some columns of a CSV as they are written; null where a cell is empty."""
+    return _csv(path, dtype=str, usecols=columns) if columns else pd.DataFrame()
 
 
 def _holds_text(kind: ColumnType) -> bool:

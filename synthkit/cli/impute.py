@@ -10,6 +10,7 @@ import pandas as pd
 
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
 from synthkit.cli.sequences import load_model
+from synthkit.cli.series import read_history, write_drawn
 from synthkit.errors import ParamError
 from synthkit.imputation import ENGINES, ImputationSet, Imputer, score_imputation
 from synthkit.models import MODELS
@@ -50,9 +51,9 @@ def _impute(options: argparse.Namespace) -> None:
     *model, data = options.files
     schema = given_schema(options)
     synthesizer = load_model(model[0]) if model else None
-    table = read_table(data, schema if synthesizer is None else synthesizer.schema_)
     if isinstance(synthesizer, SequenceSynthesizer):
-        return _fill_records(synthesizer, table, options)
+        return _fill_records(synthesizer, read_history(data, synthesizer), options)
+    table = read_table(data, schema if synthesizer is None else synthesizer.schema_)
     if options.score:
         scored = Imputer(options.method, schema=schema, max_seconds=options.max_seconds)
         print(score_imputation(table, {options.method: scored}, seed=options.seed or 0))
@@ -88,11 +89,12 @@ def _fill_records(synthesizer: SequenceSynthesizer, table: pd.DataFrame, options
     if options.audit:
         raise ParamError("impute: argument '--audit' is not for a model of records over time; leave it out.")
     if options.m is None:
-        return _write(synthesizer.impute(table, mode=options.mode, seed=options.seed), table, options.out, options)
+        filled = synthesizer.impute(table, mode=options.mode, seed=options.seed)
+        return _write(filled, table, options.out, options, synthesizer)
     copies = synthesizer.impute(table, mode=options.mode, n=options.m, seed=options.seed)
     for k in range(options.m):
         rows = copies.iloc[k * len(table) : (k + 1) * len(table)]
-        _write(rows, table, _numbered(options.out, k + 1), options)
+        _write(rows, table, _numbered(options.out, k + 1), options, synthesizer)
 
 
 def _record(copies: ImputationSet, filled: pd.DataFrame | None, options: argparse.Namespace) -> None:
@@ -127,7 +129,16 @@ def _numbered(path: str, k: int) -> str:
     return str(file.with_name(f"{file.name[: -len(ending)]}.{k}{file.name[-len(ending) :]}"))
 
 
-def _write(filled: pd.DataFrame, table: pd.DataFrame, path: str, options: argparse.Namespace) -> None:
-    write_table(filled, path, formulas=options.allow_formulas)
+def _write(
+    filled: pd.DataFrame,
+    table: pd.DataFrame,
+    path: str,
+    options: argparse.Namespace,
+    sequences: SequenceSynthesizer | None = None,
+) -> None:
+    if sequences is None:
+        write_table(filled, path, formulas=options.allow_formulas)
+    else:
+        write_drawn(filled, sequences, options, path)
     count = int(table.isna().sum().sum() - filled.isna().sum().sum())
     print(f"{count} cells were filled; the table is in {path}")

@@ -36,7 +36,8 @@ def compare(
         real: the rows that the generators learnt from.
         holdout: real rows that no generator saw.
         options: the other arguments of :func:`synthkit.evaluate`, such as ``target`` and ``level``. With ``entity``
-            the tables are records over time, and references have as many entities as the table with the fewest.
+            the tables are records over time, and references have as many entities as the table with the fewest. With
+            ``kind="series"`` they are paths of a long series, and references are as long as the real held-out blocks.
 
     Raises:
         ParamError: no table, a name that is no text, or see :func:`synthkit.evaluate`.
@@ -139,7 +140,7 @@ class Comparison:
             rows = (list(row) for row in part.itertuples(index=False))
             body = [[label, f"{best:g}", *map(text.number, figures)] for label, best, *figures in rows]
             lines += ["", f"## {title}", "", *_markdown(["score", "best", *part.columns[2:]], body)]
-        lines += ["", "## Notes", "", *(f"- {text.escaped(note)}" for note in self._any.notes)]
+        lines += ["", "## Notes", "", *(f"- {text.escaped(note)}" for note in self.notes)]
         return "\n".join(lines) + "\n"
 
     def to_html(self, path: str | Path, *, profiles: str | Sequence[str] | None = None) -> Path:
@@ -159,6 +160,19 @@ class Comparison:
         return Path(path)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know: of all tables, then of single ones, which their names begin."""
+        several = len(self.reports) > 1
+        shared = [n for n in self._any.notes if all(n in report.notes for report in self.reports.values())]
+        own = [
+            f"{name}: {note}" if several else note
+            for name, report in self.reports.items()
+            for note in report.notes
+            if note not in shared
+        ]
+        return (*shared, *own)
+
+    @property
     def _any(self) -> Report:
         """One of the reports: metrics and references are the same in all."""
         return next(iter(self.reports.values()))
@@ -171,7 +185,9 @@ class Comparison:
     def __str__(self) -> str:
         frame = self.to_frame().drop(columns=["group", "goal"]).set_index("label").rename_axis(None)
         figures = frame.to_string(float_format=text.number, na_rep="-")
-        return f"mean rank (1 is best)\n{self.summary().round(2).to_string(na_rep='-')}\n\n{figures}"
+        copying = [name for name, report in self.reports.items() if text.copies(report)]
+        flag = f"\n\nmade of real values: {', '.join(copying)}" if copying else ""
+        return f"mean rank (1 is best)\n{self.summary().round(2).to_string(na_rep='-')}\n\n{figures}{flag}"
 
     def __repr__(self) -> str:
         return f"<Comparison of {', '.join(self.reports)}; print it>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from synthkit.report import text
@@ -21,6 +22,7 @@ from synthkit.report.sections import (
     table,
     whats,
 )
+from synthkit.report.series_section import compared_series
 from synthkit.report.survival import survival_section
 from synthkit.report.svg import esc, short
 
@@ -33,6 +35,7 @@ _NAMES = {
     "ranking": "Ranking",
     "scores": "Scores",
     "overtime": "Over time",
+    "series": "Series",
     "columns": "Columns",
     "survival": "Survival",
     "credit": "Credit",
@@ -49,15 +52,18 @@ def render_comparison(comparison: Comparison, *, profiles: str | Sequence[str] |
     first = next(iter(comparison.reports.values()))
     order = [str(name) for name in comparison.summary().index]
     best = {name: comparison.reports[name] for name in order[:MAX_OVERLAID]}
+    if profiles is None and text.is_series(first):
+        profiles = ()  # they have no gates of series
     drawing = Drawing.of_reports(best)
     parts = {
         "ranking": _ranking(comparison, order, named_profiles(profiles)),
         "scores": _scores(comparison, order),
         "overtime": compared_panels(best),
+        "series": compared_series(best),
         "columns": "" if drawing is None else columns_section(drawing),
         "survival": survival_section(best),
         "credit": credit_section(best),
-        "limits": limits_section(first),
+        "limits": limits_section(replace(first, notes=comparison.notes)),
         "provenance": provenance_section(first),
         "definitions": definitions_section(first),
     }
@@ -71,7 +77,8 @@ def _ranking(comparison: Comparison, order: Sequence[str], profiles: Sequence[st
     for at, name in enumerate(order):
         ranks = [f"{v:.2f}" if not math.isnan(v) else "-" for v in summary.loc[name]]
         verdicts = (comparison.reports[name].check(profile) for profile in profiles)
-        rows.append((_who(at, name), *ranks, *(chip(v.status, v.status) for v in verdicts)))
+        flag = f" {chip('fail', 'made of real values')}" if text.copies(comparison.reports[name]) else ""
+        rows.append((_who(at, name) + flag, *ranks, *(chip(v.status, v.status) for v in verdicts)))
     heads = ("Table", *(f"Rank: {column}" for column in summary.columns), *(text.capital(p) for p in profiles))
     return section(
         "ranking",

@@ -111,20 +111,9 @@ def evaluate(
     >>> sorted(report.scores), bool(report.scores["copies"].copy > 0.9)
     (['copies', 'shape'], True)
     """
-    check("evaluate", "kind", kind, OneOf("auto", "rows", "panel", "series"))
-    if kind == "series":
-        from synthkit.report.series import evaluate_series  # it needs this module's Run
-
-        only_rows = {"target": target, "schema": schema, "secrets": tuple(secrets) or None, "domain": domain}
-        only_rows |= {"context": context, "event": event, "kinds": kinds}
-        own: dict[str, Any] = {"level": level, "seed": seed, "max_seconds": max_seconds, "progress": progress}
-        roles_of = {"holdout": holdout, "entity": entity, "time": time, "metrics": metrics}
-        return evaluate_series(real, synthetic, **roles_of, **own, foreign=only_rows)
-    if (kind == "panel" and entity is None) or (kind == "rows" and entity is not None):
-        raise ParamError(f"evaluate: argument 'kind': {kind!r} {'needs' if kind == 'panel' else 'has no'} 'entity'.")
     known = {"target": target, "schema": schema, "level": level, "secrets": secrets, "kinds": kinds, "seed": seed}
     how: dict[str, Any] = {"metrics": metrics, "max_seconds": max_seconds, "progress": progress, "domain": domain}
-    roles: dict[str, Any] = {"entity": entity, "time": time, "context": context, "event": event}
+    roles: dict[str, Any] = {"entity": entity, "time": time, "context": context, "event": event, "kind": kind}
     return evaluate_all(real, {"synthetic": synthetic}, holdout=holdout, **roles, **known, **how)["synthetic"]
 
 
@@ -139,9 +128,22 @@ def evaluate_all(
     progress: bool | Progress | None = None,
     entity: Hashable | None = None,
     context: Sequence[Hashable] | None = None,
+    kind: Literal["auto", "rows", "panel", "series"] = "auto",
     **known: Any,
 ) -> dict[str, Report]:
     """A report per synthetic table; references are computed once. For arguments and errors see :func:`evaluate`."""
+    check("evaluate", "kind", kind, OneOf("auto", "rows", "panel", "series"))
+    if kind == "series":
+        from synthkit.report.series import evaluate_series  # it needs this module's Run
+
+        own: dict[str, Any] = {"level": known.pop("level", "default"), "seed": known.pop("seed", 0)}
+        own |= {"time": known.pop("time", None), "max_seconds": max_seconds, "progress": progress}
+        only_rows = {**known, "secrets": tuple(known.get("secrets", ())) or None, "domain": domain, "context": context}
+        return evaluate_series(
+            real, synthetic, holdout=holdout, entity=entity, metrics=metrics, **own, foreign=only_rows
+        )
+    if (kind == "panel" and entity is None) or (kind == "rows" and entity is not None):
+        raise ParamError(f"evaluate: argument 'kind': {kind!r} {'needs' if kind == 'panel' else 'has no'} 'entity'.")
     if entity is not None:
         from synthkit.report.panel import evaluate_panels  # it needs this module's Run
 

@@ -150,14 +150,16 @@ def _who(at: int, name: str) -> str:
 
 def _ranking(comparison: Comparison, order: Sequence[str]) -> str:
     summary_ = comparison.summary()
+    # profiles have no gates of series
+    profiles = [] if text.is_series(next(iter(comparison.reports.values()))) else list(PROFILES)
     rows = ""
     for at, name in enumerate(order):
         ranks = "".join(f"<td>{'-' if math.isnan(v) else f'{v:.2f}'}</td>" for v in summary_.loc[name])
-        verdicts = (comparison.reports[name].check(profile) for profile in PROFILES)
+        verdicts = (comparison.reports[name].check(profile) for profile in profiles)
         chips = "".join(f"<td>{chip(v.status, v.status)}</td>" for v in verdicts)
         rows += f'<tr><th scope="row">{_who(at, name)}</th>{ranks}{chips}</tr>'
     heads = "".join(f'<th scope="col">{text.capital(str(column))}</th>' for column in summary_.columns)
-    heads += "".join(f'<th scope="col">{text.capital(profile)}</th>' for profile in PROFILES)
+    heads += "".join(f'<th scope="col">{text.capital(profile)}</th>' for profile in profiles)
     head = f'<thead><tr><th scope="col">Table</th>{heads}</tr></thead>'
     return (
         f'<div class="skn-over"><table>{head}<tbody>{rows}</tbody></table></div>'

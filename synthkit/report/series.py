@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from synthkit.blockwise import block_length, block_rows
+from synthkit.blockwise import COPIES, block_length, block_rows
 from synthkit.errors import ParamError, SynthkitError
 from synthkit.metrics.base import LEVELS, Level, Measurement, Score
 from synthkit.metrics.series import SERIES_METRICS, SeriesRun
@@ -34,7 +34,7 @@ from synthkit.report.evaluation import Progress, Run, check_how
 from synthkit.report.report import Report, versions
 from synthkit.report.series_words import SERIES_WORDS
 
-__all__ = ["SeriesTables", "bootstrap", "evaluate_series", "shuffled"]
+__all__ = ["SeriesTables", "bootstrap", "copying", "evaluate_series", "shuffled"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -62,7 +62,7 @@ class SeriesTables:
 
 def evaluate_series(
     real: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    synthetic: Mapping[str, pd.DataFrame],
     *,
     holdout: pd.DataFrame | None,
     entity: Hashable | None,
@@ -73,9 +73,9 @@ def evaluate_series(
     max_seconds: float | None,
     progress: bool | Progress | None,
     foreign: Mapping[str, Any],
-) -> Report:
-    """The report of long series. For arguments and errors see :func:`synthkit.evaluate`; ``foreign``: those that other
-    tables alone take."""
+) -> dict[str, Report]:
+    """A report per table of synthetic paths; references are computed once. For arguments and errors see
+    :func:`synthkit.evaluate`; ``foreign``: those that other tables alone take."""
     for name, value in foreign.items():
         if value is not None:
             raise ParamError(
@@ -85,16 +85,35 @@ def evaluate_series(
     check("evaluate", "level", level, OneOf(*LEVELS))
     check("evaluate", "seed", seed, Interval(int, 0, 2**32 - 1))
     names, left_out = _choose(metrics, holdout is not None)
-    given = [real, _with_draws(synthetic, real), *([] if holdout is None else [holdout])]
-    made = series_tables(*given, time=time, entity=entity)
-    series = SeriesRun(made[0], made[1], made[2] if holdout is not None else None, seed=seed)
+    runs = _runs(real, synthetic, holdout, seed, time=time, entity=entity)
     # cases are of rows, and a series has none
-    run = _SeriesRun(cast(Any, None), left_out, max_seconds, progress, series=series, level=level)
+    run = _SeriesRun(cast(Any, None), left_out, max_seconds, progress, runs=runs, level=level)
     run.all({name: _Task(name) for name in names})
     run.check()
     if metrics is None:
         run.forget_empty()
-    return _report(run, names, {"time": time, "entity": entity})
+    keys = {"time": time, "entity": entity}
+    return {table: _report(run, table, names, keys, copying(paths)) for table, paths in synthetic.items()}
+
+
+def copying(table: Any) -> str | None:
+    """The name of the model that drew a table, where it is one whose draws are made of real values; lost in files."""
+    found = table.attrs.get(COPIES) if isinstance(table, pd.DataFrame) else None
+    return found if isinstance(found, str) else None
+
+
+def _runs(
+    real: pd.DataFrame,
+    synthetic: Mapping[str, pd.DataFrame],
+    holdout: pd.DataFrame | None,
+    seed: int,
+    **keys: Any,
+) -> dict[str, SeriesRun]:
+    """The comparison of each table, all of one making."""
+    given = [real, *(_with_draws(t, real) for t in synthetic.values()), *([] if holdout is None else [holdout])]
+    made = series_tables(*given, **keys)
+    held = None if holdout is None else made[-1]
+    return {name: SeriesRun(made[0], own, held, seed=seed) for name, own in zip(synthetic, made[1:], strict=False)}
 
 
 def _with_draws(synthetic: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
@@ -178,28 +197,76 @@ class _Task:
 class _SeriesRun(Run):
     """The measurements of series, one after the other."""
 
-    series: SeriesRun | None = None
+    runs: Mapping[str, SeriesRun] = field(default_factory=dict)
     level: Level = "default"
 
     def scores_of(self, metric: Any) -> dict[str, Score]:
-        """The score of one metric."""
-        return {"synthetic": _score(metric.name, cast(SeriesRun, self.series), _DEALS[self.level])}
+        """The scores of one metric by the name of the table."""
+        name = metric.name
+        values = {table: run.of(name, run.synthetic) for table, run in self.runs.items()}
+        shared = None
+        if not all(math.isnan(value.value) for value in values.values()):
+            fewest = min(self.runs.values(), key=lambda run: len(run.synthetic))
+            deals = _DEALS[self.level] if SERIES_WORDS[name].quick else _FEW.get(name, 1)
+            shared = _References.of(name, fewest, deals)
+        return {table: _score(name, run, values[table], shared) for table, run in self.runs.items()}
 
     def forget_empty(self) -> None:
         """Leave out what these series cannot have (a profile without dates), unless nothing is left."""
         for name, scores in list(self.found.items()):
-            if math.isnan(scores["synthetic"].value) and len(self.found) > 1:
-                self.left_out[name] = scores["synthetic"].note or "it could not be found"
+            if all(math.isnan(s.value) for s in scores.values()) and len(self.found) > 1:
+                self.left_out[name] = next(iter(scores.values())).note or "it could not be found"
                 del self.found[name]
 
 
-def _score(name: str, run: SeriesRun, deals: int) -> Score:
+@dataclass(frozen=True)
+class _References:
+    """What stands in the place of synthetic paths, the same for all tables.
+
+    Attributes:
+        judge: whom it stands before; floor: the figure of fresh blocks; copy, independent: of those.
+        lengths: ``(S,)`` steps of the fresh blocks, None where there are none.
+        spread: how far the copies' figure goes by chance (half of 95 %).
+    """
+
+    judge: SeriesRun
+    floor: Measurement
+    copy: Measurement
+    independent: Measurement
+    lengths: Ints | None
+    spread: float
+
+    @classmethod
+    def of(cls, name: str, run: SeriesRun, deals: int) -> _References:
+        """Those of one figure; without fresh blocks, as long as the paths of ``run``."""
+        rng = np.random.default_rng([run.seed, 31])
+        fresh = run.fresh(name)
+        floor = Measurement.nothing("") if fresh is None else fresh.of(name, fresh.synthetic)
+        judge = run if fresh is None or math.isnan(floor.value) else fresh
+        lengths = np.asarray(judge.synthetic.lengths, np.int64)
+        copies = [_of(judge, name, lambda: bootstrap(run.real, lengths, rng)).value for _ in range(deals)]
+        found = [c for c in copies if not math.isnan(c)]
+        copy = Measurement(float(np.mean(found))) if found else Measurement.nothing("")
+        independent = _of(judge, name, lambda: shuffled(run.real, lengths, rng))
+        spread = math.nan
+        if SERIES_WORDS[name].quick and len(found) > 2:
+            spread = float(np.std(found, ddof=1) * student.ppf(0.975, len(found) - 1))
+        return cls(judge, floor, copy, independent, lengths if judge is fresh else None, spread)
+
+    def matched(self, name: str, run: SeriesRun) -> Measurement:
+        """The figure of blocks cut from a table's paths, as long as the fresh ones."""
+        if self.lengths is None:
+            return Measurement.nothing("")
+        rng, lengths = np.random.default_rng([run.seed, 32]), self.lengths
+        return _of(self.judge, name, lambda: run.synthetic.pieces(lengths, rng))
+
+
+def _score(name: str, run: SeriesRun, value: Measurement, shared: _References | None) -> Score:
     metric, words = SERIES_METRICS[name], SERIES_WORDS[name]
-    value = run.of(name, run.synthetic)
-    sides, spread = [Measurement.nothing("")] * 4, math.nan
-    if not math.isnan(value.value):
-        sides, spread = _references(name, run, deals if words.quick else _FEW.get(name, 1))
-    matched, floor, copy, independent = sides
+    matched, floor, copy, independent, spread = *[Measurement.nothing("")] * 4, math.nan
+    if shared is not None and not math.isnan(value.value):
+        matched, floor, spread = shared.matched(name, run), shared.floor, shared.spread
+        copy, independent = shared.copy, shared.independent
     return Score(
         name=name,
         label=words.label,
@@ -224,30 +291,6 @@ def _score(name: str, run: SeriesRun, deals: int) -> Score:
     )
 
 
-def _references(name: str, run: SeriesRun, deals: int) -> tuple[list[Measurement], float]:
-    """Matched, fresh, copy and independent; and how far the copies' figure goes by chance (half of 95 %)."""
-    rng = np.random.default_rng([run.seed, 31])
-    fresh = run.fresh(name)
-    floor = Measurement.nothing("") if fresh is None else fresh.of(name, fresh.synthetic)
-    matched = Measurement.nothing("")
-    judge = run
-    if fresh is not None and not math.isnan(floor.value):
-        judge = fresh
-        matched = _of(judge, name, lambda: run.synthetic.pieces(fresh.synthetic.lengths, rng))
-    # without fresh blocks, or where they are too few, references are as long as the synthetic paths
-    lengths = np.asarray(judge.synthetic.lengths, np.int64)
-    copies = [_of(judge, name, lambda: bootstrap(run.real, lengths, rng)).value for _ in range(deals)]
-    found = [c for c in copies if not math.isnan(c)]
-    copy = Measurement(float(np.mean(found))) if found else Measurement.nothing("")
-    independent = _of(judge, name, lambda: shuffled(run.real, lengths, rng))
-    spread = (
-        float(np.std(found, ddof=1) * student.ppf(0.975, len(found) - 1))
-        if SERIES_WORDS[name].quick and len(found) > 2
-        else math.nan
-    )
-    return [matched, floor, copy, independent], spread
-
-
 def _of(judge: SeriesRun, name: str, make: Callable[[], Series]) -> Measurement:
     """The figure of what is made; nothing where it cannot be."""
     try:
@@ -263,17 +306,18 @@ def _interval(found: Measurement, spread: float, bounds: tuple[float, float]) ->
 
 
 # -------------------------------------------------------------------- the report
-def _report(run: _SeriesRun, order: list[str], keys: Mapping[str, Any]) -> Report:
-    made = cast(SeriesRun, run.series)
+def _report(run: _SeriesRun, table: str, order: list[str], keys: Mapping[str, Any], copier: str | None) -> Report:
+    made = run.runs[table]
     labels = tuple(" ".join(map(str, n)) if isinstance(n, tuple) else str(n) for n in made.real.names)
     tables = SeriesTables(made.real, made.synthetic, made.holdout, labels)
     held = {} if made.holdout is None else {"holdout": made.holdout}
     every = {"real": made.real, "synthetic": made.synthetic, **held}
-    scores = {name: run.found[name]["synthetic"] for name in order if name in run.found}
+    scores = {name: run.found[name][table] for name in order if name in run.found}
     provenance = {
         "steps": {name: len(t) for name, t in every.items()},
         "blocks": {name: len(t.starts) for name, t in every.items()},
         "paths": len(np.unique(made.synthetic.path)),
+        "copies_real_values": _copies(scores, copier),
         "judged_by": {w: made.real.ways.count(w) for w in ("return", "difference", "level") if w in made.real.ways},
         **keys,
         "window": made.window,
@@ -285,7 +329,7 @@ def _report(run: _SeriesRun, order: list[str], keys: Mapping[str, Any]) -> Repor
     }
     return Report(
         scores=scores,
-        notes=tuple(_notes(made, scores)),
+        notes=tuple(_notes(made, scores, copier)),
         left_out=dict(run.left_out),
         kinds=dict.fromkeys(labels, "numeric"),
         provenance=provenance,
@@ -293,20 +337,36 @@ def _report(run: _SeriesRun, order: list[str], keys: Mapping[str, Any]) -> Repor
     )
 
 
-def _notes(run: SeriesRun, scores: Mapping[str, Score]) -> Iterator[str]:
+def _copies(scores: Mapping[str, Score], copier: str | None) -> str:
+    """Do the paths hold real values: by the model's nature, or by what their windows show?"""
+    if copier is not None:
+        return f"yes, by its nature ({copier})"
+    found = scores.get("series_copies")
+    if found is None or math.isnan(found.value):
+        return "not known"
+    near = found.value < _NEARER or found.parts.get("copied", 0.0) > _COPIED
+    return "yes, its windows show it" if near else "no sign of it"
+
+
+def _notes(run: SeriesRun, scores: Mapping[str, Score], copier: str | None) -> Iterator[str]:
     """What a reader has to know of the whole report."""
     if run.holdout is None:
         yield (
             "There is no holdout. So this report cannot know what real blocks would score, nor whether paths are "
             "copies. Hold out alternating blocks (synthkit.metrics.split_blocks) and pass them as 'holdout'."
         )
-    copies = scores.get("series_copies")
-    if copies is not None and (copies.value < _NEARER or copies.parts.get("copied", 0.0) > _COPIED):
+    found = scores.get("series_copies")
+    if _copies(scores, copier).startswith("yes"):
+        shown = ""
+        if found is not None and not math.isnan(found.value):
+            shown = (
+                f" {100 * found.parts['copied']:.0f} % of their windows touch a training window, beyond those that "
+                f"touch a held-out one; the ratio of distances is {found.value:.2f}."
+            )
+        nature = "A block bootstrap does" if copier is None else f"The model that drew them ({copier}) does"
         yield (
-            f"These paths copy the real series: {100 * copies.parts['copied']:.0f} % of their windows touch a training "
-            f"window, beyond those that touch a held-out one; the ratio of distances is {copies.value:.2f}. "
-            "A block bootstrap does that by its nature. Good figures then "
-            "say that real values were repeated, not that new ones were made, and nothing real is kept private."
+            f"These paths copy the real series.{shown} {nature} that by its nature. Good figures then say that real "
+            "values were repeated, not that new ones were made, and nothing real is kept private."
         )
     if run.holdout is not None:
         yield (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,14 +12,15 @@ from synthkit.report import text as words
 from synthkit.report.sections import chip, figure_card, section, table
 from synthkit.report.series import SeriesTables
 from synthkit.report.series_figures import lags_of_series, law_figure, paths_of_series
-from synthkit.report.svg import Figure, esc
+from synthkit.report.svg import Figure, esc, short
 
 if TYPE_CHECKING:
     from synthkit.report.report import Report
 
-__all__ = ["series_figures", "series_section"]
+__all__ = ["compared_series", "series_figures", "series_section"]
 
 _MOST = 6
+_COMPARED = 3  # columns, where several tables are drawn
 _PARTS: dict[str, Callable[[SeriesTables, int], Figure]] = {
     "paths": paths_of_series,
     "lags": lags_of_series,
@@ -41,7 +42,9 @@ def series_section(report: Report) -> str:
         if many >= 20
         else ""
     )
+    flag = f"<p>{chip('fail', 'made of real values')}</p>" if words.copies(report) else ""
     parts = [
+        flag,
         _head("Paths"),
         _note(
             "Left the real series that the generator learnt from (dashed: a hole, or a held-out block), right some "
@@ -88,6 +91,51 @@ def series_figures(report: Report) -> dict[str, list[tuple[str, Figure, str]]]:
         ]
         out[part] = [(tables.labels[j], draw(tables, j), remark) for j, remark in zip(order, remarks, strict=True)]
     return out
+
+
+def compared_series(reports: Mapping[str, Report]) -> str:
+    """The same of several tables of paths, a card per table; empty where the reports are of no series."""
+    first = next(iter(reports.values()))
+    if first.series is None:
+        return ""
+    drawn = {name: series_figures(report) for name, report in reports.items()}
+    chosen = [title for title, *_ in drawn[next(iter(drawn))]["paths"]][:_COMPARED]
+    notes = {
+        "paths": (
+            "Paths",
+            "Left the real series, right synthetic paths on the same value axis (of 20 or more: bands).",
+        ),
+        "lags": ("What a step says of later ones", "Autocorrelation by lag, of moves and of their sizes."),
+        "law": ("Moves and their tails", "Share of moves in each bin, and how many changes are larger than that."),
+    }
+    parts = []
+    for part, (title, note) in notes.items():
+        cards = []
+        for column in chosen:
+            for name, figures in drawn.items():
+                cards += [(f"{name}: {card[0]}", *card[1:]) for card in figures[part] if card[0] == column]
+        parts += [_head(title), _note(note), "" if part == "paths" else _legend(first.series), _grid(cards)]
+    return section("series", "Series", *parts, _facts_of_all(reports), lead="Columns that are farthest off first.")
+
+
+def _facts_of_all(reports: Mapping[str, Report]) -> str:
+    """Which stylised facts hold, table by table."""
+    frames = {}
+    for name, report in reports.items():
+        frame = report.scores["stylised_facts"].details.get("table") if "stylised_facts" in report.scores else None
+        if isinstance(frame, pd.DataFrame) and not frame.empty:
+            frames[name] = frame.set_index("fact")
+    if not frames:
+        return ""
+    rows = []
+    for fact in dict.fromkeys(f for frame in frames.values() for f in frame.index):
+        cells = []
+        for frame in frames.values():
+            held = bool(frame.loc[[fact], "inside"].all()) if fact in frame.index else None
+            cells.append("-" if held is None else chip("pass", "inside") if held else chip("fail", "outside"))
+        rows.append((esc(words.capital(str(fact))), *cells))
+    heads = ("Fact", *(esc(short(name, 24)) for name in frames))
+    return _head("Stylised facts") + table("Facts of returns, and whether drawn paths have them", heads, rows)
 
 
 def _facts(report: Report) -> str:

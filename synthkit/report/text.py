@@ -17,6 +17,7 @@ __all__ = [
     "GROUPS",
     "OVER_TIME",
     "capital",
+    "copies",
     "escaped",
     "head",
     "is_panel",
@@ -109,6 +110,11 @@ def is_panel(report: Report) -> bool:
 def is_series(report: Report) -> bool:
     """Is the report of long series?"""
     return "steps" in report.provenance
+
+
+def copies(report: Report) -> bool:
+    """Are the synthetic paths of a report of series made of real values?"""
+    return str(report.provenance.get("copies_real_values", "")).startswith("yes")
 
 
 def head(report: Report) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ Ints = NDArray[np.int64]
 _WEEK = 7 * DAY
 _REGULAR = 0.5  # of all steps are the grid's own, or there is no grid
 _SHORT = 5  # grid steps that may be missing in a row without the series being another one after them
+_PIECE = 20  # rows without such a hole that a series must have somewhere
+_RARE = 0.1  # a slot that fewer weeks use is an exception (a session on a Saturday), and does not go on
+_HORIZON = 5200  # weeks beyond training for which that is so
 _SLOTS = 0.9  # of the possible slots in a week: more than that is every slot
 
 
@@ -38,6 +42,7 @@ class Calendar:
         ticks: what is counted; step: ticks from one place of the grid to the next; first: the tick of the first row.
         slots: ``(S,)`` places in the week that are in use, in steps; None: all.
         skipped: places inside the span of training that have no row (holidays), ascending.
+        rare: ``(R,)`` which of the slots are exceptions: beyond the span of training they have no row.
         rows: training rows, once short holes are closed.
     """
 
@@ -49,6 +54,7 @@ class Calendar:
     slots: Ints | None = None
     skipped: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     rows: int = 0
+    rare: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     # ---------------------------------------------------------------- learning
     @classmethod
@@ -64,28 +70,62 @@ class Calendar:
         out = cls(times.name, kind)
         moments = out._moments(times)
         order = np.sort(moments)
+        zone = getattr(times.dtype, "tz", None)
         if (order[1:] == order[:-1]).any():
+            back = isinstance(kind, Datetime) and zone is None and bool((order % DAY != order[0] % DAY).any())
+            clocks = (
+                " An hour that clocks show twice is told by .dt.tz_localize(zone, ambiguous='infer')." if back else ""
+            )
             raise SchemaError(
                 f"SequenceSynthesizer.fit: time column {times.name!r} holds the same time twice; a series has one row "
-                f"per time. Drop the doubles, or name the column that tells the series apart as 'entity'."
+                f"per time. Drop the doubles, or name the column that tells the series apart as 'entity'.{clocks}"
             )
-        zone = getattr(times.dtype, "tz", None)
-        out.ticks = Ticks.learn(order, None if zone is None else str(zone)) if isinstance(kind, Datetime) else Ticks()
+        if isinstance(kind, Datetime):
+            out.ticks = Ticks.learn(order, None if zone is None else str(zone))
+            if out.ticks.kind == "plain" and zone is not None and _by_wall(order, out.ticks):
+                out.ticks = Ticks("wall", str(zone))
         ticks = out.ticks.count(order)
         out._learn_grid(ticks)
         places = out.places(out.ticks.count(moments))
         out._learn_holidays(np.sort(places))
-        return out, out._row_of(places)
+        held = out._row_of(places)
+        runs = np.diff(np.flatnonzero(np.diff(np.sort(held), prepend=-np.inf, append=np.inf) > _SHORT + 1))
+        if len(held) >= _PIECE > runs.max():
+            raise SchemaError(
+                f"SequenceSynthesizer.fit: time column {times.name!r} has no {_PIECE} rows without a hole of more than "
+                f"{_SHORT} steps among them; fill the holes, resample, or name an 'entity' to have records learnt."
+            )
+        return out, held
 
-    def _moments(self, times: pd.Series) -> NDArray[Any]:
+    def _moments(self, times: pd.Series, where: str = "fit") -> NDArray[Any]:
         assert self.kind is not None
+        zoned = isinstance(times.dtype, pd.DatetimeTZDtype)
+        if where != "fit" and pd.api.types.is_datetime64_any_dtype(times.dtype) and zoned != (self._zone is not None):
+            remedy = "drop it with .dt.tz_localize(None)" if zoned else "give it one with .dt.tz_localize"
+            raise SchemaError(
+                f"SequenceSynthesizer.{where}: time column {self.name!r} has {'a' if zoned else 'no'} time zone, and "
+                f"that of the training table {'none' if zoned else 'one'}; {remedy}."
+            )
         values, null = canonical(times, self.kind)
         if null.any():
-            raise SchemaError(f"SequenceSynthesizer.fit: time column {self.name!r} has empty cells; fill or drop them.")
+            raise SchemaError(
+                f"SequenceSynthesizer.{where}: time column {self.name!r} has empty cells; fill or drop them."
+            )
         return values
+
+    @property
+    def _zone(self) -> str | None:
+        """The time zone of training times."""
+        return self.ticks.zone if isinstance(self.kind, Datetime) else None
 
     def _learn_grid(self, ticks: NDArray[Any]) -> None:
         gaps = np.diff(ticks)
+        if gaps.dtype.kind == "f" and len(gaps):  # 0.3 - 0.2 is not 0.1
+            unit = float(np.median(gaps))
+            unit = float(ticks[-1] - ticks[0]) / max(round(float(ticks[-1] - ticks[0]) / unit), 1)
+            gaps = (
+                np.where(np.abs(gaps / unit - np.round(gaps / unit)) < 1e-6, np.round(gaps / unit), gaps / unit) * unit
+            )
         values, counts = np.unique(gaps, return_counts=True)
         if not len(gaps) or counts.max() < _REGULAR * len(gaps):
             raise SchemaError(
@@ -102,9 +142,10 @@ class Calendar:
             )
         if isinstance(self.kind, Datetime) and self._steps_per_week():
             per = self._steps_per_week()
-            found = np.unique(np.round(off).astype(np.int64) % per)
-            if len(found) <= _SLOTS * per and off[-1] >= 3 * per:
-                self.slots = found
+            found, counts = np.unique(np.round(off).astype(np.int64) % per, return_counts=True)
+            rare = counts < _RARE * off[-1] / per
+            if (~rare).sum() <= _SLOTS * per and off[-1] >= 3 * per:
+                self.slots, self.rare = found, np.flatnonzero(rare)
 
     def _finer(self, gaps: NDArray[Any]) -> bool:
         """A finer grid than the most frequent step, of which that is a small multiple."""
@@ -126,7 +167,17 @@ class Calendar:
             at = np.flatnonzero((gaps > 1) & (gaps <= max(_SHORT, 2 * a_day) + 1))
             runs = [np.arange(places[i] + 1, places[i + 1]) for i in at]
             self.skipped = np.concatenate([np.zeros(0, np.int64), *runs])
-        self.rows = int(self._row_of(places[-1:])[0]) + 1
+        self.rows = int(places[-1] - np.searchsorted(self.skipped, places[-1])) + 1
+
+    @cached_property
+    def _left_out(self) -> Ints:
+        """Places without a row: holidays, and beyond training the exceptions of a week."""
+        if self.slots is None or not len(self.rare):
+            return self.skipped
+        last = self.rows - 1 + len(self.skipped)
+        weeks = last // len(self.slots) + np.arange(_HORIZON)
+        later = (weeks[:, None] * len(self.slots) + self.rare).ravel()
+        return np.append(self.skipped, later[later > last])
 
     # ---------------------------------------------------------------- places, ticks and rows
     def places(self, ticks: NDArray[Any]) -> Ints:
@@ -146,12 +197,12 @@ class Calendar:
 
     def _row_of(self, places: Ints) -> Ints:
         """Places that are no holidays, counted."""
-        return np.asarray(places - np.searchsorted(self.skipped, places, side="left"), np.int64)
+        return np.asarray(places - np.searchsorted(self._left_out, places, side="left"), np.int64)
 
     def _place_of(self, rows: Ints) -> Ints:
         places = np.array(rows, np.int64)
-        for _ in range(len(self.skipped) + 1):
-            after = rows + np.searchsorted(self.skipped, places, side="right")
+        for _ in range(len(self._left_out) + 1):
+            after = rows + np.searchsorted(self._left_out, places, side="right")
             if (after == places).all():
                 break
             places = after
@@ -168,8 +219,10 @@ class Calendar:
         try:
             series = pd.Series([moment], name=self.name)
             if isinstance(self.kind, Datetime):
-                series = pd.Series(pd.DatetimeIndex([pd.Timestamp(moment)]), name=self.name)
+                series = pd.Series(pd.DatetimeIndex([self._stamp(moment)]), name=self.name)
             values, null = canonical(series, self.kind)
+        except ParamError:
+            raise
         except (SchemaError, TypeError, ValueError) as error:
             raise ParamError(
                 f"SequenceSynthesizer.sample: argument 'start' must be a time as in column {self.name!r}."
@@ -178,13 +231,24 @@ class Calendar:
             raise ParamError("SequenceSynthesizer.sample: argument 'start' must be a time, and is empty.")
         return int(self._row_of(self.places(self.ticks.count(values)))[0])
 
+    def _stamp(self, moment: Any) -> pd.Timestamp:
+        """A moment in the zone of training: without a zone it is taken by the clocks there."""
+        stamp = pd.Timestamp(moment)
+        if stamp.tz is None and self._zone is not None and not pd.isna(stamp):
+            return stamp.tz_localize(self._zone, ambiguous=True, nonexistent="shift_forward")
+        if stamp.tz is not None and self._zone is None:
+            raise ParamError(
+                f"SequenceSynthesizer.sample: argument 'start' has a time zone, and column {self.name!r} has none."
+            )
+        return stamp
+
     def rows_at(self, times: pd.Series, where: str) -> Ints:
         """``(T,)`` rows of given times.
 
         Raises:
             SchemaError: a time is empty, or is not on the grid.
         """
-        ticks = self.ticks.count(self._moments(times))
+        ticks = self.ticks.count(self._moments(times, where))
         places = self.places(ticks)
         if not np.allclose(np.asarray(self._ticks(places), float), np.asarray(ticks, float), rtol=1e-12, atol=1e-6):
             raise SchemaError(
@@ -198,13 +262,32 @@ class Calendar:
         if self.kind is None:
             return None
         values = self.ticks.moments(self._ticks(self._place_of(rows)))
+        if isinstance(self.kind, Numeric) and self.kind.decimals is not None:
+            values = np.round(values, self.kind.decimals)
         return from_canonical(np.asarray(values), np.zeros(len(rows), bool), self.kind, None, self.name)
+
+    def __str__(self) -> str:
+        """The grid in words, without a moment of it."""
+        if self.kind is None:
+            return "no time"
+        months, days = self.ticks.kind == "months", self.ticks.kind == "days" or self.step == DAY
+        if months or days or isinstance(self.kind, (Datetime, Duration)):
+            unit = "month" if months else "day" if days else str(pd.Timedelta(self.step).to_pytimedelta())
+            count = self.step if months or self.ticks.kind == "days" else 1
+            words = f"every {unit}" if count == 1 else f"every {count:g} {unit}s"
+        else:
+            words = f"every {self.step:g}"
+        if self.slots is not None:
+            words += f", {len(self.slots) - len(self.rare)} of {self._steps_per_week()} places in a week"
+        if len(self.skipped):
+            words += f", {len(self.skipped)} left out"
+        return words if self.ticks.zone is None else f"{words}, by clocks of {self.ticks.zone}"
 
     # ---------------------------------------------------------------- seasons
     def per_week(self) -> float:
         """Rows in a week; of a monthly grid, as if a week were 7 of 365.25 days."""
         if self.slots is not None:
-            return float(len(self.slots))
+            return float(len(self.slots) - len(self.rare))
         if self.ticks.kind == "months":
             return 12 * 7 / 365.25 / self.step
         return (7 if self.ticks.kind == "days" else _WEEK) / self.step
@@ -240,7 +323,11 @@ class Calendar:
     # ---------------------------------------------------------------- state
     def to_state(self) -> dict[str, Any]:
         """A JSON value."""
-        kind = None if self.kind is None else {"type": self.kind.sdtype, "nullable": False, "dtype": self.kind.dtype}
+        kind = (
+            None
+            if self.kind is None
+            else {"type": type(self.kind).__name__, "nullable": False, "dtype": self.kind.dtype}
+        )
         if isinstance(self.kind, Numeric) and kind is not None:
             kind |= {"integer": self.kind.integer, "decimals": self.kind.decimals}
         return {
@@ -252,11 +339,12 @@ class Calendar:
             "slots": None if self.slots is None else self.slots.tolist(),
             "skipped": self.skipped.tolist(),
             "rows": self.rows,
+            "rare": self.rare.tolist(),
         }
 
     @classmethod
     def from_state(cls, value: dict[str, Any]) -> Calendar:
-        kinds = {k.sdtype: k for k in (Datetime, Duration, Numeric)}
+        kinds = {k.__name__: k for k in (Datetime, Duration, Numeric)}
         kind = None
         if value["kind"] is not None:
             fields = dict(value["kind"])
@@ -264,9 +352,21 @@ class Calendar:
         slots = None if value["slots"] is None else np.array(value["slots"], np.int64)
         ticks = Ticks(*value["ticks"])
         skipped = np.array(value["skipped"], np.int64)
-        return cls(
-            value["name"], kind, ticks, value["step"], value["first"], slots, skipped, int(value["rows"])
-        )  # fmt: skip
+        grid = (ticks, value["step"], value["first"], slots, skipped, int(value["rows"]))
+        return cls(value["name"], kind, *grid, np.array(value.get("rare", []), np.int64))
+
+
+def _by_wall(order: NDArray[np.int64], ticks: Ticks) -> bool:
+    """Do times within days keep to the clocks of their zone (trading hours), and not to those of Greenwich?
+
+    They do where clocks show fewer hours in use, or leave some out of every day, and none comes twice.
+    """
+    wall = ticks.wall(order)
+    gaps = np.diff(wall)
+    if not len(gaps) or (gaps <= 0).any():
+        return False
+    seen, plain = len(np.unique(wall % DAY)), len(np.unique(order % DAY))
+    return seen < plain or (seen == plain and seen * int(gaps.min()) < DAY)
 
 
 def _declared(times: pd.Series) -> ColumnType | None:

@@ -69,6 +69,8 @@ class Frame:
         """
         if not isinstance(table, pd.DataFrame):
             raise SchemaError(f"SequenceSynthesizer.fit: expected a DataFrame, got a {type(table).__name__}.")
+        if not len(table):
+            raise SchemaError("SequenceSynthesizer.fit: the table has no rows.")
         if not table.columns.is_unique:
             raise SchemaError("SequenceSynthesizer.fit: two columns have one name; rename one.")
         dated = time is None and entity is None and isinstance(table.index, pd.DatetimeIndex)

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _LEVEL = -3.43  # the 1 % point with a constant: a level is called one only where there is little doubt
 _RATIO = 0.2
+_SHORT = 500  # rows
 _BLOCKS = 6
 
 
@@ -23,12 +24,40 @@ def adf(x: Floats, starts: Ints, lags: int | None = None) -> float:
 
     Args:
         x: ``(T,)`` levels; starts: ``(S,)`` where segments start.
-        lags: lagged changes; None: Schwert's rule.
+        lags: lagged changes; None: Schwert's rule, and fewer for short series.
 
     Returns:
         Strongly negative where the level returns to its mean; -inf for a constant; 0 for too short a series.
     """
-    lags = int(min(12 * (len(x) / 100) ** 0.25, 24)) if lags is None else lags
+    lags = _lags(x, starts) if lags is None else lags
+    full = _regression(x, starts, lags)
+    if full is None or len(full) < full.shape[1] + 9:
+        return 0.0
+    y, z = full[:, 0], full[:, 1:]
+    if np.ptp(z[:, 1]) == 0:
+        return -np.inf
+    beta, left, gram = _least_squares(y, z)
+    variance = left @ left / (len(y) - z.shape[1])
+    error = np.sqrt(max(variance * gram[1, 1], 0.0))
+    return float(beta[1] / error) if error > 0 else -np.inf
+
+
+def _lags(x: Floats, starts: Ints) -> int:
+    """Schwert's rule; of a short series, which so many lags leave no power, the best number up to that by Akaike's."""
+    most = int(min(12 * (len(x) / 100) ** 0.25, 24))
+    full = _regression(x, starts, most)
+    if len(x) >= _SHORT or full is None or len(full) < 2 * most:
+        return most
+    y, z = full[:, 0], full[:, 1:]
+    costs = []
+    for k in range(most + 1):  # all on the same rows
+        left = _least_squares(y, z[:, : 2 + k])[1]
+        costs.append(len(y) * np.log(max(float(left @ left), 1e-300)) + 2 * k)
+    return int(np.argmin(costs))
+
+
+def _regression(x: Floats, starts: Ints, lags: int) -> Floats | None:
+    """``(N, 3 + lags)``: the change, a constant, the level, and lagged changes; None: no segment is long enough."""
     rows = []
     ends = np.append(starts[1:], len(x))
     for a, b in zip(starts, ends, strict=True):
@@ -37,22 +66,16 @@ def adf(x: Floats, starts: Ints, lags: int | None = None) -> float:
             cols = [d[lags:], np.ones(len(d) - lags), x[a:b][lags:-1]]
             cols += [d[lags - k : len(d) - k] for k in range(1, lags + 1)]
             rows.append(np.stack(cols, 1))
-    if not rows:
-        return 0.0
-    full = np.concatenate(rows)
-    y, z = full[:, 0], full[:, 1:]
-    if len(y) < z.shape[1] + 10:
-        return 0.0
-    if np.ptp(z[:, 1]) == 0:
-        return -np.inf
+    return np.concatenate(rows) if rows else None
+
+
+def _least_squares(y: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
+    """Coefficients of scaled columns, residuals, and the inverse of their Gram matrix."""
     scale = np.maximum(z.std(0), 1e-9 * np.abs(z).max(0) + 1e-150)  # steps of a straight line do not vary
     scale[0] = 1.0
     gram = np.linalg.pinv((z / scale).T @ (z / scale))
     beta = gram @ ((z / scale).T @ y)
-    left = y - (z / scale) @ beta
-    variance = left @ left / (len(y) - z.shape[1])
-    error = np.sqrt(max(variance * gram[1, 1], 0.0))
-    return float(beta[1] / error) if error > 0 else -np.inf
+    return beta, y - (z / scale) @ beta, gram
 
 
 def wanders(x: Floats, starts: Ints) -> bool:

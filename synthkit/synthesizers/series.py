@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any, Self
 
@@ -12,12 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit import io
-from synthkit.errors import LoadError, ParamError
+from synthkit.blockwise import COPIES
+from synthkit.errors import LoadError, ParamError, SchemaError, SynthkitWarning
 from synthkit.params import Interval, Optional, check
 from synthkit.protect import Protection
 from synthkit.runtime import entropy, resolve_device
 from synthkit.series import SERIES_MODELS
 from synthkit.series.base import Budget, FittedSeries, SeriesSpec
+from synthkit.series.columns import BarColumns, ChangeColumn, ScoreColumn
+from synthkit.series.course import Course
 from synthkit.series.encoding import Coded, SeriesEncoder
 from synthkit.series.filling import SeriesFiller
 from synthkit.series.gap_tables import TableFiller
@@ -66,12 +70,16 @@ class SeriesBackend:
     Attributes:
         encoder: the codec; spec: the recipe; fitted: the model; copies: True where draws hold real values.
         filler: what fills gaps; None of files that know none.
+        written: how the file of the training table writes its columns; the command line's, empty elsewhere.
+        course: of levels that move slowly, covariates of the model (see :mod:`synthkit.series.course`).
     """
 
     def __init__(
         self, encoder: SeriesEncoder, spec: SeriesSpec, fitted: FittedSeries, filler: TableFiller | None = None
     ) -> None:
         self.encoder, self.spec, self.fitted, self.filler = encoder, spec, fitted, filler
+        self.written: dict[str, str] = {}
+        self.course = Course.none(len(encoder.about_.level))
 
     @property
     def copies(self) -> bool:
@@ -98,9 +106,11 @@ class SeriesBackend:
         """
         encoder = SeriesEncoder(time=time, entity=entity, protect=protect)
         coded = encoder.fit(table)
+        scores = np.concatenate([np.full(part.width, isinstance(part, ScoreColumn)) for part in encoder.parts_])
+        course = Course.learn(coded.channels, coded.rows, scores)
         fitted = spec.fit(
             coded.channels,
-            coded.covariates,
+            _joined(coded.covariates, course.at(coded.rows)[:, course.slow]),
             coded.starts,
             about=encoder.about_,
             seed=seed,
@@ -108,18 +118,26 @@ class SeriesBackend:
             device=device,
         )
         out = cls(encoder, spec, fitted)
+        out.course = course
         length = min(len(coded.channels), _TRIAL)
         begin = encoder.starts(4, length, np.random.default_rng(0))
         drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
         encoder.learn_texture(coded.values, coded.starts, drawn, rows)
         out.filler = TableFiller.fit(encoder, table, entropy(seed, 10))
+        if out.copies:
+            warnings.warn(
+                f"SequenceSynthesizer.fit: model {spec.name!r} draws paths that are made of real values, and so is its "
+                "file: a baseline to hold other models against, which keeps nothing private.",
+                SynthkitWarning,
+                stacklevel=4,
+            )
         return out
 
     def _paths(self, begin: NDArray[np.int64], length: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
         """``(n, length, D)`` channels from rows ``begin`` on, their rows, and states to go on from."""
         past, states = self.encoder.regimes(begin)
         rows = begin[:, None] + np.arange(-_WARM - 1, length)
-        covariates = self.encoder.covariates(rows)
+        covariates = _joined(self.encoder.covariates(rows), self.course.at(rows)[..., self.course.slow])
         drawn = self.fitted.draw(len(begin), _WARM + length, past[:, None], covariates, seed=seed)
         return drawn[:, _WARM:], rows[:, _WARM + 1 :], states
 
@@ -139,7 +157,13 @@ class SeriesBackend:
         else:
             begin = encoder.starts(n, length, rng)
         drawn, rows, states = self._paths(begin, length, entropy(seed, 1))
-        return encoder.decode(drawn, rows, states, entropy(seed, 2))
+        return self._marked(encoder.decode(drawn, rows, states, entropy(seed, 2)))
+
+    def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table, which says so where it is made of real values: reports then do, too."""
+        if self.copies:
+            table.attrs[COPIES] = self.spec.name
+        return table
 
     def extend(self, history: pd.DataFrame, steps: int, n: int, seed: int | None) -> pd.DataFrame:
         """See ``SequenceSynthesizer.extend``."""
@@ -150,17 +174,36 @@ class SeriesBackend:
         seed = entropy(None) if seed is None else seed
         encoder = self.encoder
         coded = encoder.encode(history, "extend")
+        self._check_positive(coded.values, "extend")
         drawn, ahead, states = self.ahead(coded, steps, n, entropy(seed, 1))
-        return encoder.decode(drawn, ahead, states, entropy(seed, 2))
+        return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2)))
 
     def ahead(self, coded: Coded, steps: int, n: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
         """``(n, steps, D)`` channels that may follow, their rows, and the states they go on from."""
         begin = int(coded.starts[-1])  # nothing may look across a hole
+        course, end = self.course.of(coded.channels[begin:], int(coded.rows[-1]))
         past = coded.channels[None, begin:][:, -max(self.fitted.memory, 1) :]
         rows = np.arange(coded.rows[-1] + 1 - past.shape[1], coded.rows[-1] + 1 + steps)[None]
-        drawn = self.fitted.draw(n, steps, past, self.encoder.covariates(rows), seed=seed)
+        ahead = np.concatenate([course[-past.shape[1] :], np.broadcast_to(end, (steps, len(end)))])[None]
+        covariates = _joined(self.encoder.covariates(rows), ahead[..., self.course.slow])
+        drawn = self.fitted.draw(n, steps, past, covariates, seed=seed)
         states = {i: np.broadcast_to(s, (n, len(s))) for i, s in coded.last.items()}
         return drawn, np.broadcast_to(rows[:, past.shape[1] :], (n, steps)), states
+
+    def _check_positive(self, values: Floats, where: str) -> None:
+        """Columns that are learnt by log changes have no numbers that have no log.
+
+        Raises:
+            SchemaError: one does.
+        """
+        for part in self.encoder.parts_:
+            if isinstance(part, BarColumns) or (isinstance(part, ChangeColumn) and part.logs):
+                for q in part.columns:
+                    if not (values[:, q] > 0).all():
+                        raise SchemaError(
+                            f"SequenceSynthesizer.{where}: column {self.encoder.frame_.keys[q]!r} holds numbers that "
+                            f"are not above 0, and in the training table all are; correct them, or empty the cells."
+                        )
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -173,10 +216,12 @@ class SeriesBackend:
         if self.filler is not None:
             filling, own = self.filler.filler.to_state()
             arrays |= {f"filler/{k}": v for k, v in own.items()}
+        arrays |= {f"course/{k}": getattr(self.course, k) for k in ("middle", "means", "slow", "size")}
         value = {
             "name": self.spec.name,
             "params": self.spec.get_params(deep=False),
             "holds_training_values": self.copies,
+            "written": self.written,
             "encoder": encoder,
             "model": model,
             "filler": filling,
@@ -215,7 +260,18 @@ class SeriesBackend:
         encoder, filler = SeriesEncoder.from_state(value["encoder"], own("encoder/")), None
         if value.get("filler") is not None:
             filler = TableFiller(encoder, SeriesFiller.from_state(value["filler"], own("filler/")))
-        return cls(encoder, spec, fitted, filler)
+        out = cls(encoder, spec, fitted, filler)
+        kept = own("course/")
+        out.course = Course(kept["middle"], kept["means"], kept["slow"], int(kept["size"]))
+        out.written = {str(name): str(form) for name, form in value.get("written", {}).items()}
+        return out
+
+
+def _joined(covariates: Floats | None, course: Floats) -> Floats | None:
+    """Covariates ``(..., C)`` of the calendar, if any, and those of courses."""
+    if not course.shape[-1]:
+        return covariates
+    return course if covariates is None else np.concatenate([covariates, course], axis=-1)
 
 
 def recipe(model: Any) -> SeriesSpec:
