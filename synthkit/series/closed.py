@@ -110,7 +110,7 @@ class ClosedForm(FittedSeries):
 
     def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
         """Map the law of long draws to that of training."""
-        drawn = trial(self, c, covariates)
+        drawn, _ = trial(self, c, covariates)
         self.margins = Margins.fit(drawn.reshape(-1, c.shape[1]), c, ~self.about.level)
 
     def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:

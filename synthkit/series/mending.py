@@ -1,4 +1,4 @@
-"""What long draws say of slow moves, mended: means and slow spreads of levels, centres and spreads of slow scales.
+"""What long draws say of slow moves, mended: slow spreads of levels, centres and spreads of slow scales.
 
 The likelihood of one step says little of them, and weights that predict a step best may even explode. So this is the
 method of simulated moments (McFadden, Econometrica 57, 1989) for the persistence of each channel alone. Shapes: T rows,
@@ -26,15 +26,17 @@ _CARE, _LEAN = 0.4, (0.6, 1.6)  # share of what is asked that a round does; boun
 _LEAST_PULL = 5e-4  # by which a level comes back, per step
 
 
-def trial(model: ClosedForm, c: Floats, covariates: Floats | None) -> Floats:
-    """``(n, L, D)`` long draws that begin as training rows ``c`` ``(T, D)`` do, smoothly."""
+def trial(model: ClosedForm, c: Floats, covariates: Floats | None) -> tuple[Floats, Ints]:
+    """``(n, L, D)`` long draws that begin as training rows ``c`` ``(T, D)`` do, smoothly; and ``(n, L)`` those rows."""
     length = min(len(c), _TRIAL)
     begin = np.linspace(0, len(c) - length, _CALLS).astype(int)
     past = np.stack([c[a : a + _SMOOTH].mean(0, keepdims=True) for a in begin])
     own = None
     if covariates is not None:
         own = np.stack([covariates[np.maximum(np.arange(a - 1, a + length), 0)] for a in begin])
-    return model.draw(_CALLS, length, past, own, seed=0)[:, min(length // 5, _SMOOTH) :]
+    warm = min(length // 5, _SMOOTH)
+    drawn = model.draw(_CALLS, length, past, own, seed=0)
+    return drawn[:, warm:], begin[:, None] + np.arange(warm, length)
 
 
 def mend(
@@ -45,23 +47,24 @@ def mend(
     varying = (model.scale[1:] != 0).any(0) & ~level
     if not (varying.any() or level.any()):
         return
-    wanted = _slow(c, starts, use)
     least, best = np.inf, (model.mean, model.scale, model.now)
-    total, care, before = np.ones(c.shape[1]), np.full_like(wanted, _CARE), np.zeros_like(wanted)
+    total, care, before = np.ones(c.shape[1]), np.full((3, c.shape[1]), _CARE), np.zeros((3, c.shape[1]))
     for _ in range(rounds):
-        drawn = trial(model, c, covariates)
+        drawn, rows = trial(model, c, covariates)
         n, length, d = drawn.shape
-        keep = np.tile(np.arange(length) >= length // 3, n)
-        found = _slow(drawn.reshape(-1, d), np.arange(n) * length, keep)
+        late = np.arange(length) >= length // 3
+        found = _slow(drawn.reshape(-1, d), np.arange(n) * length, np.flatnonzero(np.tile(late, n)))
+        rows = np.unique(rows[:, late])
+        wanted = _slow(c, starts, rows[use[rows]])  # of the same rows: the calendar and courses have parts in both
         ratio = np.log(np.maximum(wanted[1:3], 1e-6) / np.maximum(found[1:3], 1e-6))
-        asked = np.stack([wanted[0] - found[0], *ratio, wanted[3] - found[3]])
+        asked = np.stack([wanted[0] - found[0], *ratio])
         apart = np.where(varying, np.abs(asked[0]) + 0.5 * np.abs(asked[1]), 0.0)
-        off = float((apart + np.where(level, np.abs(asked[2]) + 0.5 * np.abs(asked[3]), 0.0)).sum())
+        off = float((apart + np.where(level, np.abs(asked[2]), 0.0)).sum())
         if off < least:
             least, best = off, (model.mean.copy(), model.scale.copy(), model.now.copy())
         care = np.where(asked * before < 0, care / 2, care)  # it swung: go there in smaller steps
         before = asked
-        _mend_levels(model, care[2] * asked[2], care[3] * asked[3])
+        _mend_levels(model, care[2] * asked[2])
         total = _mend_scales(model, care[0] * asked[0], care[1] * asked[1], varying, total)
     model.mean, model.scale, model.now = best
 
@@ -80,8 +83,8 @@ def _mend_scales(model: ClosedForm, shift: Floats, ratio: Floats, varying: NDArr
     return np.asarray(total * factor)
 
 
-def _mend_levels(model: ClosedForm, ratio: Floats, shift: Floats) -> None:
-    """Slow spreads go as 1 / (1 - persistence), about, and so do means."""
+def _mend_levels(model: ClosedForm, ratio: Floats) -> None:
+    """Slow spreads go as 1 / (1 - persistence), about."""
     d = len(ratio)
     places, _ = model.features.places(d, len(model.mean) - model.features.width(d))
     own = np.concatenate([places["lags"], places["means"]])
@@ -90,14 +93,12 @@ def _mend_levels(model: ClosedForm, ratio: Floats, shift: Floats) -> None:
     free = np.ones(len(model.mean), bool)
     free[np.append(0, places["calendar"].ravel())] = False
     model.mean[free] *= np.where(model.about.level & (pull > 0.5), wanted / np.maximum(pull, 0.5), 1.0)
-    room = 1 - np.clip(pull, 0.0, 1 - _LEAST_PULL)
-    model.mean[0] += np.where(model.about.level, room * np.clip(shift, -1.0, 1.0), 0.0)
 
 
-def _slow(c: Floats, starts: Ints, use: NDArray[np.bool_]) -> Floats:
-    """``(4, D)`` of ``(T, D)`` channels: median and spread of slow log scales, spread and mean of slow means."""
+def _slow(c: Floats, starts: Ints, use: Ints) -> Floats:
+    """``(3, D)`` of ``(T, D)`` channels at rows ``use``: median and spread of slow log scales, spread of slow means."""
     square = np.minimum(c**2, np.quantile(c[use] ** 2, 0.995, axis=0))
     logs = 0.5 * np.log(moving(square, starts, square[use].mean(0))[use][:, 2] + 1e-4)
     low, middle, high = np.quantile(logs, [0.1, 0.5, 0.9], axis=0)
     means = moving(c, starts, c[use].mean(0))[use][:, 2]
-    return np.stack([middle, high - low, means.std(0), means.mean(0)])
+    return np.stack([middle, high - low, means.std(0)])
