@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _TRIAL, _CALLS, _SMOOTH = 2500, 10, 60  # steps and paths of a trial; rows that it begins like
 _CARE, _LEAN = 0.4, (0.6, 1.6)  # share of what is asked that a round does; bounds of factors of scales
+_STRETCH = 115  # rows of a slow mean (its half life is 40): about so many make one independent number
 _LEAST_PULL = 5e-4  # by which a level comes back, per step
 
 
@@ -57,7 +58,10 @@ def mend(
         rows = np.unique(rows[:, late])
         wanted = _slow(c, starts, rows[use[rows]])  # of the same rows: the calendar and courses have parts in both
         ratio = np.log(np.maximum(wanted[1:3], 1e-6) / np.maximum(found[1:3], 1e-6))
+        pieces = max(len(rows) / _STRETCH, 1.0)  # training is one path: within its own chance nothing is asked
+        chance = np.stack([wanted[1] / 2.56, *np.full((2, d), 0.5**0.5)]) / pieces**0.5
         asked = np.stack([wanted[0] - found[0], *ratio])
+        asked = np.sign(asked) * np.maximum(np.abs(asked) - chance, 0.0)
         apart = np.where(varying, np.abs(asked[0]) + 0.5 * np.abs(asked[1]), 0.0)
         off = float((apart + np.where(level, np.abs(asked[2]), 0.0)).sum())
         if off < least:
