@@ -26,6 +26,7 @@ _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale
 _ODD = 3.0  # times the same point of residuals: beyond, the scale was wrong (a peg let go), not the draw large
 _SLACK = 0.3  # of a log scale beyond those of training
 _REACH = 1.5  # a change is at most this much of the largest of training
+_LEAD = (0.3, 0.4, 0.2, 0.1)  # of moving squares, by half life
 _ALIKE = 3  # channels of one role, for each to be drawn to what all have in common
 _ROUNDS = 7  # of mending
 _BLOCK = 2**22  # numbers drawn at once
@@ -156,10 +157,12 @@ class ClosedForm(FittedSeries):
             if len(own) >= _ALIKE and len({features[j].shape[1] for j in own}) == 1:
                 together = np.stack([features[j] for j in own], 1)  # by time, so that folds are of time
                 spread = np.maximum(e[use][:, own].std(0), 1e-9)
-                prior, _ = fit_scale(together.reshape(-1, together.shape[2]), (e[use][:, own] / spread).ravel())
+                shared = (together.reshape(-1, together.shape[2]), (e[use][:, own] / spread).ravel())
+                prior, _ = fit_scale(*shared, lead=self._lead(places, own[0], seen[own[0]][0], together.shape[2]))
             for j in own:
                 (columns, levels), x = seen[j], features[j]
-                b, self.gains[1, j] = fit_scale(x, e[use, j], prior)
+                lead = self._lead(places, j, columns, x.shape[1])
+                b, self.gains[1, j] = fit_scale(x, e[use, j], prior, lead)
                 self.scale[columns, j] = b[: len(columns)]
                 self.now[levels, j] = b[len(columns) :]
         logs = y @ self.scale + c @ self.now
@@ -169,6 +172,13 @@ class ClosedForm(FittedSeries):
             np.quantile(logs[use], 0.999, axis=0) + _SLACK,
         )
         return e * np.exp(-np.clip(logs, self.floor, self.top))
+
+    def _lead(self, places: Mapping[str, Ints], j: int, columns: Ints, width: int) -> Floats:
+        """``(width,)`` what log scales hang on first: a channel's own moving squares, recent ones more."""
+        out = np.zeros(width)
+        for place, weight in zip(places["logs"][:, j], _LEAD, strict=True):
+            out[: len(columns)][columns == place] = weight
+        return out
 
     def _scale_columns(self, places: Mapping[str, Ints], j: int) -> tuple[Ints, Ints]:
         """Features of the log scale of channel ``j``, the constant first; and levels of the same step it hangs on."""

@@ -104,12 +104,13 @@ def _cost(x: Floats, e: Floats, b: Floats) -> float:
     return float((s + (_NU + 1) / 2 * np.log1p((e * np.exp(-s)) ** 2 / _NU)).mean())
 
 
-def fit_scale(x: Floats, e: Floats, prior: Floats | None = None) -> tuple[Floats, float]:
+def fit_scale(x: Floats, e: Floats, prior: Floats | None = None, lead: Floats | None = None) -> tuple[Floats, float]:
     """Weights of log scale, and the nats per row that its features bring in left-out blocks (0: a constant scale).
 
     Args:
         x: ``(N, M)`` features, the first of which is 1; e: ``(N,)`` errors; prior: ``(M,)`` weights that others like
-            this one have, which it is drawn to.
+            this one have, which it is drawn to; lead: without one, ``(M,)`` the direction in which it is drawn, as far
+            as two numbers fitted by themselves say.
     """
     mean, spread = x.mean(0), x.std(0)
     mean[0], spread[0] = 0.0, 1.0
@@ -119,6 +120,8 @@ def fit_scale(x: Floats, e: Floats, prior: Floats | None = None) -> tuple[Floats
     z[:, dead] = 0.0
     z[:, 0] = 1.0
     fold = folds_of(len(x))
+    if prior is None and lead is not None:
+        prior = lead * _scoring(np.stack([np.ones(len(x)), x @ lead], 1), e, 0.0)[1]
     penalties = (0.002, 0.02, 0.2) if prior is None else (0.02, 0.2, 2.0, 200.0)
     drawn_to = np.zeros(x.shape[1]) if prior is None else np.where(dead, 0.0, prior * spread)
     drawn_to[0] = 0.0
