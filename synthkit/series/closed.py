@@ -120,8 +120,12 @@ class ClosedForm(FittedSeries):
         ridge = Ridge(x, c)
         self.mean = np.zeros((x.shape[1], d))
         self.gains = np.zeros((2, d))
-        for j in range(d):
-            self.mean[:, j], self.gains[0, j] = ridge.fit(j, self._mean_columns(places, j))
+        seen = [self._mean_columns(places, j) for j in range(d)]
+        for role in np.unique(self.about.role):
+            own = np.flatnonzero(self.about.role == role)
+            prior = ridge.shared(own, [seen[j] for j in own]) if len(own) >= _ALIKE else None
+            for j in own:
+                self.mean[:, j], self.gains[0, j] = ridge.fit(j, seen[j], prior)
         self._centre_levels(x[:, places["calendar"].ravel()].mean(0))
 
     def _centre_levels(self, calendar: Floats) -> None:

@@ -49,36 +49,66 @@ class Ridge:
         self.squares = np.stack([(y[fold == f] ** 2).sum(0) for f in range(_FOLDS)])
         self.rows = np.bincount(fold, minlength=_FOLDS)
 
-    def fit(self, j: int, columns: Ints) -> tuple[Floats, float]:
-        """``(M,)`` weights of target ``j``, and the share of variance explained in left-out blocks (0: a constant)."""
-        columns = columns[~self.dead[columns]]
+    def fit(self, j: int, columns: Ints, prior: Floats | None = None) -> tuple[Floats, float]:
+        """``(M,)`` weights of target ``j``, and the share of variance explained in left-out blocks (0: a constant).
+
+        Args:
+            columns: features, the constant first; prior: what :meth:`shared` says of them.
+        """
+        live = ~self.dead[columns]
+        columns, prior = columns[live], None if prior is None else prior[live]
         gram, cross = self.grams[:, columns[:, None], columns], self.cross[:, columns, j]
-        whole, wanted = gram.sum(0), cross.sum(0)
-        error = np.zeros(len(_PENALTIES))
-        base = 0.0
-        for f in range(_FOLDS):
-            rows = self.rows.sum() - self.rows[f]
-            free = np.ones(len(columns))
-            free[0] = 0.0
-            inner, right = whole - gram[f], wanted - cross[f]
-            constant = right[0] / max(rows, 1)
-            base += self.squares[f, j] - 2 * constant * cross[f, 0] + constant**2 * self.rows[f]
-            for k, penalty in enumerate(_PENALTIES):
-                w = np.linalg.solve(inner + np.diag(free * penalty * rows + 1e-9 * rows), right)
-                error[k] += self.squares[f, j] - 2 * w @ cross[f] + w @ gram[f] @ w
-        best = int(error.argmin())
+        w, gain = _solved(gram, cross, self.squares[:, j], self.rows, prior)
         out = np.zeros(len(self.mean))
-        gain = 1 - error[best] / max(base, 1e-300)
         if gain <= 0:
-            out[0] = wanted[0] / self.rows.sum()
+            out[0] = cross[:, 0].sum() / self.rows.sum()
             return out, 0.0
-        free = np.ones(len(columns))
-        free[0] = 0.0
-        rows = self.rows.sum()
-        w = np.linalg.solve(whole + np.diag(free * _PENALTIES[best] * rows + 1e-9 * rows), wanted)
         out[columns] = w / self.scale[columns]
         out[0] = w[0] - (out[columns[1:]] * self.mean[columns[1:]]).sum()
-        return out, float(gain)
+        return out, gain
+
+    def shared(self, targets: Ints, columns: list[Ints]) -> Floats | None:
+        """``(K,)`` weights of standardised features that all ``targets`` have in common; None where they have none.
+
+        Args:
+            columns: of each target ``(K,)`` features, which mean the same in the same places.
+        """
+        if len({len(c) for c in columns}) > 1:
+            return None
+        gram = np.sum([self.grams[:, c[:, None], c] for c in columns], axis=0)
+        cross = np.sum([self.cross[:, c, j] for c, j in zip(columns, targets, strict=True)], axis=0)
+        squares = self.squares[:, targets].sum(1)
+        w, gain = _solved(gram, cross, squares, self.rows * len(targets), None)
+        return w if gain > 0 else None
+
+
+def _solved(gram: Floats, cross: Floats, squares: Floats, rows: Ints, prior: Floats | None) -> tuple[Floats, float]:
+    """Weights by the best penalty, and the share of variance explained in left-out blocks.
+
+    Args:
+        gram: ``(F, K, K)``; cross: ``(F, K)``; squares, rows: ``(F,)``, of each block; prior: ``(K,)``.
+    """
+    penalties = _PENALTIES if prior is None else np.append(_PENALTIES, [10.0, 100.0])
+    whole, wanted, total = gram.sum(0), cross.sum(0), int(rows.sum())
+    free = np.ones(len(whole))
+    free[0] = 0.0
+    drawn_to = np.zeros(len(whole)) if prior is None else free * prior
+    error, base = np.zeros(len(penalties)), 0.0
+
+    def solve(inner: Floats, right: Floats, n: int, penalty: float) -> Floats:
+        pull = penalty * n * free
+        return np.asarray(np.linalg.solve(inner + np.diag(pull + 1e-9 * n), right + pull * drawn_to))
+
+    for f in range(len(gram)):
+        n = total - int(rows[f])
+        inner, right = whole - gram[f], wanted - cross[f]
+        constant = right[0] / max(n, 1)
+        base += squares[f] - 2 * constant * cross[f, 0] + constant**2 * rows[f]
+        for k, penalty in enumerate(penalties):
+            w = solve(inner, right, n, penalty)
+            error[k] += squares[f] - 2 * w @ cross[f] + w @ gram[f] @ w
+    best = int(error.argmin())
+    return solve(whole, wanted, total, penalties[best]), float(1 - error[best] / max(base, 1e-300))
 
 
 def _scoring(x: Floats, e: Floats, penalty: float, prior: Floats | float = 0.0) -> Floats:
