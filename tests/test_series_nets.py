@@ -189,6 +189,9 @@ def test_too_few_rows_and_bad_settings_are_told(name: str) -> None:
 
 def test_a_budget_ends_training_and_an_interrupt_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     x = heavy()
+    assert Budget(9.0, 5).after(2.0) == Budget(7.0, 5)  # what is beneath a net takes of its time
+    assert Budget(9.0).after(20.0) == Budget(1.0) and Budget(0.5).after(20.0) == Budget(0.5)
+    assert Budget(steps=5).after(20.0) == Budget(steps=5)
     short = SeriesVAE(**{**QUICK, "steps": 10**6}).fit(x, seed=0, budget=Budget(seconds=1.0))
     assert np.isfinite(short.draw(1, 20, seed=0)).all()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +29,12 @@ class Budget:
 
     seconds: float | None = None
     steps: int | None = None
+
+    def after(self, seconds: float) -> Budget:
+        """What is left of it after so many seconds; one at least."""
+        return (
+            self if self.seconds is None else replace(self, seconds=max(self.seconds - seconds, min(self.seconds, 1.0)))
+        )
 
 
 @dataclass(frozen=True, eq=False)
