@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time as clock
 import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any, Self
@@ -104,6 +105,7 @@ class SeriesBackend:
         Raises:
             SchemaError: the table is no series. TrainingError: too few rows.
         """
+        began = clock.monotonic()
         encoder = SeriesEncoder(time=time, entity=entity, protect=protect)
         coded = encoder.fit(table)
         scores = np.concatenate([np.full(part.width, isinstance(part, ScoreColumn)) for part in encoder.parts_])
