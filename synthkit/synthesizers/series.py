@@ -116,7 +116,7 @@ class SeriesBackend:
             coded.starts,
             about=encoder.about_,
             seed=seed,
-            budget=budget,
+            budget=budget.after(clock.monotonic() - began),
             device=device,
         )
         out = cls(encoder, spec, fitted)
@@ -264,7 +264,8 @@ class SeriesBackend:
             filler = TableFiller(encoder, SeriesFiller.from_state(value["filler"], own("filler/")))
         out = cls(encoder, spec, fitted, filler)
         kept = own("course/")
-        out.course = Course(kept["middle"], kept["means"], kept["slow"], int(kept["size"]))
+        if kept:  # older files have none
+            out.course = Course(kept["middle"], kept["means"], kept["slow"], int(kept["size"]))
         out.written = {str(name): str(form) for name, form in value.get("written", {}).items()}
         return out
 
