@@ -174,3 +174,12 @@ def test_bad_arguments_are_refused(words, folder, tmp_path, capsys):
     assert code == 2 and not out
     assert err.startswith("synthkit: error: ") and err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_start_is_read_as_the_file_writes_its_days(folder, tmp_path, capsys):
+    write_table(prices().assign(Date=lambda t: t["Date"].dt.strftime("%d.%m.%Y")), tmp_path / "t.csv")
+    words = ("fit", tmp_path / "t.csv", "--time", "Date", "--seed", 3, "--quiet", "-o", tmp_path / "m")
+    assert run(capsys, *words)[0] == 0
+    for start in ("05.01.2022", "2022-01-05"):
+        assert run(capsys, "sample", tmp_path / "m", "--start", start, "--length", 2, "-o", tmp_path / "s.csv")[0] == 0
+        assert (tmp_path / "s.csv").read_text().splitlines()[1].startswith("05.01.2022,")

@@ -340,6 +340,9 @@ def test_bad_input_is_refused() -> None:
         imputer.transform(real.assign(t=real["t"] + 0.5))
     with pytest.raises(SchemaError, match="SeriesImputer.fit"):
         imputer.fit(real.head(20))
+    stays = pd.DataFrame({"who": np.repeat(range(40), 5), "x": np.arange(200.0)})
+    with pytest.raises(SchemaError, match="SeriesImputer.fit: two columns have one name"):
+        SeriesImputer(entity="who").fit(pd.concat([stays, stays[["x"]]], axis=1))
     with pytest.raises(ParamError, match="method"):
         SeriesImputer("magic").fit(real)  # type: ignore[arg-type]
     with pytest.raises(ParamError, match="'n'"):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from synthkit import SequenceSynthesizer
 from synthkit.errors import ParamError, SynthkitWarning, TrainingError
+from synthkit.progress import Progress
 from synthkit.series import SERIES_MODELS, Budget, FittedSeries, SeriesSpec, SeriesVAE, vae
 from synthkit.series.chained import ChainedSeries
 
@@ -165,8 +166,11 @@ def _wide(x: Floats) -> float:
 def test_tables_files_and_limits(name: str, tmp_path: Path) -> None:
     price = 50 * np.exp(np.cumsum(0.01 * heavy(600), axis=0))
     table = pd.DataFrame(price, columns=["a", "b"], index=pd.bdate_range("2020-01-01", periods=600, name="day"))
-    one = SequenceSynthesizer(SERIES_MODELS[name](**QUICK), random_state=0, max_steps=10).fit(table)
+    steps: list[Progress] = []
+    recipe = SERIES_MODELS[name](**QUICK)
+    one = SequenceSynthesizer(recipe, random_state=0, max_steps=10, progress=steps.append).fit(table)
     made = one.sample(length=40, n=2, seed=1)
+    assert [p.step for p in steps] == [10] and steps[0].planned == 10
     assert (made > 0).all(axis=None) and len(made) == 80
     one.save(tmp_path / "s.synthkit")
     again = SequenceSynthesizer.load(tmp_path / "s.synthkit")
@@ -189,8 +193,16 @@ def test_too_few_rows_and_bad_settings_are_told(name: str) -> None:
 
 def test_a_budget_ends_training_and_an_interrupt_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     x = heavy()
+    assert Budget(9.0, 5).after(2.0) == Budget(7.0, 5)  # what is beneath a net takes of its time
+    assert Budget(9.0).after(20.0) == Budget(1.0) and Budget(0.5).after(20.0) == Budget(0.5)
+    assert Budget(steps=5).after(20.0) == Budget(steps=5)
     short = SeriesVAE(**{**QUICK, "steps": 10**6}).fit(x, seed=0, budget=Budget(seconds=1.0))
     assert np.isfinite(short.draw(1, 20, seed=0)).all()
+
+    told: list[int] = []
+    stop = Budget(progress=lambda p: told.append(p.step) is None)
+    SeriesVAE(**{**QUICK, "steps": 10**6}).fit(x, seed=0, budget=stop)
+    assert told == [50]  # it was told once, and ended the training
 
     def price(step: int, beta: float) -> float:
         if step > 20:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthkit import SequenceSynthesizer
-from synthkit.errors import SchemaError
+from synthkit import SequenceSynthesizer, io
+from synthkit.errors import ParamError, SchemaError
 
 pytestmark = pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
 
@@ -144,6 +144,7 @@ def test_a_history_that_training_contradicts_is_refused_by_name():
         (lambda t: pd.concat([t, t.tail(1)]), "a time twice"),
         (lambda t: t.assign(day=t["day"] + pd.Timedelta("1h")), "not on the grid"),
         (lambda t: t.to_numpy(), "expected a DataFrame"),
+        (lambda t: pd.concat([t, t[["x"]]], axis=1), "extend: two columns have one name"),
     ):
         with pytest.raises(SchemaError, match=words):
             synthesizer.extend(change(real), 3, seed=1)
@@ -158,6 +159,20 @@ def test_times_that_are_durations_come_back_from_a_file(tmp_path: Path):
     synthesizer.save(tmp_path / "s")
     again = SequenceSynthesizer.load(tmp_path / "s")
     assert again.extend(real, 3, seed=1).equals(synthesizer.extend(real, 3, seed=1))
+
+
+def test_files_from_before_courses_and_fillings_are_read(tmp_path: Path):
+    synthesizer = fitted(table())
+    synthesizer.save(tmp_path / "s")
+    value, arrays = io.load(tmp_path / "s", "series")
+    value["encoder"]["calendar"]["kind"]["type"] = "datetime"
+    del value["filler"], value["written"], value["encoder"]["calendar"]["rare"]
+    old = {k: v for k, v in arrays.items() if not k.startswith(("course/", "filler/"))}
+    io.save(tmp_path / "old", "series", value, old)
+    again = SequenceSynthesizer.load(tmp_path / "old")
+    assert again.sample(length=30, seed=1).equals(synthesizer.sample(length=30, seed=1))
+    with pytest.raises(ParamError, match="fit the synthesizer anew"):
+        again.impute(table())
 
 
 # -------------------------------------------------------------------- long form

@@ -82,18 +82,21 @@ def sample_series(synthesizer: SequenceSynthesizer, options: argparse.Namespace)
     if options.where:
         raise ParamError("sample: argument '--where' is not for a long series; leave it out.")
     start = options.start
-    calendar = _backend(synthesizer).encoder.calendar_
+    series = _backend(synthesizer)
+    calendar = series.encoder.calendar_
     if start is not None and calendar.kind is not None:
-        start = _moment(start, calendar.kind, str(calendar.name))
+        start = _moment(start, calendar.kind, str(calendar.name), series.written.get(str(calendar.name)))
     return synthesizer.sample(
         length=options.length, n=1 if options.n is None else options.n, start=start, seed=options.seed
     )
 
 
-def _moment(text: str, kind: ColumnType, name: str) -> Any:
+def _moment(text: str, kind: ColumnType, name: str, form: str | None) -> Any:
+    """The moment that ``text`` names: as the training file writes it ("05.01.2024" may be in May), else by ISO 8601."""
     try:
         if isinstance(kind, Datetime):
-            return pd.Timestamp(text)
+            written = None if form is None else pd.to_datetime(text, format=form.partition(":")[2], errors="coerce")
+            return pd.Timestamp(text) if written is None or pd.isna(written) else written
         return pd.Timedelta(text) if isinstance(kind, Duration) else float(text)
     except ValueError as error:
         raise ConditionError(f"argument '--start': column {name!r} cannot be {text!r}.") from error

@@ -8,8 +8,8 @@ out, a new *segment* starts: no model may look across such a border.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.params import Params
+from synthkit.progress import Progress
 
 __all__ = ["Budget", "Channels", "FittedSeries", "Floats", "SeriesSpec"]
 
@@ -25,10 +26,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Budget:
-    """What a fit may cost: ``seconds`` of wall time and ``steps`` of training; None: as the model sees fit."""
+    """What a fit may cost: ``seconds`` of wall time and ``steps`` of training; None: as the model sees fit. Whom nets
+    tell how they get on is ``progress``; True from it ends their training."""
 
     seconds: float | None = None
     steps: int | None = None
+    progress: Callable[[Progress], bool | None] | None = None
+
+    def after(self, seconds: float) -> Budget:
+        """What is left of it after so many seconds; one at least."""
+        return (
+            self if self.seconds is None else replace(self, seconds=max(self.seconds - seconds, min(self.seconds, 1.0)))
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -345,6 +345,7 @@ class Calendar:
     @classmethod
     def from_state(cls, value: dict[str, Any]) -> Calendar:
         kinds = {k.__name__: k for k in (Datetime, Duration, Numeric)}
+        kinds |= {"datetime": Datetime, "numerical": Numeric}  # of older files
         kind = None
         if value["kind"] is not None:
             fields = dict(value["kind"])

@@ -12,6 +12,7 @@ in long draws is not near the closed form's, the net's ``share`` is halved until
 
 from __future__ import annotations
 
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -165,6 +166,7 @@ class ChainedSpec(SeriesSpec, ABC):
             TrainingError: too few rows for the closed form. (Too few for a net: a warning, and draws are those of the
                 closed form.)
         """
+        began = time.monotonic()
         starts = np.zeros(1, np.int64) if starts is None else np.asarray(starts, np.int64)
         about = Channels.plain(channels.shape[1]) if about is None else about
         closed = ClosedForm.fit(channels, covariates, starts, about)
@@ -185,7 +187,7 @@ class ChainedSpec(SeriesSpec, ABC):
         device = torch.device("cpu") if device is None else device
         blocks = [out.blocks(rows, covariates, at).to(device) for at in (begin, held)]
         lesson = Lesson(out, channels, covariates, room, begin, held, blocks[0], blocks[1], seed)
-        out.train(lesson, budget, device)
+        out.train(lesson, budget.after(time.monotonic() - began), device)
         out.settle(channels, covariates)
         return out
 

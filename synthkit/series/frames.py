@@ -179,6 +179,8 @@ class Frame:
         """
         if not isinstance(table, pd.DataFrame):
             raise SchemaError(f"SequenceSynthesizer.{where}: expected a DataFrame, got a {type(table).__name__}.")
+        if not table.columns.is_unique:
+            raise SchemaError(f"SequenceSynthesizer.{where}: two columns have one name; rename one.")
         flat = self._flat(table, where)
         for name in self.kinds:
             if name not in flat.columns:

@@ -140,7 +140,16 @@ class _Generator(BlockNet):
         """See :meth:`BlockNet.learn`; the gain is in AUC of telling paths from held-out windows."""
         game = _Game(self, lesson, budget)
         done = Training(
-            self, game.step, game.judge, game.steps, budget.seconds, grace=_GRACE, every=100, patience=4
+            self,
+            game.step,
+            game.judge,
+            game.steps,
+            budget.seconds,
+            grace=_GRACE,
+            every=100,
+            patience=4,
+            progress=budget.progress,
+            scored=True,
         ).run()
         return (1.0, done.losses[0] - done.best) if done.best_step else (0.0, 0.0)
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synthkit.errors import SynthkitWarning, TrainingError
+from synthkit.progress import Progress
 
 __all__ = ["Blocks", "Convolutions", "Past", "Training", "read"]
 
@@ -99,7 +100,8 @@ class Training:
     Attributes:
         module: trained in place; step: one training step of a number from 0 on; judge: a loss of the averaged
             weights, called every ``every`` steps; steps, seconds: limits; grace: by so much may a trained net be
-            worse than an untrained one; rate: at which averages follow; patience: judgements without gain.
+            worse than an untrained one; rate: at which averages follow; patience: judgements without gain; progress:
+            told of every judgement, and ends the training by True; scored: a judgement is a score, not a loss.
         losses: of the judge; best: the least. stopped_by: why it ended.
     """
 
@@ -112,6 +114,8 @@ class Training:
     every: int = 50
     rate: float = 0.99
     patience: int = 6
+    progress: Callable[[Progress], bool | None] | None = None
+    scored: bool = False
     losses: list[float] = field(default_factory=list)
     best: float = math.inf
     best_step: int = 0
@@ -150,9 +154,17 @@ class Training:
             if not (late or (k + 1) % self.every == 0 or k + 1 == self.steps):
                 continue
             stale = 0 if self._note(k + 1) else stale + 1
-            if late or stale >= self.patience:
-                self.stopped_by = "seconds" if late else "patience"
+            told = self._told(k + 1, time.monotonic() - begin)
+            if late or told or stale >= self.patience:
+                self.stopped_by = "seconds" if late else "progress" if told else "patience"
                 return
+
+    def _told(self, step: int, seconds: float) -> bool:
+        """Tell of a judgement. True: the training is to end."""
+        if self.progress is None:
+            return False
+        loss, score = (None, self.losses[-1]) if self.scored else (self.losses[-1], None)
+        return self.progress(Progress(step, self.steps, None, loss, self.best, seconds, "net", score=score)) is True
 
     def _note(self, step: int) -> bool:
         """Judge the averaged weights. True: the best so far, which are kept."""

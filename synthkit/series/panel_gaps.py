@@ -99,6 +99,8 @@ class PanelFiller:
     def _flat(self, table: pd.DataFrame, where: str) -> pd.DataFrame:
         if not isinstance(table, pd.DataFrame):
             raise SchemaError(f"SeriesImputer.{where}: expected a DataFrame, got a {type(table).__name__}.")
+        if not table.columns.is_unique:
+            raise SchemaError(f"SeriesImputer.{where}: two columns have one name; rename one.")
         levels = [n for n in table.index.names if n is not None and n in (self.entity, self.time)]
         flat = (table.reset_index(levels) if levels else table).reset_index(drop=True)
         for name in (self.entity, *([] if self.time is None else [self.time])):

@@ -137,7 +137,7 @@ class _VAE(BlockNet):
             return -float(self._bound(some, fixed).mean()) / self.sizes.block
 
         steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
-        done = Training(self, step, judge, steps, budget.seconds).run()
+        done = Training(self, step, judge, steps, budget.seconds, progress=budget.progress).run()
         if not done.best_step:
             return 0.0, 0.0
         with torch.no_grad():

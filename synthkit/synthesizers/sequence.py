@@ -19,7 +19,7 @@ from synthkit.models import ModelSpec
 from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
-from synthkit.progress import Progress
+from synthkit.progress import Progress, ProgressBar
 from synthkit.protect import Protection
 from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device
@@ -57,9 +57,11 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         schema: column types; None: inferred. Its entity is used where none is given. Its rules between context columns
             hold in all entities that are drawn or filled; of rules of other columns, which no row keeps, it warns.
         protect: how many entities must stand behind whatever is stored; None: 1.
-        max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_``.
+        max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_`` (of
+            records; a long series has neither it nor ``schema_``).
         device: "auto" (the first GPU, else the CPU), or as torch names it.
         progress: True for a bar on stderr, or a callable given ``Progress``; returning True stops the training.
+            Of a long series its nets alone have any.
         random_state: an integer for a repeatable fit; None draws one.
 
     Attributes:
@@ -147,19 +149,27 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
         check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
+            raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
         if self.entity is not None and self.entity == self.time:
             raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
         self.seed_ = entropy(None) if self.random_state is None else int(self.random_state)
-        self.series_ = SeriesBackend.fit(
-            table,
-            recipe(self.model),
-            time=self.time,
-            entity=self.entity,
-            protect=self.protect,
-            seed=entropy(self.seed_, 1),
-            budget=Budget(self.max_seconds, self.max_steps),
-            device=resolve_device(self.device),
-        )
+        bar = ProgressBar() if self.progress is True else self.progress
+        told = None if bar is False else bar
+        try:
+            self.series_ = SeriesBackend.fit(
+                table,
+                recipe(self.model),
+                time=self.time,
+                entity=self.entity,
+                protect=self.protect,
+                seed=entropy(self.seed_, 1),
+                budget=Budget(self.max_seconds, self.max_steps, told),
+                device=resolve_device(self.device),
+            )
+        finally:
+            if isinstance(bar, ProgressBar):
+                bar.close()
         return self
 
     def _entities(

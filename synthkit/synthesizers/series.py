@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time as clock
 import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any, Self
@@ -104,6 +105,7 @@ class SeriesBackend:
         Raises:
             SchemaError: the table is no series. TrainingError: too few rows.
         """
+        began = clock.monotonic()
         encoder = SeriesEncoder(time=time, entity=entity, protect=protect)
         coded = encoder.fit(table)
         scores = np.concatenate([np.full(part.width, isinstance(part, ScoreColumn)) for part in encoder.parts_])
@@ -114,7 +116,7 @@ class SeriesBackend:
             coded.starts,
             about=encoder.about_,
             seed=seed,
-            budget=budget,
+            budget=budget.after(clock.monotonic() - began),
             device=device,
         )
         out = cls(encoder, spec, fitted)
@@ -262,7 +264,8 @@ class SeriesBackend:
             filler = TableFiller(encoder, SeriesFiller.from_state(value["filler"], own("filler/")))
         out = cls(encoder, spec, fitted, filler)
         kept = own("course/")
-        out.course = Course(kept["middle"], kept["means"], kept["slow"], int(kept["size"]))
+        if kept:  # older files have none
+            out.course = Course(kept["middle"], kept["means"], kept["slow"], int(kept["size"]))
         out.written = {str(name): str(form) for name, form in value.get("written", {}).items()}
         return out
 
