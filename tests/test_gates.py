@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -168,11 +167,8 @@ def judged(
 
 def test_fresh_rows_pass_every_profile():
     """A small version of benchmarks/report_aa.py, which counts over a hundred runs and more."""
-    passed = []
-    for seed in range(2):
-        report = judged(draw(1000, 20_000 + seed), draw(1000, seed), seed)
-        passed += [bool(report.check(profile)) for profile in PROFILES]
-    assert np.mean(passed) >= 0.95
+    report = judged(draw(1000, 20_000), draw(1000, 0), 0)
+    assert all(bool(report.check(profile)) for profile in PROFILES)
 
 
 def test_culprits_do_not_pass():
