@@ -340,6 +340,8 @@ def test_bad_input_is_refused() -> None:
         imputer.transform(real.assign(t=real["t"] + 0.5))
     with pytest.raises(SchemaError, match="SeriesImputer.fit"):
         imputer.fit(real.head(20))
+    with pytest.raises(SchemaError, match="'odd' holds no numbers.*or fill it by Imputer"):
+        imputer.fit(real.assign(odd=real["a"] > 0))
     stays = pd.DataFrame({"who": np.repeat(range(40), 5), "x": np.arange(200.0)})
     with pytest.raises(SchemaError, match="SeriesImputer.fit: two columns have one name"):
         SeriesImputer(entity="who").fit(pd.concat([stays, stays[["x"]]], axis=1))
