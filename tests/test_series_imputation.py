@@ -280,6 +280,8 @@ def test_many_short_entities_are_filled_from_their_own_rows() -> None:
     imputer = SeriesImputer(entity="who", time="hour", random_state=0).fit(given)
     filled = imputer.transform(given)
     assert filled[["who", "hour", "note", "age"]].equals(real[["who", "hour", "note", "age"]])
+    again = SeriesImputer(entity="who", time="hour", random_state=0).fit(given.sort_values(["hour", "x"]))
+    assert again.transform(given).equals(filled)  # rows may come in any order
     assert filled[["x", "y"]].mask(mask).equals(given[["x", "y"]]) and np.allclose(filled["y"], filled["y"].round(1))
     ordered = given.sort_values(["who", "hour"])
     line = ordered.groupby("who")["x"].transform(lambda x: x.interpolate(limit_direction="both")).loc[given.index]
@@ -340,6 +342,8 @@ def test_bad_input_is_refused() -> None:
         imputer.transform(real.assign(t=real["t"] + 0.5))
     with pytest.raises(SchemaError, match="SeriesImputer.fit"):
         imputer.fit(real.head(20))
+    with pytest.raises(SchemaError, match="'odd' holds no numbers.*or fill it by Imputer"):
+        imputer.fit(real.assign(odd=real["a"] > 0))
     stays = pd.DataFrame({"who": np.repeat(range(40), 5), "x": np.arange(200.0)})
     with pytest.raises(SchemaError, match="SeriesImputer.fit: two columns have one name"):
         SeriesImputer(entity="who").fit(pd.concat([stays, stays[["x"]]], axis=1))

@@ -144,6 +144,7 @@ def test_a_history_that_training_contradicts_is_refused_by_name():
         (lambda t: pd.concat([t, t.tail(1)]), "a time twice"),
         (lambda t: t.assign(day=t["day"] + pd.Timedelta("1h")), "not on the grid"),
         (lambda t: t.to_numpy(), "expected a DataFrame"),
+        (lambda t: t.assign(x=np.nan), "extend: column 'x' is empty in most rows.*Give rows"),
         (lambda t: pd.concat([t, t[["x"]]], axis=1), "extend: two columns have one name"),
     ):
         with pytest.raises(SchemaError, match=words):

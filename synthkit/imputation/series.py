@@ -97,7 +97,7 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         try:
             self.filler_: TableFiller | PanelFiller = self._learnt(X)
         except SchemaError as error:
-            raise SchemaError(str(error).replace("SequenceSynthesizer", name)) from error
+            raise SchemaError(_own(error, name)) from error
         self.report_ = self._report()
         return self
 
@@ -132,7 +132,7 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         try:
             return self.filler_.lay_out(X, "transform")
         except SchemaError as error:
-            raise SchemaError(str(error).replace("SequenceSynthesizer", type(self).__name__)) from error
+            raise SchemaError(_own(error, type(self).__name__)) from error
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """The table with its gaps filled.
@@ -161,3 +161,9 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return ImputationSet(X, {}, [{}] * m, about)
         drawn = self.filler_.fill(laid, m, entropy(self.seed_, 2), self.method)[2]
         return ImputationSet(X, laid.gaps, [self.filler_.cells(laid, whole) for whole in drawn], about)
+
+
+def _own(error: SchemaError, name: str) -> str:
+    """A message of the codec in the imputer's name; it has no 'kind'."""
+    text = str(error).replace("SequenceSynthesizer", name)
+    return text.replace("set kind='panel' with an 'entity' to have it learnt as records", "fill it by Imputer")

@@ -92,7 +92,7 @@ class SeriesEncoder:
         """
         self.frame_, wide = Frame.learn(table, self.time, self.entity)
         self.calendar_, rows = Calendar.learn(wide.times, len(wide.values))
-        values, nulls, rows, starts = self._laid_out(wide, rows)
+        values, nulls, rows, starts = self._laid_out(wide, rows, "fit")
         if len(rows) < _FEWEST:
             raise SchemaError(
                 f"SequenceSynthesizer.fit: {len(rows)} rows are too few for a long series; {_FEWEST} are needed."
@@ -106,7 +106,7 @@ class SeriesEncoder:
         self._fit_regimes(values, coded)
         return coded
 
-    def _laid_out(self, wide: Wide, rows: Ints) -> tuple[Floats, NDArray[np.bool_], Ints, Ints]:
+    def _laid_out(self, wide: Wide, rows: Ints, where: str) -> tuple[Floats, NDArray[np.bool_], Ints, Ints]:
         """Values in the order of time with short holes closed, where they were empty, their rows, and segments."""
         order = np.argsort(rows, kind="stable")
         rows, values = rows[order], wide.values[order]
@@ -130,7 +130,7 @@ class SeriesEncoder:
         rows, values, keep = rows[used], values[used], keep[used]
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         nulls = np.isnan(values)
-        return _filled(values, starts, self.frame_.keys), nulls & keep[:, None], rows, starts
+        return _filled(values, starts, self.frame_.keys, where), nulls & keep[:, None], rows, starts
 
     def _parts(self, values: Floats, starts: Ints, least: int, full: NDArray[np.bool_]) -> list[Part]:
         """Codecs; bars are told by the ``full`` rows ``(T,)``, as lines through gaps know no order."""
@@ -235,7 +235,7 @@ class SeriesEncoder:
                 raise SchemaError(
                     f"SequenceSynthesizer.{where}: time column {self.calendar_.name!r} holds a time twice."
                 )
-        values, _, rows, starts = self._laid_out(wide, rows)
+        values, _, rows, starts = self._laid_out(wide, rows, where)
         if not len(rows):
             raise SchemaError(f"SequenceSynthesizer.{where}: the table has no rows.")
         return self._coded(values, rows, starts)
@@ -385,7 +385,7 @@ def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
-def _filled(values: Floats, starts: Ints, keys: Sequence[Any]) -> Floats:
+def _filled(values: Floats, starts: Ints, keys: Sequence[Any], where: str) -> Floats:
     """Empty cells by a straight line between their neighbours in the same segment.
 
     Raises:
@@ -396,9 +396,10 @@ def _filled(values: Floats, starts: Ints, keys: Sequence[Any]) -> Floats:
     for q in np.flatnonzero(np.isnan(values).any(0)):
         null = np.isnan(values[:, q])
         if null.mean() > 0.5:
+            remedy = "Drop the column, or name an 'entity' to have it learnt as records."
             raise SchemaError(
-                f"SequenceSynthesizer: column {keys[q]!r} is empty in most rows; a line between so few values says "
-                f"nothing of how it moves. Drop the column, or name an 'entity' to have it learnt as records."
+                f"SequenceSynthesizer.{where}: column {keys[q]!r} is empty in most rows; a line between so few values "
+                f"says nothing of how it moves. {remedy if where == 'fit' else 'Give rows in which it is known.'}"
             )
         known = np.flatnonzero(~null)
         out[null, q] = np.interp(np.flatnonzero(null), known, values[known, q])

@@ -124,7 +124,11 @@ class PanelFiller:
 
     def _ordered(self, flat: pd.DataFrame) -> tuple[Ints, Ints, Floats]:
         """Rows entity by entity in the order of time, whose they are, and the time since the row before."""
-        who, clock = pd.factorize(flat[self.entity])[0], self._clock(flat)
+        clock = self._clock(flat)
+        try:  # by name, so that the order of rows says nothing
+            who = pd.factorize(flat[self.entity], sort=True)[0]
+        except TypeError:  # names that have no order
+            who = pd.factorize(flat[self.entity])[0]
         order = np.lexsort((clock, who))
         gap = np.diff(clock[order], prepend=clock[order[:1]])
         return order, who[order], gap
