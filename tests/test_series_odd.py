@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthkit import SequenceSynthesizer, io
+from synthkit import Schema, SequenceSynthesizer, io
 from synthkit.errors import ParamError, SchemaError
 
 pytestmark = pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
@@ -192,6 +192,12 @@ def test_an_entity_that_lacks_some_days_is_filled():
     drawn = fitted(real, entity="who").sample(length=100, seed=1)
     assert drawn.groupby("who").size().tolist() == [100, 100]
     assert drawn.loc[drawn["who"] == "a", "price"].notna().all()
+
+
+def test_arguments_of_records_are_not_passed_over():
+    for argument in ({"context": ["x"]}, {"schema": Schema.infer(table(250))}):
+        with pytest.raises(ParamError, match=f"{next(iter(argument))}.*of records"):
+            fitted(table(250), kind="series", **argument)
 
 
 # -------------------------------------------------------------------- levels that drift

@@ -153,6 +153,11 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
         if self.entity is not None and self.entity == self.time:
             raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
+        for argument in ("context", "schema"):
+            if getattr(self, argument) is not None:
+                raise ParamError(
+                    f"{name}: argument {argument!r} is of records; leave it out of a series, or kind='panel'."
+                )
         self.seed_ = entropy(None) if self.random_state is None else int(self.random_state)
         bar = ProgressBar() if self.progress is True else self.progress
         told = None if bar is False else bar
