@@ -62,11 +62,19 @@ def read_table(path: str | Path, schema: Schema | None = None) -> pd.DataFrame:
         raise ParamError("Parquet files need pyarrow; install synthkit[parquet].") from error
     except pd.errors.EmptyDataError as error:
         raise ParamError(f"the file {str(path)!r} is empty.") from error
-    # NotImplementedError: how pyarrow refuses a Parquet file of types that it cannot turn into columns.
-    except (ValueError, OSError, EOFError, NotImplementedError, zlib.error) as error:
+    except _refusals(ValueError, OSError, EOFError, zlib.error) as error:
         if "Calling read(nbytes) on source failed" in str(error):  # how pandas words Ctrl-C
             raise KeyboardInterrupt from error
         raise ParamError(f"the file {str(path)!r} cannot be read as a table.") from error
+
+
+def _refusals(*usual: type[Exception]) -> tuple[type[Exception], ...]:
+    """``usual``, and what pyarrow raises of types that are no columns and of cells that no Parquet type holds."""
+    try:
+        from pyarrow import ArrowException
+    except ImportError:
+        return usual
+    return (*usual, ArrowException)
 
 
 def _read_csv(path: str | Path, schema: Schema | None) -> pd.DataFrame:
@@ -201,8 +209,7 @@ def write_table(table: pd.DataFrame, path: str | Path, *, formulas: bool = False
             table.to_parquet(path, index=False)
         except ImportError as error:
             raise ParamError("Parquet files need pyarrow; install synthkit[parquet].") from error
-        # NotImplementedError: pyarrow's word for cells that no Parquet type holds.
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except _refusals(ValueError, TypeError) as error:
             raise ParamError("Parquet cannot hold these columns or their names; write .csv.") from error
     elif name.endswith(_SUFFIXES):
         # a carriage return is quoted only where it ends lines; a bare one would start a new row

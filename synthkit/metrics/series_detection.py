@@ -15,7 +15,7 @@ from synthkit.metrics.base import Measurement
 from synthkit.metrics.roc import placements
 from synthkit.metrics.series_table import Series, check_series
 
-__all__ = ["WINDOW", "series_copies", "window_detection"]
+__all__ = ["WINDOW", "series_copies", "teller", "window_detection"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -120,6 +120,13 @@ def window_detection(
     return Measurement(value, (max(0.0, value - half), min(1.0, value + half)), parts=parts)
 
 
+def teller(rounds: int, seed: int) -> HistGradientBoostingClassifier:
+    """The classifier of windows, untrained: small trees on some features each, as windows are many and alike."""
+    return HistGradientBoostingClassifier(
+        max_iter=rounds, max_leaf_nodes=8, max_bins=32, max_features=0.25, early_stopping=False, random_state=seed
+    )
+
+
 def _told(learn: _Side, asked: _Side, drawn: _Side, rng: np.random.Generator) -> tuple[float, float]:
     """AUC over two halves of the drawn pieces, and its standard error over pieces."""
     x, (y, y_owner), (z, z_owner) = learn[0], asked, drawn
@@ -127,14 +134,7 @@ def _told(learn: _Side, asked: _Side, drawn: _Side, rng: np.random.Generator) ->
     half = rng.permutation(np.arange(len(pieces)) % 2)[np.searchsorted(pieces, z_owner)]
     above, below = np.zeros(len(z)), np.zeros((2, len(y)))
     for k in (0, 1):
-        model = HistGradientBoostingClassifier(
-            max_iter=_ROUNDS,
-            max_leaf_nodes=8,
-            max_bins=32,
-            max_features=0.25,
-            early_stopping=False,
-            random_state=int(rng.integers(2**31)),
-        )
+        model = teller(_ROUNDS, int(rng.integers(2**31)))
         taught = z[half != k]
         keep = np.sort(rng.permutation(len(x))[: max(2 * len(taught), 100)])
         model.fit(np.concatenate([x[keep], taught]), np.repeat([0, 1], [len(keep), len(taught)]))

@@ -183,11 +183,9 @@ def _score(name: str, run: PanelRun, level: Level) -> Score:
     floors = {"floor": dict(fresh.parts), "fresh": fresh.details}
     return Score(
         name=name,
-        label=words.label,
-        group=words.group,
+        **words.named(),
         goal=metric.goal,
         best=metric.best,
-        bounds=words.bounds,
         value=_finite(value.value),
         interval=sides[0],
         matched=_finite(matched.value),
@@ -198,8 +196,6 @@ def _score(name: str, run: PanelRun, level: Level) -> Score:
         parts={part: float(x) for part, x in value.parts.items()},
         note=value.note,
         details={**value.details, **floors},
-        definition=words.definition,
-        reading=words.reading,
         of="entities",
     )
 

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synthkit.metrics.base import Group
+from synthkit.report.words import Words
 
 __all__ = ["PANEL_WORDS", "PanelWords"]
 
 
 @dataclass(frozen=True)
-class PanelWords:
+class PanelWords(Words):
     """What a report says of a figure in ``PANEL_METRICS``.
 
     Attributes:
-        label, group, reading, definition, bounds: as of :class:`synthkit.metrics.base.Metric`.
         ordered: does it need a time?
         dependent: does it see dependence, so that independent columns fail it?
     """
 
-    label: str
-    reading: str
-    definition: str
-    group: Group = "fidelity"
-    bounds: tuple[float, float] = (0.0, 1.0)
     ordered: bool = False
     dependent: bool = False
 

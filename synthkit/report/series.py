@@ -269,11 +269,9 @@ def _score(name: str, run: SeriesRun, value: Measurement, shared: _References | 
         copy, independent = shared.copy, shared.independent
     return Score(
         name=name,
-        label=words.label,
-        group=words.group,
+        **words.named(),
         goal=metric.goal,
         best=metric.best,
-        bounds=words.bounds,
         value=value.value,
         interval=value.interval,
         matched=matched.value,
@@ -285,8 +283,6 @@ def _score(name: str, run: SeriesRun, value: Measurement, shared: _References | 
         parts={part: float(x) for part, x in value.parts.items()},
         note=value.note,
         details={**value.details, "floor": dict(floor.parts)},
-        definition=words.definition,
-        reading=words.reading,
         of="blocks",
     )
 

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synthkit.metrics.base import Group
+from synthkit.report.words import Words
 
 __all__ = ["SERIES_WORDS", "SeriesWords"]
 
 
 @dataclass(frozen=True)
-class SeriesWords:
+class SeriesWords(Words):
     """What a report says of a figure in ``SERIES_METRICS``.
 
     Attributes:
-        label, group, reading, definition, bounds: as of :class:`synthkit.metrics.base.Metric`.
         quick: cheap enough that its interval is found by drawing the references anew.
     """
 
-    label: str
-    reading: str
-    definition: str
-    group: Group = "fidelity"
-    bounds: tuple[float, float] = (0.0, 1.0)
     quick: bool = False
 
 

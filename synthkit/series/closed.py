@@ -92,22 +92,22 @@ class ClosedForm(FittedSeries):
 
     def _fit_steps(self, c: Floats, covariates: Floats | None, starts: Ints, use: NDArray[np.bool_]) -> None:
         """Means, scales and residuals of one step."""
-        out, zero = self, np.zeros(c.shape[1])
-        lags = np.stack([lagged(c, starts, k) for k in out.features.lags], 1)
+        zero = np.zeros(c.shape[1])
+        lags = np.stack([lagged(c, starts, k) for k in self.features.lags], 1)
         means = moving(c, starts, zero)
-        x = out.features.mean_features(lags, means, covariates)
-        out._fit_mean(x[use], c[use], 0 if covariates is None else covariates.shape[1])
-        e = c - x @ out.mean
-        out.base = np.maximum((e[use] ** 2).mean(0), 1e-12)
-        out.cap = np.maximum((_SPIKES * np.quantile(np.abs(e[use]), 0.995, axis=0)) ** 2, out.base * 1e-6)
-        usual = moving(np.minimum(e**2, out.cap), starts, np.minimum(out.base, out.cap))[use][:, 2]
-        out.base = np.maximum(np.median(usual, axis=0), 1e-12)  # not the mean: a peg let go once is most of that
+        x = self.features.mean_features(lags, means, covariates)
+        self._fit_mean(x[use], c[use], 0 if covariates is None else covariates.shape[1])
+        e = c - x @ self.mean
+        self.base = np.maximum((e[use] ** 2).mean(0), 1e-12)
+        self.cap = np.maximum((_SPIKES * np.quantile(np.abs(e[use]), 0.995, axis=0)) ** 2, self.base * 1e-6)
+        usual = moving(np.minimum(e**2, self.cap), starts, np.minimum(self.base, self.cap))[use][:, 2]
+        self.base = np.maximum(np.median(usual, axis=0), 1e-12)  # not the mean: a peg let go once is most of that
         errors = np.stack([lagged(e, starts, 1), moving(e, starts, zero)[:, 0]], 1)
-        squares = moving(np.minimum(e**2, out.cap), starts, np.minimum(out.base, out.cap))
-        y = out.features.scale_features(lags[:, 0], means, squares, errors, covariates)
-        z = out._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
+        squares = moving(np.minimum(e**2, self.cap), starts, np.minimum(self.base, self.cap))
+        y = self.features.scale_features(lags[:, 0], means, squares, errors, covariates)
+        z = self._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
         most = _ODD * np.quantile(np.abs(z[use]), 0.995, axis=0)
-        out.law = ResidualLaw.fit(np.clip(z[use], -most, most))
+        self.law = ResidualLaw.fit(np.clip(z[use], -most, most))
 
     def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
         """Map the law of long draws to that of training."""

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor
 
+from synthkit.metrics.series_detection import teller
 from synthkit.series.nets import Blocks
 
 if TYPE_CHECKING:
@@ -179,14 +179,7 @@ class Teller:
             half = half if repeat % 2 else ~half  # windows of one path stay together
             taught = drawn_x[half]
             real = self.train[rng.permutation(len(self.train))[: 2 * len(taught)]]
-            model = HistGradientBoostingClassifier(
-                max_iter=_ROUNDS,
-                max_leaf_nodes=8,
-                max_bins=32,
-                max_features=0.25,
-                early_stopping=False,
-                random_state=self.seed % 2**31 + repeat,
-            )
+            model = teller(_ROUNDS, self.seed % 2**31 + repeat)
             model.fit(np.concatenate([real, taught]), np.repeat([0, 1], [len(real), len(taught)]))
             fake, true = model.decision_function(drawn_x[~half]), np.sort(model.decision_function(self.held))
             place = np.searchsorted(true, fake, "left") + np.searchsorted(true, fake, "right")
