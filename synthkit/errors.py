@@ -18,6 +18,8 @@ A message names the class (or method), the argument, the column, and a remedy. I
 data; it may repeat what the caller typed as an argument.
 """
 
+from typing import Any
+
 from sklearn.exceptions import NotFittedError as _SklearnNotFittedError
 
 __all__ = [
@@ -59,7 +61,14 @@ class LoadError(SynthkitError, ValueError):
 
 
 class PrivacyError(SynthkitError):
-    """An operation would break a privacy rule."""
+    """An operation would break a privacy rule.
+
+    Attributes:
+        report, certificate: of :func:`synthkit.anonymize` that refused a table: its figures; else ``None``.
+    """
+
+    report: Any = None
+    certificate: Any = None
 
 
 class GateError(SynthkitError):

@@ -27,6 +27,7 @@ from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
 from synthkit.synthesizers import latent
 from synthkit.synthesizers.choice import choose, compare, owners
+from synthkit.synthesizers.completing import given_columns
 from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
 from synthkit.synthesizers.records import warn_of_records
 from synthkit.synthesizers.restoring import loaded, restored
@@ -265,6 +266,20 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         return table
 
     # ---------------------------------------------------------------- fill, judge
+    def complete(self, table: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:
+        """Draw the columns that ``table`` lacks, given those it has (partial synthesis), with a fresh index.
+
+        A cell that training never showed the like of says nothing, and an empty one that it is empty. Given columns
+        come back as the model knows them: unfamiliar cells of theirs are drawn.
+
+        Raises:
+            SchemaError: a column that training had not, or cells of another kind.
+        """
+        self._fitted("complete")
+        check("TabularSynthesizer.complete", "seed", seed, Optional(Interval(int, 0)))
+        seed = entropy(None) if seed is None else seed
+        return self._draw(given_columns(self.encoder_, table), len(table), entropy(seed, 7), strict=False)
+
     def impute(
         self,
         table: pd.DataFrame,

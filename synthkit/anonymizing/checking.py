@@ -1,0 +1,140 @@
+"""The gates that a drawn table has to pass, and what was found of the three criteria of Opinion 05/2014."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from synthkit.anonymizing.asked import Asked
+from synthkit.anonymizing.drawing import Draw
+from synthkit.metrics.base import Score
+from synthkit.report import Report, evaluate
+from synthkit.report.gates import Gate, Verdict
+from synthkit.report.panel import ROW_METRICS
+from synthkit.report.profiles import PROFILES
+from synthkit.schema import Schema
+
+__all__ = ["CRITERIA", "criteria", "judge", "outcome", "score"]
+
+CRITERIA: Mapping[str, tuple[str, ...]] = {
+    "singling out": ("singling_out",),
+    "linkability": ("linkability",),
+    "inference": ("attribute_inference",),
+    "membership": ("membership", "membership_tpr", "entity_membership"),
+    "copies": ("copies", "near_copies", "dcr", "nndr", "entity_copies", "memorisation"),
+}
+"""Criterion -> the scores that test it. The first three are those of the Article 29 Working Party (2014)."""
+_OPTIONAL = ("singling_out", "linkability", "attribute_inference", "near_copies")  # tables may have nothing to attack
+_TPR = Gate(0.01, 0.10, optional=True, whole="best")  # members found at 1 % false alarms: 2 % at most
+_ONLY_ROWS = ("near_copies", "dcr", "nndr")
+_OF_RECORDS = ("copies", "membership", "membership_tpr", "singling_out", "linkability")
+
+
+def score(asked: Asked, draw: Draw, seed: int, max_seconds: float | None, progress: Any) -> Report:
+    """The report of the drawn table beside the part that was held back; records by entity."""
+    common: dict[str, Any] = {
+        "holdout": draw.holdout,
+        "target": asked.target,
+        "secrets": asked.secrets,
+        "schema": _schema(draw),
+        "level": asked.level,
+        "seed": seed,
+        "max_seconds": max_seconds,
+        "progress": progress,
+    }
+    if asked.kind == "rows":
+        drop = [] if asked.entity is None else [asked.entity]
+        tables = (draw.train.drop(columns=drop), draw.table.drop(columns=drop))
+        common["holdout"] = draw.holdout.drop(columns=drop)
+        return evaluate(*tables, **common)
+    wanted = (*_panel_metrics(), *_OF_RECORDS, *(("attribute_inference",) if asked.secrets else ()))
+    return evaluate(draw.train, draw.table, entity=asked.entity, time=asked.time, metrics=wanted, **common)
+
+
+def _panel_metrics() -> tuple[str, ...]:
+    from synthkit.metrics.temporal_report import PANEL_METRICS
+
+    return (*PANEL_METRICS, *ROW_METRICS)
+
+
+def _schema(draw: Draw) -> Schema:
+    schema = draw.synthesizer.schema_
+    return schema if schema.entity is None else replace(schema, entity=None)
+
+
+def judge(asked: Asked, report: Report) -> Verdict:
+    """The gates of the profile, and those of privacy: a table for tests is handed to others, too.
+
+    The latter are those of the profile "release". Outside that profile, they fail where a leak is shown, and need rows
+    enough to see one of the limit's size, but not a certificate that there is none.
+    """
+    profile, release = PROFILES[asked.profile], PROFILES["release"]
+    records = asked.kind == "records"
+    known = {**release.gates, **(release.panel if records else {}), "membership_tpr": _TPR}
+    names = {name for scores in CRITERIA.values() for name in scores} - set(profile.panel if records else profile.gates)
+    if records:
+        names -= set(_ONLY_ROWS)
+    extra = {
+        name: replace(gate, optional=gate.optional or name in _OPTIONAL)
+        for name, gate in known.items()
+        if name in names
+    }
+    return report.check(asked.profile, **{**extra, **dict(asked.gates or {})})
+
+
+# -------------------------------------------------------------------- criteria
+def criteria(report: Report, verdict: Verdict) -> list[dict[str, Any]]:
+    """Per criterion and score what was found, or that it was not tested and why. Counts and rates, no values."""
+    status = {result.score: result.status for result in verdict.results}
+    out = []
+    for criterion, names in CRITERIA.items():
+        found = [_found(criterion, report.scores[name], status.get(name)) for name in names if _told(report, name)]
+        if not found:
+            why = next((report.left_out[name] for name in names if name in report.left_out), "not among the metrics")
+            noted = [report.scores[name].note for name in names if name in report.scores]
+            found = [{"criterion": criterion, "status": "not tested", "why": next(iter(noted), why) or why}]
+        out += found
+    return out
+
+
+def _told(report: Report, name: str) -> bool:
+    return name in report.scores and not math.isnan(report.scores[name].value)
+
+
+def _found(criterion: str, score: Score, verdict: str | None) -> dict[str, Any]:
+    risk, power = score.details.get("risk"), score.details.get("power", {})
+    attack = score.details.get("attack")
+    out: dict[str, Any] = {
+        "criterion": criterion,
+        "status": "tested",
+        "score": score.name,
+        "label": score.label,
+        "what": score.definition,
+        "value": float(score.value),
+        "interval": None if score.interval is None else [float(end) for end in score.interval],
+        "harmless": float(score.best),
+        "fresh_rows": _finite(score.fresh),
+        "detectable_effect": _finite(power.get("detectable", math.nan)),
+        "outliers": _finite(score.parts.get("most isolated rows", math.nan)),
+        "gate": verdict or "none",
+        "note": score.note,
+    }
+    if risk is not None:
+        out |= {"training_rate": risk.train, "holdout_rate": risk.control, "naive_rate": _finite(risk.naive)}
+        out |= {"attempts": [risk.n_train, risk.n_control]}
+    if attack is not None:
+        out |= {"attempts": [attack.members, attack.controls]}
+    return out
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def outcome(verdict: Verdict, undecided: str) -> tuple[bool, str]:
+    """May the table be handed over, and the reasons why not."""
+    bad = ("fail",) if undecided == "note" else ("fail", "cannot tell")
+    reasons = [f"{r.label}: {r.status}, {r.reason}" for r in verdict.results if r.status in bad]
+    return not reasons, "; ".join(reasons)

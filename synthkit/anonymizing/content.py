@@ -1,0 +1,160 @@
+"""What stands in a certificate, gathered from a run."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import torch
+
+from synthkit.anonymizing.asked import Asked
+from synthkit.anonymizing.certificate import FORMAT, LIMITS, Certificate, released_as
+from synthkit.anonymizing.checking import criteria
+from synthkit.anonymizing.drawing import Draw
+from synthkit.protect import Protection
+from synthkit.report import Report, Verdict
+from synthkit.report.report import versions
+from synthkit.schema import ColumnType, Constant, Empty, Identifier, Text
+
+__all__ = ["certificate_of", "now"]
+
+_LASTS = timedelta(days=365)
+_ATTACKERS = (
+    ("a recipient of the rows who knows other people's records of the same kind", "tested"),
+    ("a recipient who knows some columns of a person and asks for a secret", "inference"),
+    ("a recipient who holds the model file", "file"),
+    ("a recipient who holds several tables drawn from the same data", "never"),
+    ("a recipient with outside records of the same persons (registers, social media)", "never"),
+    ("an insider who can choose rows of the training table, or repeat the run at will", "never"),
+)
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def certificate_of(
+    asked: Asked,
+    draw: Draw,
+    report: Report,
+    verdict: Verdict,
+    *,
+    digest: str,
+    created: str,
+    seed: int,
+    earlier: Sequence[Mapping[str, Any]],
+    outcome: str,
+    file_attack: Mapping[str, Any] | None,
+) -> Certificate:
+    """The certificate of a run; arguments as the run has them."""
+    tested = criteria(report, verdict)
+    if file_attack is not None:
+        tested.append(dict(file_attack))
+    entities = None if asked.entity is None else int(draw.table[asked.entity].nunique())
+    return Certificate(
+        {
+            "synthkit_certificate": FORMAT,
+            "outcome": outcome,
+            "profile": asked.profile,
+            "created": created,
+            "retest_by": (date.today() + _LASTS).isoformat(),
+            "purpose": asked.purpose or "not stated",
+            "recipients": asked.recipients or "not stated",
+            "released": released_as(asked.release, len(draw.table), entities, [str(name) for name in asked.keep]),
+            "unit": "a row" if asked.entity is None else f"all rows with one value of {str(asked.entity)!r}",
+            "source": _source(asked, draw, digest),
+            "columns": [_column(asked, draw, name) for name in asked.table.columns],
+            "safeguards": _safeguards(asked, draw),
+            "criteria": tested,
+            "gates": [
+                {"score": r.score, "label": r.label, "status": r.status, "reason": r.reason} for r in verdict.results
+            ],
+            "changed_gates": {str(name): str(value) for name, value in (asked.gates or {}).items()},
+            "undecided": asked.undecided,
+            "attackers": [{"who": who, "tested": _met(what, tested)} for who, what in _ATTACKERS],
+            "earlier_runs": [dict(run) for run in earlier],
+            "seeds": {"random_state": seed, "draw": draw.seed},
+            "model": _model(draw),
+            "notes": list(report.notes),
+            "versions": versions() | {"torch": str(torch.__version__), "platform": platform.machine()},
+            "limits": list(LIMITS),
+        }
+    )
+
+
+def _met(what: str, tested: Sequence[Mapping[str, Any]]) -> bool:
+    done = {found["criterion"] for found in tested if found["status"] == "tested"}
+    return {"tested": "membership" in done, "inference": "inference" in done, "file": "model file" in done}.get(
+        what, False
+    )
+
+
+def _source(asked: Asked, draw: Draw, digest: str) -> dict[str, Any]:
+    split = {"training": asked.units(draw.train), "held_back": asked.units(draw.holdout)}
+    return {
+        "digest": digest,
+        "digest_of": "SHA-256 of names and cells, whatever the order of rows",
+        "rows": len(asked.table),
+        "columns": int(asked.table.shape[1]),
+        "units": asked.units(asked.table),
+        "split_by_unit": split,
+        "split": "by chance, by unit; the part held back took no part in the fit, nor in its early stopping",
+    }
+
+
+def _model(draw: Draw) -> str:
+    choice = getattr(draw.synthesizer, "choice_", None)
+    return str(choice) if choice else f"records of entities: {draw.synthesizer.rolling_.spec.name}"  # type: ignore[union-attr]
+
+
+# -------------------------------------------------------------------- columns
+def _column(asked: Asked, draw: Draw, name: Hashable) -> dict[str, str]:
+    kind = draw.synthesizer.schema_.columns[name]
+    return {
+        "name": str(name),
+        "type": type(kind).__name__.lower(),
+        "role": _role(asked, name, kind),
+        "treatment": _treatment(asked, name, kind),
+    }
+
+
+def _role(asked: Asked, name: Hashable, kind: ColumnType) -> str:
+    if name == asked.entity:
+        return "identifier of the person"
+    if isinstance(kind, Identifier) or hasattr(kind, "kind"):
+        return "identifier"
+    if isinstance(kind, Text):
+        return "free text"
+    if name in asked.secrets:
+        return "sensitive"
+    if name in asked.quasi_identifiers:
+        return "quasi-identifier"
+    return "time of the record" if name == asked.time else "attribute"
+
+
+def _treatment(asked: Asked, name: Hashable, kind: ColumnType) -> str:
+    if name in asked.keep or (asked.keep and name == asked.time and asked.kind == "records"):
+        return "kept as it is"
+    if name == asked.entity or isinstance(kind, Identifier) or hasattr(kind, "kind"):
+        return "generated afresh, by its form"
+    if isinstance(kind, Text):
+        return "replaced by placeholder words"
+    if isinstance(kind, Constant | Empty):
+        return "the same in all rows"
+    return "drawn from the model"
+
+
+# -------------------------------------------------------------------- safeguards
+def _safeguards(asked: Asked, draw: Draw) -> dict[str, Any]:
+    found = getattr(draw.synthesizer, "protection_", None)
+    given = asked.protect
+    name = given if isinstance(given, str) else "none" if given is None else "custom"
+    out: dict[str, Any] = {"protection": name}
+    if isinstance(given, Protection):
+        out["settings"] = {key: str(value) for key, value in given.get_params().items()}
+    if found is not None:
+        out["changed"] = found.to_dict()
+    return out

@@ -1,0 +1,187 @@
+"""``anonymize``: hold a part back, fit, draw, check, and hand over the rows with a certificate, or refuse."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Literal
+
+import pandas as pd
+
+from synthkit.anonymizing.asked import Asked
+from synthkit.anonymizing.certificate import Certificate
+from synthkit.anonymizing.checking import judge, outcome, score
+from synthkit.anonymizing.content import certificate_of, now
+from synthkit.anonymizing.digest import Ledger, table_digest
+from synthkit.anonymizing.drawing import Draw, Synthesizer, draw, hold_back
+from synthkit.errors import ParamError, PrivacyError
+from synthkit.metrics.base import Level
+from synthkit.models import ModelSpec
+from synthkit.protect import Protection
+from synthkit.report import Report
+from synthkit.runtime import entropy
+from synthkit.schema import Schema
+from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
+
+__all__ = ["AnonymizedTable", "anonymize"]
+
+_FIT = 0.6  # of the time budget
+
+
+@dataclass(frozen=True, repr=False)
+class AnonymizedTable:
+    """What :func:`anonymize` hands over.
+
+    Attributes:
+        table: the drawn rows.
+        report: all scores and their references; it holds real rows for its pictures, and stays in the house.
+        certificate: what was done and tested, without any value.
+        synthesizer: the fitted one, where ``release="model"`` was asked for and passed; else ``None``.
+    """
+
+    table: pd.DataFrame
+    report: Report
+    certificate: Certificate
+    synthesizer: Synthesizer | None = None
+
+    def __repr__(self) -> str:
+        rows, columns = self.table.shape
+        return f"<AnonymizedTable of {rows} rows and {columns} columns; see .table, .certificate, .report>"
+
+
+def anonymize(
+    df: pd.DataFrame,
+    *,
+    entity: Hashable | None = None,
+    time: Hashable | None = None,
+    keep: Sequence[Hashable] = (),
+    secrets: Sequence[Hashable] = (),
+    quasi_identifiers: Sequence[Hashable] = (),
+    target: Hashable | None = None,
+    profile: str = "test-data",
+    gates: Mapping[str, Any] | None = None,
+    undecided: Literal["refuse", "note"] = "refuse",
+    protect: str | Protection | None = "standard",
+    model: str | ModelSpec = "auto",
+    schema: Schema | None = None,
+    holdout: float = 0.2,
+    n: int | None = None,
+    release: Literal["rows", "model"] = "rows",
+    level: Level = "quick",
+    purpose: str = "",
+    recipients: str = "",
+    ledger: str | PathLike[str] | None = None,
+    max_seconds: float | None = None,
+    progress: bool | Callable[[Any], bool | None] | None = None,
+    random_state: int | None = None,
+) -> AnonymizedTable:
+    """Draw a table that may stand in for ``df``, test it, and certify what was tested.
+
+    A part of the persons is held back; a model learns the others, once, under ``protect``; a table is drawn, once; and
+    gates compare it with the part held back: those of ``profile``, and those of privacy (copies, membership, singling
+    out, linkability, inference). Where one fails, the table is not handed over. The word for the result is "tested":
+    no run of any method shows that nobody can be identified.
+
+    Args:
+        df: the table; it stays as it is.
+        entity: the column that says whose row it is; parts are split, protected and attacked by it. Where an entity has
+            several rows, they are drawn as records of it.
+        time: with ``entity``, when a record was made.
+        keep: columns that stay as they are, row by row; the others are drawn given them (partial synthesis, Reiter
+            2003). Of records, the times and the number of records of each entity then stay, too; keys do not.
+        secrets: columns that nobody may learn of a person; each is attacked.
+        quasi_identifiers: columns that others may know of a person; combinations that are too rare do not come back.
+        target: the column that the recipients will predict, if any.
+        profile: the purpose, a name in ``synthkit.report.PROFILES``.
+        gates: score -> tolerance, ``Gate``, or None to leave it out; recorded in the certificate.
+        undecided: where rows are too few for a gate to tell: "refuse", or "note" it in the certificate.
+        protect: "standard", "health", "strict", a ``Protection``, or None.
+        model: as ``TabularSynthesizer`` or ``SequenceSynthesizer`` take it.
+        schema: column types and rules; by default inferred from the part that is learnt.
+        holdout: share of the rows, or entities, that is held back, .05 to .5.
+        n: rows, or entities, to draw; by default as many as ``df`` has.
+        release: "model": the model's file is to be handed over as well: it is attacked by its likelihoods, too.
+        level: how much time the tests may take.
+        purpose, recipients: words for the certificate.
+        ledger: a file of JSON lines in which every run is noted, so that a certificate tells of earlier runs on the same
+            table. Without it, only those of this process are known.
+        max_seconds: in all; .6 of it for the fit.
+        progress: True for bars on stderr.
+        random_state: an integer for a repeatable run; None draws one, which the certificate tells.
+
+    Raises:
+        PrivacyError: a gate does not pass; the message has the reasons, and its ``report`` and ``certificate``
+            attributes the figures. There is no table.
+        ParamError, SchemaError, TrainingError: each names the argument or column and the remedy.
+
+    >>> from synthkit.testing import tiny_table
+    >>> safe = anonymize(tiny_table(2000), random_state=0, purpose="load tests")
+    >>> len(safe.table), safe.certificate.content["outcome"]
+    (2000, 'passed')
+    """
+    began = clock.monotonic()
+    asked = Asked.of(
+        df,
+        **{"entity": entity, "time": time, "keep": keep, "secrets": secrets, "quasi_identifiers": quasi_identifiers},
+        **{"target": target, "schema": schema, "profile": profile, "gates": gates, "undecided": undecided},
+        **{"protect": protect, "holdout": holdout, "n": n, "level": level, "release": release},
+        **{"purpose": purpose, "recipients": recipients, "max_seconds": max_seconds, "random_state": random_state},
+    )
+    book, digest = Ledger.open(ledger), table_digest(df)
+    seed = entropy(None) % 2**32 if random_state is None else int(random_state)
+    earlier, created = book.earlier(digest), now()
+    fitted = _unfitted(asked, model, seed, progress)
+    drawn = draw(df, hold_back(df, entity, holdout, seed), fitted, keep=asked.keep, n=n, seed=entropy(seed, 1) % 2**32)
+    left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), 1.0)
+    report = score(asked, drawn, entropy(seed, 2) % 2**32, left, progress)
+    return _judged(asked, drawn, report, book, digest=digest, created=created, seed=seed, earlier=earlier)
+
+
+def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) -> Synthesizer:
+    """The synthesizer that fits the table; it is checked when it is fitted."""
+    common: dict[str, Any] = {
+        "schema": asked.schema,
+        "protect": _protection(asked),
+        "max_seconds": None if asked.max_seconds is None else _FIT * asked.max_seconds,
+        "random_state": entropy(seed, 0) % 2**32,
+        "progress": True if progress is True else None,
+    }
+    if asked.kind == "rows":
+        return TabularSynthesizer(model, entity=asked.entity, **common)
+    return SequenceSynthesizer(model, entity=asked.entity, time=asked.time, kind="panel", **common)
+
+
+def _protection(asked: Asked) -> Any:
+    return asked.protect
+
+
+def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: Any) -> AnonymizedTable:
+    """Gates, ledger and certificate; the last thing that is done.
+
+    Raises:
+        PrivacyError: a gate does not pass.
+    """
+    verdict = judge(asked, report)
+    passed, why = outcome(verdict, asked.undecided)
+    attacked = _file_attack(asked, drawn) if asked.release == "model" else None
+    if attacked is not None and attacked["gate"] == "fail":
+        passed, why = False, "; ".join(filter(None, (why, f"{attacked['label']}: {attacked['note']}")))
+    word = "refused" if not passed else "passed" if verdict.passed else "passed, but for gates that cannot tell"
+    book.add(known["digest"], known["created"], asked.profile, known["seed"], word)
+    certificate = certificate_of(asked, drawn, report, verdict, outcome=word, file_attack=attacked, **known)
+    if not passed:
+        error = PrivacyError(
+            f"anonymize: the table is not handed over: {why}. Its 'report' and 'certificate' attributes have the "
+            "figures. More rows, fewer columns or protect='strict' may help; undecided='note' lets stand what cannot "
+            "be told for lack of rows."
+        )
+        error.report, error.certificate = report, certificate
+        raise error
+    synthesizer = drawn.synthesizer if asked.release == "model" else None
+    return AnonymizedTable(drawn.table, report, certificate, synthesizer)
+
+
+def _file_attack(asked: Asked, drawn: Draw) -> dict[str, Any]:
+    raise ParamError("anonymize: argument 'release': 'model' is not there yet.")
