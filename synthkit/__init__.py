@@ -1,6 +1,7 @@
 """synthkit: synthetic tables that are measurably like the real ones."""
 
 from synthkit import errors, models, plots, rules
+from synthkit.anonymizing import AnonymizedTable, Certificate, anonymize
 from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
@@ -15,6 +16,8 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = [
+    "AnonymizedTable",
+    "Certificate",
     "Comparison",
     "ImputationSet",
     "Imputer",
@@ -30,6 +33,7 @@ __all__ = [
     "SynthkitWarning",
     "TableEncoder",
     "TabularSynthesizer",
+    "anonymize",
     "between",
     "compare",
     "errors",

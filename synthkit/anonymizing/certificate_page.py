@@ -190,5 +190,5 @@ def _sign(content: Mapping[str, Any]) -> str:
         "sign",
         "Assessment and signature",
         table("To be filled in by the controller", ("What", "By hand"), rows, class_="prose"),
-        lead=f"To be tested again by {content['retest_by']}, or as soon as the recipients, the purpose or the data change.",
+        lead=f"To be tested again by {content['retest_by']}, or as soon as recipients, purpose or data change.",
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from synthkit.errors import LoadError, ParamError
 
@@ -33,7 +34,7 @@ def table_digest(table: pd.DataFrame) -> str:
     >>> table_digest(table) == table_digest(table.iloc[::-1]), table_digest(table) == table_digest(table.head(1))
     (True, False)
     """
-    rows = np.zeros(len(table), np.uint64)
+    rows: NDArray[np.uint64] = np.zeros(len(table), np.uint64)
     for k, name in enumerate(table.columns):
         cells = table.iloc[:, k]
         if isinstance(cells.dtype, pd.CategoricalDtype):
@@ -41,8 +42,8 @@ def table_digest(table: pd.DataFrame) -> str:
         if cells.dtype == object:
             cells = cells.map(lambda v: None if v is None or v != v else str(v))
         own = pd.util.hash_pandas_object(cells, index=False).to_numpy(np.uint64)
-        salt = hashlib.sha256(f"{k}:{name}".encode()).digest()[:8]
-        rows = (rows ^ own) * np.uint64(0x100000001B3) + np.frombuffer(salt, np.uint64)
+        salt = np.uint64(int.from_bytes(hashlib.sha256(f"{k}:{name}".encode()).digest()[:8], "little"))
+        rows = np.asarray((rows ^ own) * np.uint64(0x100000001B3) + salt, np.uint64)
     whole = hashlib.sha256("\x1f".join(map(str, table.columns)).encode())
     whole.update(np.sort(rows).tobytes())
     return whole.hexdigest()

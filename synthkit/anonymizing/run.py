@@ -105,8 +105,8 @@ def anonymize(
         release: "model": the model's file is to be handed over as well: it is attacked by its likelihoods, too.
         level: how much time the tests may take.
         purpose, recipients: words for the certificate.
-        ledger: a file of JSON lines in which every run is noted, so that a certificate tells of earlier runs on the same
-            table. Without it, only those of this process are known.
+        ledger: a file of JSON lines in which every run is noted, so that a certificate tells of earlier runs on the
+            same table. Without it, only those of this process are known.
         max_seconds: in all; .6 of it for the fit.
         progress: True for bars on stderr.
         random_state: an integer for a repeatable run; None draws one, which the certificate tells.

@@ -1,8 +1,8 @@
-"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, evaluate, info; as the API.
+"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, evaluate, anonymize, info.
 
 Results go to stdout; progress, warnings and errors to stderr, an error in one line. Exit codes: 0 done, 2 bad arguments
 or input, 130 interrupted (a fit that had begun is then saved with its best weights so far, an evaluation with its
-scores so far); 1 where ``evaluate`` was asked for a profile that does not pass.
+scores so far); 1 where ``evaluate`` was asked for a profile that does not pass, or ``anonymize`` refuses.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 import synthkit
+from synthkit.cli.anonymize import add_anonymize
 from synthkit.cli.clean import add_errors, add_inspect
 from synthkit.cli.evaluate import add_evaluate
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     add_errors(commands)
     add_impute(commands)
     add_evaluate(commands)
+    add_anonymize(commands)
 
     info = commands.add_parser("info", help="what a model file holds (no data)")
     info.add_argument("model")
