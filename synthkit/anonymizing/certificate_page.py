@@ -158,7 +158,11 @@ def _flat(value: Any, before: str = "") -> Iterable[tuple[str, object]]:
 
 
 def _source(content: Mapping[str, Any]) -> str:
-    pairs = list(_flat(content["source"])) + list(_flat(content["seeds"], "seed")) + [("model", content["model"])]
+    pairs = (
+        list(_flat(content["source"]))
+        + [(f"seed: {k}", v) for k, v in content["seeds"].items()]
+        + [("model", content["model"])]
+    )
     runs = [
         (esc(r["when"]), esc(r["profile"]), esc(r["random_state"]), esc(r["outcome"])) for r in content["earlier_runs"]
     ]

@@ -27,7 +27,11 @@ CRITERIA: Mapping[str, tuple[str, ...]] = {
 }
 """Criterion -> the scores that test it. The first three are those of the Article 29 Working Party (2014)."""
 _OPTIONAL = ("singling_out", "linkability", "attribute_inference", "near_copies")  # tables may have nothing to attack
-_TPR = Gate(0.01, 0.10, optional=True, whole="best")  # members found at 1 % false alarms: 2 % at most
+_EXTRA = {
+    "membership_tpr": Gate(0.01, 0.10, optional=True, whole="best"),  # members found at 1 % false alarms: 2 % at most
+    # a risk is a share of the holdout rows that are missed: of a rare secret these are few
+    "attribute_inference": Gate(0.05, 0.50, optional=True, whole="best"),
+}
 _ONLY_ROWS = ("near_copies", "dcr", "nndr")
 _OF_RECORDS = ("copies", "membership", "membership_tpr", "singling_out", "linkability")
 
@@ -72,7 +76,7 @@ def judge(asked: Asked, report: Report) -> Verdict:
     """
     profile, release = PROFILES[asked.profile], PROFILES["release"]
     records = asked.kind == "records"
-    known = {**release.gates, **(release.panel if records else {}), "membership_tpr": _TPR}
+    known = {**release.gates, **(release.panel if records else {}), **_EXTRA}
     names = {name for scores in CRITERIA.values() for name in scores} - set(profile.panel if records else profile.gates)
     if records:
         names -= set(_ONLY_ROWS)
