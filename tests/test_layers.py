@@ -23,6 +23,7 @@ FLOORS = {
     "layout": 2,
     "matrix": 2,
     "protect": 2,
+    "protected": 2,
     "transforms": 2,
     "encoder": 2,
     "conditions": 2,
