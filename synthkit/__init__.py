@@ -1,6 +1,7 @@
 """synthkit: synthetic tables that are measurably like the real ones."""
 
 from synthkit import errors, models, plots, rules
+from synthkit.auditing import CanaryAudit, FileAudit, canaries, file_attack
 from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
@@ -15,6 +16,8 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = [
+    "CanaryAudit",
+    "FileAudit",
     "Comparison",
     "ImputationSet",
     "Imputer",
@@ -31,9 +34,11 @@ __all__ = [
     "TableEncoder",
     "TabularSynthesizer",
     "between",
+    "canaries",
     "compare",
     "errors",
     "evaluate",
+    "file_attack",
     "find_errors",
     "inspect",
     "isnull",

@@ -51,6 +51,7 @@ FLOORS = {
     "pooling": 6,
     "imputation": 6,
     "cleaning": 6,
+    "auditing": 6,
     "cli": 9,
     "testing": 9,
     "__main__": 9,
