@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from synthkit import TabularSynthesizer, canaries
+from synthkit import TabularSynthesizer, canaries, file_attack
 from synthkit.auditing import clopper_pearson, one_run_epsilon
 from synthkit.errors import ParamError, SchemaError
+from synthkit.models import SequentialTrees
 
 Table = pd.DataFrame
 
@@ -139,3 +140,41 @@ def test_what_cannot_be_audited_is_told():
         canaries(TABLE, synthesizer="auto")
     with pytest.raises(SchemaError, match="new to the table"):
         canaries(pd.concat([grid(300, 0)[["a", "b"]]] * 2), count=60)
+
+
+# -------------------------------------------------------------------- the file
+def test_a_shared_model_tells_more_than_rows_drawn_from_it(tmp_path):
+    """Trees that learn 250 rows by heart, read from their file."""
+    known = TabularSynthesizer(SequentialTrees(leaf=1, prior=0.01, trees=5, blur=0.0), random_state=0, protect=None)
+    known.fit(draw(250, 1)).save(tmp_path / "model.synthkit")
+    found = file_attack(tmp_path / "model.synthkit", draw(250, 1), draw(250, 2))
+    assert found.unit == "rows" and found.model.interval[0] > 0.6 and found.share_model is False
+    assert found.model.auc > found.rows.auc
+    assert found.attacks["calibrated"].auc > found.attacks["likelihood"].auc - 0.05
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert told["below_the_bars"]["model"] is False and "do not share" in str(found)
+
+
+def test_a_model_that_saw_other_rows_tells_nothing():
+    apart = TabularSynthesizer("independent", random_state=0).fit(draw(3000, 3))
+    found = file_attack(apart, draw(300, 1), draw(300, 2))
+    assert found.model.interval[0] < 0.5 < found.model.interval[1] + 0.02
+
+
+@pytest.mark.parametrize("model", [TabularSynthesizer("copula", random_state=0), Copier()])
+def test_a_model_without_likelihood_is_not_tested(model):
+    found = file_attack(model.fit(TABLE), TABLE, draw(200, 5))
+    assert found.model is None and found.share_model is None and found.to_dict()["model"] == "not tested"
+
+
+def test_rows_of_an_entity_are_judged_together():
+    def visits(seed: int) -> Table:
+        return draw(240, seed).assign(who=np.repeat(np.arange(80), 3) + 1000 * seed)
+
+    fitted = TabularSynthesizer("independent", entity="who", random_state=0).fit(visits(1))
+    found = file_attack(fitted, visits(1), visits(2))
+    assert found.unit == "entities" and found.model.members == found.model.controls == 80
+    with pytest.raises(SchemaError, match="shares entities"):
+        file_attack(fitted, visits(1), visits(1))
+    with pytest.raises(SchemaError, match="needs 40 entities"):
+        file_attack(fitted, visits(1), visits(2).head(60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from synthkit.auditing.figures import Bars, attack_dict, attack_line
 from synthkit.auditing.fits import Subject, likelihoods
 from synthkit.errors import NotFittedError, SchemaError
-from synthkit.metrics.attacks import Attack, Scores, Targets, judge, membership_attacks, strongest
+from synthkit.metrics.attacks import Attack, Neighbourhoods, Scores, Targets, judge, membership_attacks, strongest
 from synthkit.metrics.tables import code_tables
 from synthkit.params import Interval, check
 from synthkit.runtime import entropy
@@ -44,7 +44,7 @@ class FileAudit:
     attacks: dict[str, Attack]
     rows: Attack
     unit: str = "rows"
-    bars: Bars = Bars()
+    bars: Bars = field(default_factory=Bars)
 
     @property
     def share_model(self) -> bool | None:
@@ -90,7 +90,7 @@ def file_attack(
     rows: int = 5000,
     seed: int = 0,
 ) -> FileAudit:
-    """Attack a saved model by its likelihoods (Yeom et al. 2018), less those of a reference model (Carlini et al. 2022).
+    """Attack a saved model by its likelihoods (Yeom et al. 2018), less those of a reference (Carlini et al. 2022).
 
     Members are training rows, controls are holdout rows. Targets come in two folds; the reference of a fold is fitted
     on the controls of the other fold, so that it has seen none that it is used on. Beside it the attacks of
@@ -128,8 +128,9 @@ def file_attack(
     targets, scores = _scored(subject, sides, fitted, drawn, seed)
     attack, found = None, {}
     if scores:
-        attack = strongest(scores, targets, None)[0]
-        found = {name: judge(one, targets.folds, shared=targets.shared, seed=seed) for name, one in scores.items()}
+        far = Neighbourhoods(targets).far()
+        attack = strongest(scores, targets, far)[0]
+        found = {name: judge(one, targets.folds, far, shared=1.0, seed=seed) for name, one in scores.items()}
     return FileAudit(attack, found, sides.by_rows(subject, drawn, seed), sides.unit)
 
 
@@ -179,7 +180,8 @@ class _Sides:
         if fewest < _LEAST:
             noun = "rows" if entity is None else "entities"
             raise SchemaError(f"file_attack: needs {_LEAST} {noun} to train and to hold out, got {fewest}.")
-        return cls(*tables, tuple(who), tuple(folds), "rows" if entity is None else "entities")
+        unit = "rows" if entity is None else "entities"
+        return cls(tables[0], tables[1], (who[0], who[1]), (folds[0], folds[1]), unit)
 
     def by_entity(self, side: int, values: Floats) -> Floats:
         """Means of the entities' rows."""
