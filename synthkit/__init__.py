@@ -2,6 +2,7 @@
 
 from synthkit import errors, models, plots, rules
 from synthkit.anonymizing import AnonymizedTable, Certificate, anonymize
+from synthkit.auditing import CanaryAudit, FileAudit, canaries, file_attack
 from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
@@ -17,8 +18,10 @@ from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = [
     "AnonymizedTable",
+    "CanaryAudit",
     "Certificate",
     "Comparison",
+    "FileAudit",
     "ImputationSet",
     "Imputer",
     "PanelReport",
@@ -35,9 +38,11 @@ __all__ = [
     "TabularSynthesizer",
     "anonymize",
     "between",
+    "canaries",
     "compare",
     "errors",
     "evaluate",
+    "file_attack",
     "find_errors",
     "inspect",
     "isnull",

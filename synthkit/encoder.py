@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -17,7 +18,8 @@ from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWar
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Field, Layout
 from synthkit.matrix import from_matrix, to_matrix
-from synthkit.protect import Protection
+from synthkit.protect import Protect, Protection
+from synthkit.protected import ProtectionReport
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
 from synthkit.transforms.links import EqualCounts
@@ -37,12 +39,15 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         schema: column types; None: inferred from the first table.
-        protect: how many rows (entities) must stand behind every stored value; None: 1.
+        protect: how many rows (entities) must stand behind every stored value: "standard" (5), "health" (11), "strict"
+            (20), a ``Protection``, or None: one.
         entity, weight: columns that say whose row it is, and how much it counts. Neither is learnt.
         overrides: types by column, as in ``Schema.infer``.
+        seed: of the thresholds of columns (``Protection.jitter``).
 
     Attributes:
-        schema_: the schema in use; layout_: the fields; transformers_: one per column.
+        schema_: the schema in use; layout_: the fields; transformers_: one per column; protection_: what was changed
+            for protection, in counts.
 
     Example:
         >>> table = pd.DataFrame({"age": [40, 51, 62] * 5, "sex": ["F", "M", None] * 5})
@@ -62,16 +67,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         schema: Schema | None = None,
         *,
-        protect: Protection | None = Protection(),  # noqa: B008
+        protect: Protect = "standard",
         entity: Hashable | None = None,
         weight: Hashable | None = None,
         overrides: Mapping[Hashable, ColumnType | str] | None = None,
+        seed: int = 0,
     ) -> None:
         self.schema = schema
         self.protect = protect
         self.entity = entity
         self.weight = weight
         self.overrides = overrides
+        self.seed = seed
 
     # ---------------------------------------------------------------- fitting
     def fit(self, table: pd.DataFrame, y: Any = None) -> Self:
@@ -161,8 +168,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def finish(self) -> Self:
         """Turn counts into laws; from here on the encoder encodes."""
-        protection = self.protect or Protection(min_count=1)
-        protection.check_params()
+        protection = Protection.of(self.protect, "TableEncoder")
         if self._rows == 1:
             warnings.warn(
                 "TableEncoder.fit: the table has one row; nothing can be learnt from it.", SynthkitWarning, stacklevel=3
@@ -171,8 +177,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.schema_, hidden = hide_constants(self.schema_, self.transformers_, self._nulls, protection.min_count)
         self.transformers_.update({name: TRANSFORMERS[type(kind)](kind) for name, kind in hidden.items()})
         self._renumber()
+        rng = np.random.default_rng([self.seed, 77])
         for t in self.transformers_.values():
-            t.finish(protection)
+            t.finish(protection.drawn(rng))
+        self._tell(protection)
         self.nullable_ = {
             name: bool(self._nulls[name]) or (self.schema is not None and bool(self.schema_.columns[name].nullable))
             for name in self.transformers_
@@ -180,6 +188,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.mean_weight_ = self._weight_sum / self._rows if self._weight_sum else 1.0
         self._lay_out()
         return self
+
+    def _tell(self, protection: Protection) -> None:
+        """What the protection of columns did to their types, and in what numbers."""
+        self.protection_ = ProtectionReport.of(protection, {name: t.changed for name, t in self.transformers_.items()})
+        columns = {name: t.shown(self.schema_.columns[name]) for name, t in self.transformers_.items()}
+        self.schema_ = replace(self.schema_, columns={**self.schema_.columns, **columns})
 
     def _renumber(self) -> None:
         """Links count the columns that are numbers, and a hidden constant has become one."""
@@ -414,6 +428,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             columns.append({"state": json, "nullable": self.nullable_[name]})
             arrays.update({f"encoder/{k}/{key}": value for key, value in own.items()})
         value = {"schema": self.schema_.to_dict(), "columns": columns, "mean_weight": self.mean_weight_}
+        value["protection"] = self.protection_.to_dict()
         return {**value, "links": [list(link) for link in self.links_]}, arrays
 
     @classmethod
@@ -428,6 +443,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
             t.load_state(json["columns"][k]["state"], own)
             encoder.nullable_[name] = bool(json["columns"][k]["nullable"])
+        told = json.get("protection")  # older files have none
+        encoder.protection_ = (
+            ProtectionReport.of(Protection.of(None), {}) if told is None else ProtectionReport.from_dict(told)
+        )
         encoder._lay_out()
         return encoder
 

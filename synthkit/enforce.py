@@ -352,7 +352,7 @@ def learn_rules(
     if not rules:
         return replace(schema, rules=())
     replace(schema, rules=tuple(rules))  # judges them
-    least = (encoder.protect or Protection(min_count=1)).min_count
+    least = Protection.of(encoder.protect).min_count
     owner = None if schema.entity is None else pd.factorize(table[schema.entity])[0]
     learnt = [rule.learn(table, schema.columns, least, owner) for rule in rules]
     for i, rule in enumerate(learnt):

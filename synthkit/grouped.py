@@ -39,6 +39,7 @@ class GroupedNumber:
     def __init__(self, kind: Numeric, by: Hashable) -> None:
         self.kind, self.by = kind, by
         self.laws: dict[Any, NumericTransformer] = {}
+        self.changed: dict[str, float] = {}  # for protection, of all laws together
 
     def fit(self, values: pd.Series, groups: pd.Series, entity: Any, protection: Protection) -> GroupedNumber:
         """Learn the law of each group that has rows enough, and one of all rows for the others."""

@@ -15,7 +15,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Layout
-from synthkit.protect import Protection
+from synthkit.protect import Protect
 from synthkit.schema import ColumnType, Datetime, Identifier, Numeric, Schema
 from synthkit.ticks import DAY, Ticks
 
@@ -35,7 +35,8 @@ class TimeCodec:
     schema_: Schema
     entity: Hashable | None
     time: Hashable | None
-    protect: Protection | None
+    protect: Protect
+    seed: int
     gaps_: TableEncoder | None
     step_: int | float | None
     ticks_: Ticks
@@ -81,7 +82,7 @@ class TimeCodec:
         frame = pd.DataFrame({self.entity: flat[self.entity].to_numpy()[later], GAP: self._gap_series(gaps)})
         who = Identifier(dtype=self.schema_.columns[self.entity].dtype, nullable=False)
         schema = Schema({self.entity: who, GAP: self._gap_type()}, self.entity)
-        self.gaps_ = TableEncoder(schema, protect=self.protect).fit(frame)
+        self.gaps_ = TableEncoder(schema, protect=self.protect, seed=self.seed).fit(frame)
         # Either tells the other; which one a model of entities should learn is which hangs less on how many rows
         # there are: a visit a month has a pace of its own, a stay of two days has a span.
         counts = self._counts(clock, owner)[0]

@@ -22,7 +22,7 @@ from synthkit.errors import SchemaError
 from synthkit.grouped import GroupedNumber
 from synthkit.inference import canonical
 from synthkit.layout import Encoded
-from synthkit.protect import Protection
+from synthkit.protect import Protect, Protection
 from synthkit.running import Parts, Running, chained, find_running
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.sequence_columns import ColumnCodec, ordered
@@ -88,6 +88,7 @@ class SequenceEncoder(ColumnCodec):
         recalled_: columns that know what they last were in a row of their own kind: those that tell kinds, and the
             share of values that repeat (0 where that is no matter).
         ageing_: rules of the columns that grow with the clock, which follow from the entities.
+        protection_: what was changed for protection, in counts.
     """
 
     schema_: Schema
@@ -109,10 +110,11 @@ class SequenceEncoder(ColumnCodec):
         entity: Hashable | None = None,
         time: Hashable | None = None,
         context: Sequence[Hashable] | None = None,
-        protect: Protection | None = None,
+        protect: Protect = None,
+        seed: int = 0,
     ) -> None:
         self.schema, self.entity, self.time, self.context = schema, entity, time, context
-        self.protect = protect
+        self.protect, self.seed = protect, seed
 
     # ---------------------------------------------------------------- fitting
     def fit(self, table: pd.DataFrame) -> Self:
@@ -146,15 +148,18 @@ class SequenceEncoder(ColumnCodec):
         if rule is not None and clock is not None:
             parts = rule.parts(flat, self.schema_.columns)
             flat = flat.iloc[chained(parts, owner, clock, rule.slack)].reset_index(drop=True)
-        self._fit_groups(flat, owner, self.protect or Protection(min_count=1), None if rule is None else rule.total)
+        self._fit_groups(flat, owner, Protection.of(self.protect), None if rule is None else rule.total)
         names = [self.entity, *self.moving_]
-        self.rows_ = TableEncoder(self._row_schema(), protect=self.protect).fit(self._places(flat[names]))
+        self.rows_ = TableEncoder(self._row_schema(), protect=self.protect, seed=self.seed).fit(
+            self._places(flat[names])
+        )
         self.running_ = None if rule is None else rule.kept(self.rows_)
         self.gaps_, self.step_, self.unit_ = None, None, 1.0
         self.strict_, self.paced_, self.grain_, self.bursts_ = False, True, 1, None
         self.calendar_: dict[str, int] = {}
         if clock is not None:
             self._fit_time(flat, owner, clock)
+        self.protection_ = self._told()
         return self
 
     def _flat(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -314,6 +319,14 @@ class SequenceEncoder(ColumnCodec):
         table.columns = pd.Index(list(columns), tupleize_cols=False)
         return table.set_index(self.levels_) if self.levels_ else table
 
+    def _told(self) -> ProtectionReport:
+        """What was changed in the columns that move, and in the gaps between rows."""
+        report = self.rows_.protection_
+        if self.groups_:
+            own = ProtectionReport.of(Protection.of(self.protect), {n: g.changed for n, g in self.groups_.items()})
+            report = own.joined(report)
+        return report.joined(None if self.gaps_ is None else self.gaps_.protection_)
+
     # ---------------------------------------------------------------- state
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON value and arrays; no cell of the training table is in them."""
@@ -343,6 +356,7 @@ class SequenceEncoder(ColumnCodec):
         }
         scalars["recalled"] = [[io.to_json(n), io.to_json(list(k)), s] for n, (k, s) in self.recalled_.items()]
         scalars["ageing"] = [rule.to_json() for rule in self.ageing_.values()]
+        scalars["protection"] = self.protection_.to_dict()
         scalars["running"] = None if self.running_ is None else self.running_.to_json()
         value = {**parts, **roles, **scalars, "calendar": list(self.calendar_), "schema": self.schema_.to_dict()}
         return value, arrays
@@ -367,6 +381,8 @@ class SequenceEncoder(ColumnCodec):
             prefix = f"groups/{k}/"
             own = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
             out.groups_[io.from_json(name)] = GroupedNumber.from_state(json, own)
+        told = value.get("protection")  # older files have none
+        out.protection_ = out._told() if told is None else ProtectionReport.from_dict(told)
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])
         out.strict_, out.paced_, out.ticks_ = bool(value["strict"]), bool(value["paced"]), Ticks(*value["ticks"])
         bursts = value.get("bursts")

@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from synthkit.errors import NotFittedError, SchemaError
 from synthkit.imputation.sets import ImputationSet
-from synthkit.params import InstanceOf, Interval, OneOf, Optional, check
-from synthkit.protect import Protection
+from synthkit.params import Interval, OneOf, Optional, check
+from synthkit.protect import Protect, Protection
 from synthkit.runtime import entropy
 from synthkit.series.encoding import SeriesEncoder
 from synthkit.series.filling import METHODS, PLAIN
@@ -45,7 +45,7 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             share, and columns that hold no numbers stay as they are.
         mode: "point": each gap at its centre; "draw": all gaps drawn jointly.
         point: "mean" or "median".
-        protect: how many rows must stand behind a stored number; None: 1.
+        protect: how many rows must stand behind a stored number: a preset's name, a ``Protection``, or None: one.
         random_state: an integer for repeatable results; None draws one.
 
     Attributes:
@@ -70,7 +70,7 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         entity: Hashable | None = None,
         mode: Literal["point", "draw"] = "point",
         point: Point = "mean",
-        protect: Protection | None = Protection(),  # noqa: B008
+        protect: Protect = "standard",
         random_state: int | None = None,
     ) -> None:
         self.method = method
@@ -91,7 +91,7 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check(name, "method", self.method, OneOf(*METHODS))
         check(name, "mode", self.mode, OneOf("point", "draw"))
         check(name, "point", self.point, OneOf("mean", "median"))
-        check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        Protection.of(self.protect, name)
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
         self.seed_ = entropy(None) if self.random_state is None else int(self.random_state)
         try:

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from synthkit.errors import SchemaError
-from synthkit.protect import Protection
+from synthkit.protect import Protect, Protection
 from synthkit.series.bars import find_bars
 from synthkit.series.base import Channels
 from synthkit.series.calendar import Calendar
@@ -79,7 +79,7 @@ class SeriesEncoder:
         *,
         time: Hashable | None = None,
         entity: Hashable | None = None,
-        protect: Protection | None = None,
+        protect: Protect = None,
     ) -> None:
         self.time, self.entity, self.protect = time, entity, protect
 
@@ -98,7 +98,7 @@ class SeriesEncoder:
                 f"SequenceSynthesizer.fit: {len(rows)} rows are too few for a long series; {_FEWEST} are needed."
             )
         self.frame_.learn_nulls(nulls)
-        least = 1 if self.protect is None else self.protect.min_count
+        least = Protection.of(self.protect).min_count
         self.parts_ = self._parts(values, starts, least, ~nulls.any(1))
         self._fit_seasons(values, rows, starts)
         self.texture_ = Texture()
@@ -263,7 +263,7 @@ class SeriesEncoder:
 
     def learn_atoms(self, values: Floats) -> list[int]:
         """Learn which numbers the levels among training ``values`` ``(T, Q)`` show, and return these columns."""
-        least = 1 if self.protect is None else self.protect.min_count
+        least = Protection.of(self.protect).min_count
         levels = [part.columns[0] for part in self.parts_ if isinstance(part, ScoreColumn)]
         self.texture_ = Texture()
         self.texture_.learn_atoms(values, levels, least)

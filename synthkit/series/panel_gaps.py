@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import SchemaError
 from synthkit.inference import canonical, from_canonical, infer_column
-from synthkit.protect import Protection
+from synthkit.protect import Protect, Protection
 from synthkit.schema import Numeric
 from synthkit.series.filling import SeriesFiller, Traits
 from synthkit.series.gap_tables import SHORT, GapTable, on_atoms
@@ -46,7 +46,7 @@ class PanelFiller:
     step: float
     filler: SeriesFiller
 
-    def __init__(self, entity: Hashable, time: Hashable | None, protect: Protection | None) -> None:
+    def __init__(self, entity: Hashable, time: Hashable | None, protect: Protect) -> None:
         self.entity, self.time, self.protect = entity, time, protect
 
     def fit(self, table: pd.DataFrame, seed: int) -> PanelFiller:
@@ -73,7 +73,7 @@ class PanelFiller:
         self.step = self._usual_step(flat)
         laid = self.lay_out(table, "fit")
         d = len(self.kinds)
-        least = 1 if self.protect is None else self.protect.min_count
+        least = Protection.of(self.protect).min_count
         self.atoms: dict[int, Floats] = {}
         limits = np.empty((2, d))
         for q in range(d):

@@ -20,7 +20,8 @@ from synthkit.models.autoregressive import Autoregressive
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, check
 from synthkit.progress import Progress, ProgressBar
-from synthkit.protect import Protection
+from synthkit.protect import Protect, Protection
+from synthkit.protected import ProtectionReport
 from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device
 from synthkit.schema import Constant, Numeric, Schema
@@ -56,7 +57,8 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             entities at most have 200 rows each at least, 5 per entity, nine in ten times in common, and numbers alone.
         schema: column types; None: inferred. Its entity is used where none is given. Its rules between context columns
             hold in all entities that are drawn or filled; of rules of other columns, which no row keeps, it warns.
-        protect: how many entities must stand behind whatever is stored; None: 1.
+        protect: how many entities (rows of a long series) must stand behind whatever is stored: "standard" (5),
+            "health" (11), "strict" (20), a ``Protection``, or None: off.
         max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_`` (of
             records; a long series has neither it nor ``schema_``).
         device: "auto" (the first GPU, else the CPU), or as torch names it.
@@ -88,7 +90,7 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         context: Sequence[Hashable] | None = None,
         kind: Literal["auto", "panel", "series"] = "auto",
         schema: Schema | None = None,
-        protect: Protection | None = Protection(),  # noqa: B008
+        protect: Protect = "standard",
         max_seconds: float | None = None,
         max_steps: int | None = None,
         device: str | torch.device = "auto",
@@ -122,7 +124,12 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         device, began = resolve_device(self.device), clock.monotonic()
         seed = entropy(None) if self.random_state is None else int(self.random_state)
         encoder = SequenceEncoder(
-            self.schema, entity=self.entity, time=self.time, context=self.context, protect=self.protect
+            self.schema,
+            entity=self.entity,
+            time=self.time,
+            context=self.context,
+            protect=self.protect,
+            seed=entropy(seed, 7),
         ).fit(table)
         records = encoder.encode(table)
         entities = self._entities(encoder, records, seed, device)
@@ -148,7 +155,7 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
         check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
-        check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        Protection.of(self.protect, name)
         if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
             raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
         if self.entity is not None and self.entity == self.time:
@@ -227,7 +234,7 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
         check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
-        check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        Protection.of(self.protect, name)
         check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
         check(name, "model", self.model, AnyOf(OneOf("auto", *SEQUENCE_MODELS), InstanceOf(Autoregressive)))
         if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
@@ -242,6 +249,14 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             self.model.check_params()
         name = "autoregressive" if self.model == "auto" else self.model
         return name if isinstance(name, Autoregressive) else SEQUENCE_MODELS[str(name)]()
+
+    @property
+    def protection_(self) -> ProtectionReport:
+        """What protection changed in the fit, per column: counts, and never a value (see ``Protection``)."""
+        self._fitted("protection_")
+        if self.series_ is not None:
+            return self.series_.encoder.protection_
+        return self.encoder_.protection_.joined(self.entities_.protection_)
 
     # ---------------------------------------------------------------- draw
     def sample(

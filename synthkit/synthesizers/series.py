@@ -17,7 +17,7 @@ from synthkit import io
 from synthkit.blockwise import COPIES
 from synthkit.errors import LoadError, ParamError, SchemaError, SynthkitWarning
 from synthkit.params import Interval, Optional, check
-from synthkit.protect import Protection
+from synthkit.protect import Protect
 from synthkit.runtime import entropy, resolve_device
 from synthkit.series import SERIES_MODELS
 from synthkit.series.base import Budget, FittedSeries, SeriesSpec
@@ -95,7 +95,7 @@ class SeriesBackend:
         *,
         time: Hashable | None,
         entity: Hashable | None,
-        protect: Protection | None,
+        protect: Protect,
         seed: int,
         budget: Budget,
         device: torch.device,

@@ -21,7 +21,8 @@ from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, SequenceOf, check
 from synthkit.progress import Progress
-from synthkit.protect import Protection
+from synthkit.protect import Protect, Protection
+from synthkit.protected import ProtectionReport
 from synthkit.rules import Rule
 from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
@@ -48,7 +49,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         schema: column types; None: inferred.
         entity: the column that says whose row it is: validation splits and minimum counts go by it.
         weight: the column of survey weights; it multiplies the loss per row, and is constant in synthetic tables.
-        protect: how many rows must stand behind whatever is stored; None: 1.
+        protect: how many rows (entities) must stand behind whatever is stored, and what is done with extremes, exact
+            digits and rare combinations: "standard" (5), "health" (11), "strict" (20), a ``Protection``, or None: off.
         rules: what holds in every row that is drawn or filled (``synthkit.rules``). True: the rules of the schema, or,
             where none is given, those that the table shows; a sequence: exactly these; False: none.
         gaps: what an empty cell of the training table is: "learn": a value like others, which is drawn, too; "skip": a
@@ -60,7 +62,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         random_state: an integer for a repeatable fit; None draws one.
 
     Attributes:
-        schema_, encoder_, model_: what was learnt; choice_: which model, and why, in a sentence;
+        schema_, encoder_, model_: what was learnt; protection_: what was changed for protection, in counts;
+        choice_: which model, and why, in a sentence;
         n_steps_: training steps, by stage where the model has several; history_: the log, and marginals_: every
         column's own law, both for ``synthkit.plots.training``, and not in files;
         seed_: the random state in use;
@@ -81,7 +84,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         schema: Schema | None = None,
         entity: Hashable | None = None,
         weight: Hashable | None = None,
-        protect: Protection | None = Protection(),  # noqa: B008
+        protect: Protect = "standard",
         gaps: Literal["learn", "skip"] = "learn",
         max_seconds: float | None = None,
         max_steps: int | Sequence[int] | None = None,
@@ -113,7 +116,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         spec = self._check()
         device = resolve_device(self.device)
         seed = entropy(None) if self.random_state is None else int(self.random_state)
-        encoder = TableEncoder(self.schema, protect=self.protect, entity=self.entity, weight=self.weight).fit(table)
+        encoder = TableEncoder(
+            self.schema, protect=self.protect, entity=self.entity, weight=self.weight, seed=entropy(seed, 7)
+        ).fit(table)
         if encoder.schema_.entity is None:
             warn_of_records(table)
         encoder.schema_ = learn_rules(self.rules, self.schema, encoder, table)
@@ -145,7 +150,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
         check(name, "max_steps", self.max_steps, Optional(AnyOf(Interval(int, 1), SequenceOf(Interval(int, 1)))))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
-        check(name, "protect", self.protect, Optional(InstanceOf(Protection)))
+        Protection.of(self.protect, name)
         check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
         if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
             raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
@@ -424,6 +429,12 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         return out
 
     # ---------------------------------------------------------------- helpers
+    @property
+    def protection_(self) -> ProtectionReport:
+        """What protection changed in the fit, per column: counts, and never a value (see ``Protection``)."""
+        self._fitted("protection_")
+        return self.encoder_.protection_
+
     def _device(self) -> torch.device:
         return next((t.device for t in [*self.model_.parameters(), *self.model_.buffers()]), torch.device("cpu"))
 

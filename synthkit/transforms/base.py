@@ -53,6 +53,7 @@ class ColumnTransformer(ABC):
 
     def __init__(self, kind: ColumnType) -> None:
         self.kind = kind
+        self.changed: dict[str, float] = {}  # what ``finish`` did for protection, see ``synthkit.protected.COUNTS``
 
     @abstractmethod
     def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
@@ -64,7 +65,11 @@ class ColumnTransformer(ABC):
 
     @abstractmethod
     def finish(self, protection: Protection) -> None:
-        """Turn counts into a law; drop the counts."""
+        """Turn counts into a law; drop the counts. ``protection`` is the column's own: its threshold is drawn."""
+
+    def shown(self, kind: ColumnType) -> ColumnType:
+        """The column's type, without what protection took from it (a category of a dtype, digits)."""
+        return kind
 
     @property
     def parts(self) -> tuple[Part, ...]:

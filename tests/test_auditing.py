@@ -1,0 +1,180 @@
+"""The audits find planted culprits, and let what is harmless pass."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+from synthkit import TabularSynthesizer, canaries, file_attack
+from synthkit.auditing import clopper_pearson, one_run_epsilon
+from synthkit.errors import ParamError, SchemaError
+from synthkit.models import SequentialTrees
+
+Table = pd.DataFrame
+
+
+class Copier:
+    """A culprit: it draws the very rows that it was given."""
+
+    def fit(self, table: Table) -> Copier:
+        self.table = table
+        return self
+
+    def sample(self, n: int, seed: int) -> Table:
+        return self.table.sample(n, replace=True, random_state=seed).reset_index(drop=True)
+
+
+class Law:
+    """Harmless: it draws from the law behind the table, and looks at no row."""
+
+    def fit(self, table: Table) -> Law:
+        return self
+
+    def sample(self, n: int, seed: int) -> Table:
+        return draw(n, seed + 10_000)
+
+
+def draw(rows: int, seed: int) -> Table:
+    """Numbers and categories that depend on each other; few ties."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=rows)
+    return pd.DataFrame(
+        {
+            "x": x.round(2),
+            "y": (x + rng.normal(size=rows)).round(2),
+            "g": np.where(x + rng.normal(size=rows) > 0, "high", "low"),
+            **{name: rng.integers(0, 6, rows).astype(str) for name in "abc"},
+        }
+    )
+
+
+def grid(rows: int, seed: int) -> Table:
+    """Few values, so that nearly all distances tie."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({name: rng.integers(0, 3, rows).astype(str) for name in "abcdefghij"})
+
+
+TABLE = draw(400, 0)
+
+
+# -------------------------------------------------------------------- bounds
+def test_the_exact_interval_keeps_its_level():
+    for rate in (0.01, 0.3):
+        held = sum(
+            binom.pmf(k, 60, rate) for k in range(61) if clopper_pearson(k, 60)[0] <= rate <= clopper_pearson(k, 60)[1]
+        )
+        assert held >= 0.95
+
+
+def test_the_bound_of_epsilon_holds_for_randomised_response():
+    """Each canary's coin is told with probability e^eps / (1 + e^eps), which is exactly eps-private."""
+    for eps in (0.5, 2.0):
+        rng = np.random.default_rng(1)
+        found = []
+        for _ in range(200):
+            coins = rng.random(200) < 0.5
+            told = coins ^ (rng.random(200) < 1 / (1 + math.exp(eps)))
+            found.append(one_run_epsilon(told.astype(float), coins))
+        assert np.mean(np.array(found) > eps) < 0.1  # 5 % of 200 runs, and the noise of that
+        assert np.median(found) > eps / 2 - 0.15
+
+
+def test_a_sure_attacker_proves_what_so_many_canaries_can():
+    coins = np.arange(200) % 2 == 0
+    assert 3 < one_run_epsilon(coins.astype(float), coins) < 5
+    with pytest.raises(ParamError, match="equally long"):
+        one_run_epsilon([1.0], coins)
+
+
+# -------------------------------------------------------------------- canaries
+def test_canaries_of_a_copier_come_back():
+    found = canaries(TABLE, synthesizer=Copier(), times=2)
+    assert found.planted + found.withheld == 40 and found.returned_withheld == 0
+    assert found.returned > 0.8 * found.planted and found.interval[0] > 0.5
+    assert found.rows.interval[0] > 0.7 and found.epsilon > 0.5 and found.model is None
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert told["model"] == "not tested" and "came back" in str(found)
+    assert found.by_repeats["planted"].sum() == found.planted
+
+
+@pytest.mark.parametrize("synthesizer", [Law(), TabularSynthesizer("independent", random_state=0)])
+def test_canaries_of_what_is_harmless_do_not(synthesizer):
+    found = canaries(TABLE, synthesizer=synthesizer, random_state=1)
+    assert found.beyond == 0 and found.rows.interval[0] < 0.5 and found.epsilon < 0.5
+
+
+def test_a_canary_is_common_cell_by_cell_new_as_a_row_and_keeps_rules():
+    class Seen(Copier):
+        def fit(self, table: Table) -> Seen:
+            seen.append(table)
+            return super().fit(table)  # type: ignore[return-value]
+
+    seen: list[Table] = []
+    table = TABLE.assign(low=np.arange(400) % 7, whose=np.arange(400) % 100)
+    table["high"] = table["low"] + np.arange(400) % 5
+    before = table.copy()
+    canaries(table, synthesizer=Seen(), repeats=[3], random_state=2)
+    pd.testing.assert_frame_equal(table, before)
+    (fitted,) = seen
+    counts = fitted.value_counts(dropna=False)
+    old = set(map(tuple, table[fitted.columns].to_numpy()))
+    planted = [row for row in counts.index if row not in old]
+    assert planted and all(counts[row] == 3 for row in planted)
+    made = pd.DataFrame(planted, columns=counts.index.names)
+    assert (made["low"] <= made["high"]).all()
+    for name in "abcg":
+        assert made[name].isin(table[name].value_counts()[lambda n: n >= 20].index).all()
+
+
+def test_what_cannot_be_audited_is_told():
+    with pytest.raises(SchemaError, match="at least 100 rows"):
+        canaries(TABLE.head(50))
+    with pytest.raises(ParamError, match="'count'"):
+        canaries(TABLE, count=3)
+    with pytest.raises(ParamError, match="needs the methods"):
+        canaries(TABLE, synthesizer="auto")
+    with pytest.raises(SchemaError, match="new to the table"):
+        canaries(pd.concat([grid(300, 0)[["a", "b"]]] * 2), count=60)
+
+
+# -------------------------------------------------------------------- the file
+def test_a_shared_model_tells_more_than_rows_drawn_from_it(tmp_path):
+    """Trees that learn 250 rows by heart, read from their file."""
+    known = TabularSynthesizer(SequentialTrees(leaf=1, prior=0.01, trees=5, blur=0.0), random_state=0, protect=None)
+    known.fit(draw(250, 1)).save(tmp_path / "model.synthkit")
+    found = file_attack(tmp_path / "model.synthkit", draw(250, 1), draw(250, 2))
+    assert found.unit == "rows" and found.model.interval[0] > 0.6 and found.share_model is False
+    assert found.model.auc > found.rows.auc
+    assert found.attacks["calibrated"].auc > found.attacks["likelihood"].auc - 0.05
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert told["below_the_bars"]["model"] is False and "do not share" in str(found)
+
+
+def test_a_model_that_saw_other_rows_tells_nothing():
+    apart = TabularSynthesizer("independent", random_state=0).fit(draw(3000, 3))
+    found = file_attack(apart, draw(300, 1), draw(300, 2))
+    assert found.model.interval[0] < 0.5 < found.model.interval[1] + 0.02
+
+
+@pytest.mark.parametrize("model", [TabularSynthesizer("copula", random_state=0), Copier()])
+def test_a_model_without_likelihood_is_not_tested(model):
+    found = file_attack(model.fit(TABLE), TABLE, draw(200, 5))
+    assert found.model is None and found.share_model is None and found.to_dict()["model"] == "not tested"
+
+
+def test_rows_of_an_entity_are_judged_together():
+    def visits(seed: int) -> Table:
+        return draw(240, seed).assign(who=np.repeat(np.arange(80), 3) + 1000 * seed)
+
+    fitted = TabularSynthesizer("independent", entity="who", random_state=0).fit(visits(1))
+    found = file_attack(fitted, visits(1), visits(2))
+    assert found.unit == "entities" and found.model.members == found.model.controls == 80
+    with pytest.raises(SchemaError, match="shares entities"):
+        file_attack(fitted, visits(1), visits(1))
+    with pytest.raises(SchemaError, match="needs 40 entities"):
+        file_attack(fitted, visits(1), visits(2).head(60))
