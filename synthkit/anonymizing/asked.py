@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import LEVELS, Level
 from synthkit.params import Interval, OneOf, Optional, check
-from synthkit.protect import Protection
+from synthkit.protect import Protect, Protection
 from synthkit.report.profiles import PROFILES
 from synthkit.schema import Schema, check_table
 
@@ -37,7 +37,7 @@ class Asked:
     profile: str = "test-data"
     gates: Mapping[str, Any] | None = None
     undecided: Literal["refuse", "note"] = "refuse"
-    protect: str | Protection | None = "standard"
+    protect: Protect = "standard"
     holdout: float = 0.2
     n: int | None = None
     level: Level = "quick"
@@ -56,6 +56,12 @@ class Asked:
     def unit(self) -> str:
         """What is counted as one person."""
         return "row" if self.entity is None else f"{self.entity}"
+
+    @property
+    def protection(self) -> Protection:
+        """That of the argument ``protect``, with the quasi-identifiers."""
+        given = Protection.of(self.protect, "anonymize")
+        return replace(given, quasi_identifiers=self.quasi_identifiers) if self.quasi_identifiers else given
 
     def units(self, table: pd.DataFrame) -> int:
         """Rows, or distinct entities, of a part of the table."""
@@ -126,7 +132,7 @@ class Asked:
                 f"anonymize: the table has {units} {noun}; at least {_FEWEST} are needed, of which 'holdout' holds "
                 f"back {_LEAST_HELD} or more, to check anything. Take synthkit.from_schema for so few."
             )
-        least = getattr(self.protect, "min_count", 1)
+        least = self.protection.min_count
         if least > (1 - self.holdout) * units:
             raise ParamError(
                 f"anonymize: argument 'protect': min_count is {least}, and fewer units are learnt from; nothing of the "

@@ -16,7 +16,7 @@ from synthkit.report.panel import ROW_METRICS
 from synthkit.report.profiles import PROFILES
 from synthkit.schema import Schema
 
-__all__ = ["CRITERIA", "criteria", "judge", "outcome", "score"]
+__all__ = ["CRITERIA", "EXTRA", "criteria", "judge", "outcome", "score"]
 
 CRITERIA: Mapping[str, tuple[str, ...]] = {
     "singling out": ("singling_out",),
@@ -27,7 +27,8 @@ CRITERIA: Mapping[str, tuple[str, ...]] = {
 }
 """Criterion -> the scores that test it. The first three are those of the Article 29 Working Party (2014)."""
 _OPTIONAL = ("singling_out", "linkability", "attribute_inference", "near_copies")  # tables may have nothing to attack
-_EXTRA = {
+EXTRA = {
+    "membership": Gate(0.03, 0.15, whole="best"),
     "membership_tpr": Gate(0.01, 0.10, optional=True, whole="best"),  # members found at 1 % false alarms: 2 % at most
     # a risk is a share of the holdout rows that are missed: of a rare secret these are few
     "attribute_inference": Gate(0.05, 0.50, optional=True, whole="best"),
@@ -76,7 +77,7 @@ def judge(asked: Asked, report: Report) -> Verdict:
     """
     profile, release = PROFILES[asked.profile], PROFILES["release"]
     records = asked.kind == "records"
-    known = {**release.gates, **(release.panel if records else {}), **_EXTRA}
+    known = {**release.gates, **(release.panel if records else {}), **EXTRA}
     names = {name for scores in CRITERIA.values() for name in scores} - set(profile.panel if records else profile.gates)
     if records:
         names -= set(_ONLY_ROWS)

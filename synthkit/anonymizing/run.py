@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,17 @@ import pandas as pd
 
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.certificate import Certificate
-from synthkit.anonymizing.checking import judge, outcome, score
+from synthkit.anonymizing.checking import EXTRA, judge, outcome, score
 from synthkit.anonymizing.content import certificate_of, now
 from synthkit.anonymizing.digest import Ledger, table_digest
 from synthkit.anonymizing.drawing import Draw, Synthesizer, draw, hold_back
-from synthkit.errors import ParamError, PrivacyError
+from synthkit.auditing import file_attack
+from synthkit.errors import PrivacyError
+from synthkit.metrics.attacks import FPR, Attack
 from synthkit.metrics.base import Level
 from synthkit.models import ModelSpec
-from synthkit.protect import Protection
-from synthkit.report import Report
+from synthkit.protect import Protect
+from synthkit.report import PROFILES, Report
 from synthkit.runtime import entropy
 from synthkit.schema import Schema
 from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
@@ -63,7 +66,7 @@ def anonymize(
     profile: str = "test-data",
     gates: Mapping[str, Any] | None = None,
     undecided: Literal["refuse", "note"] = "refuse",
-    protect: str | Protection | None = "standard",
+    protect: Protect = "standard",
     model: str | ModelSpec = "auto",
     schema: Schema | None = None,
     holdout: float = 0.2,
@@ -143,7 +146,7 @@ def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) ->
     """The synthesizer that fits the table; it is checked when it is fitted."""
     common: dict[str, Any] = {
         "schema": asked.schema,
-        "protect": _protection(asked),
+        "protect": asked.protection,
         "max_seconds": None if asked.max_seconds is None else _FIT * asked.max_seconds,
         "random_state": entropy(seed, 0) % 2**32,
         "progress": True if progress is True else None,
@@ -151,10 +154,6 @@ def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) ->
     if asked.kind == "rows":
         return TabularSynthesizer(model, entity=asked.entity, **common)
     return SequenceSynthesizer(model, entity=asked.entity, time=asked.time, kind="panel", **common)
-
-
-def _protection(asked: Asked) -> Any:
-    return asked.protect
 
 
 def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: Any) -> AnonymizedTable:
@@ -165,9 +164,10 @@ def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: An
     """
     verdict = judge(asked, report)
     passed, why = outcome(verdict, asked.undecided)
-    attacked = _file_attack(asked, drawn) if asked.release == "model" else None
-    if attacked is not None and attacked["gate"] == "fail":
-        passed, why = False, "; ".join(filter(None, (why, f"{attacked['label']}: {attacked['note']}")))
+    attacked = _file_attack(asked, drawn, entropy(known["seed"], 3) % 2**32) if asked.release == "model" else None
+    if attacked is not None and attacked["gate"] in ("fail", "cannot tell")[: 1 + (asked.undecided == "refuse")]:
+        reason = f"{attacked['label']}: {attacked['gate']}, {attacked.get('note') or attacked['why']}"
+        passed, why = False, "; ".join(filter(None, (why, reason)))
     word = "refused" if not passed else "passed" if verdict.passed else "passed, but for gates that cannot tell"
     book.add(known["digest"], known["created"], asked.profile, known["seed"], word)
     certificate = certificate_of(asked, drawn, report, verdict, outcome=word, file_attack=attacked, **known)
@@ -183,5 +183,33 @@ def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: An
     return AnonymizedTable(drawn.table, report, certificate, synthesizer)
 
 
-def _file_attack(asked: Asked, drawn: Draw) -> dict[str, Any]:
-    raise ParamError("anonymize: argument 'release': 'model' is not there yet.")
+def _file_attack(asked: Asked, drawn: Draw, seed: int) -> dict[str, Any]:
+    """What the model's own likelihoods tell of its training rows, as an entry of the certificate's criteria."""
+    out: dict[str, Any] = {"criterion": "model file", "label": "Membership attack on the model's file"}
+    if not isinstance(drawn.synthesizer, TabularSynthesizer) or not drawn.synthesizer.model_.tags.has_log_prob:
+        return out | {"status": "not tested", "why": "the model has no likelihood of rows", "gate": "cannot tell"}
+    found = file_attack(drawn.synthesizer, drawn.train, drawn.holdout, entity=asked.entity, seed=seed)
+    attack = found.model
+    assert attack is not None
+    return out | {
+        "status": "tested",
+        "score": "file_attack",
+        "what": "likelihoods of rows, less those of a reference model (Yeom et al. 2018; Carlini et al. 2022)",
+        "value": attack.auc,
+        "interval": list(attack.interval),
+        "harmless": 0.5,
+        "fresh_rows": None,
+        "detectable_effect": attack.detectable,
+        "outliers": None if math.isnan(attack.isolated) else attack.isolated,
+        "attempts": [attack.members, attack.controls],
+        "gate": "pass" if found.share_model else "fail" if _shown(attack) else "cannot tell",
+        "note": f"AUC {attack.auc:.3f} in [{attack.interval[0]:.3f}, {attack.interval[1]:.3f}]; to hand a model over, "
+        f"the upper end has to be {found.bars.auc:g} or less",
+    }
+
+
+def _shown(attack: Attack) -> bool:
+    """A leak above the tolerances that rows have, beyond chance."""
+    tolerances = PROFILES["release"].gates["membership"].tolerance, EXTRA["membership_tpr"].tolerance
+    ends = attack.interval[0] - 0.5, attack.tpr_interval[0] - FPR
+    return any(end > tolerance for end, tolerance in zip(ends, tolerances, strict=True))
