@@ -23,6 +23,7 @@ from synthkit.grouped import GroupedNumber
 from synthkit.inference import canonical
 from synthkit.layout import Encoded
 from synthkit.protect import Protect, Protection
+from synthkit.protected import ProtectionReport
 from synthkit.running import Parts, Running, chained, find_running
 from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
 from synthkit.sequence_columns import ColumnCodec, ordered

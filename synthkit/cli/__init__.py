@@ -190,6 +190,7 @@ def _info(options: argparse.Namespace) -> None:
         return
     print(f"model   {synthesizer.choice_}")
     print(f"steps   {synthesizer.n_steps_}")
+    print(f"protect {synthesizer.protection_.line}")
     print(f"columns {len(synthesizer.schema_.columns)}")
     for name, kind in synthesizer.schema_.columns.items():
         gaps = ", may be empty" if kind.nullable else ""

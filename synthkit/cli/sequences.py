@@ -115,6 +115,7 @@ def describe(synthesizer: SequenceSynthesizer) -> str:
         f"time    {'none: records have no order' if encoder.time is None else encoder.time}",
         f"context {_names(synthesizer.context_)}",
         f"steps   {entities} for entities, {rows} for records",
+        f"protect {synthesizer.protection_.line}",
         f"columns {len(synthesizer.schema_.columns)}",
     ]
     for name, kind in synthesizer.schema_.columns.items():

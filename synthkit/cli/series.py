@@ -124,6 +124,7 @@ def describe_series(synthesizer: SequenceSynthesizer) -> str:
         f"time    {time}",
         f"rows    {calendar.rows}",
         f"seasons {', '.join(encoder.profiles_) or 'none'}",
+        f"protect {synthesizer.protection_.line}",
         f"columns {len(frame.columns)}",
     ]
     keys = (calendar.name, frame.entity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from synthkit import io
 from synthkit.errors import SynthkitWarning
 from synthkit.protect import Protection
-from synthkit.schema import Boolean, Categorical
+from synthkit.schema import Boolean, Categorical, ColumnType
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
 from synthkit.transforms.counts import ObjectCounts
 
@@ -46,13 +47,16 @@ class CategoricalTransformer(ColumnTransformer):
         keep = counts.support >= protection.min_count
         kept = list(counts.values[keep])
         mode = kept[int(np.argmax(counts.mass[keep]))] if kept else None
+        self._rare: set[Any] = set() if self.kind.categories is not None else set(counts.values[~keep])
+        if protection.on and self._rare:
+            self.changed = {"categories": len(self._rare), "merged": float(counts.rows[~keep].sum())}
         if self.kind.categories is not None:  # declared: public, in their own order
             kept = list(self.kind.categories)
         elif self.kind.ordered and self.kind.dtype is not None and self.kind.dtype.get("kind") == "category":
             rank = {c: i for i, c in enumerate(self.kind.dtype["categories"])}
             kept.sort(key=rank.__getitem__)
         if not kept:
-            kept = [_placeholder(self.kind.dtype or {})]
+            kept = [_placeholder(self.kind.dtype or {}, self._rare)]
             warnings.warn(
                 f"a categorical column has no value in {protection.min_count} rows or more; all its cells become "
                 f"{kept[0]!r}. Declare its categories, or lower Protection(min_count).",
@@ -63,6 +67,18 @@ class CategoricalTransformer(ColumnTransformer):
         values[:] = kept
         self._use(values, kept.index(mode) if mode in kept else 0)
         self._counts = ObjectCounts()
+
+    def shown(self, kind: ColumnType) -> ColumnType:
+        """A dtype lists its categories; those that too few rows have are no part of it any more.
+
+        But an ordered dtype is a scale that somebody declared, as ``Categorical(categories=...)`` is: it stays whole.
+        """
+        spec = kind.dtype or {}
+        if spec.get("kind") != "category" or spec["ordered"] or not self.changed:
+            return kind
+        left = [c for c in spec["categories"] if c not in self._rare]
+        self.kind = replace(self.kind, dtype={**spec, "categories": left or list(self.categories)})
+        return replace(kind, dtype=self.kind.dtype)
 
     def _use(self, categories: Array, mode: int = 0) -> None:
         self.categories, self._mode = categories, mode
@@ -114,10 +130,13 @@ class CategoricalTransformer(ColumnTransformer):
         self._use(values, int(json["mode"]))
 
 
-def _placeholder(spec: dict[str, Any]) -> Any:
+def _placeholder(spec: dict[str, Any], rare: set[Any]) -> Any:
     """What stands for categories that are all too rare: "other", or what a dtype without texts can hold."""
-    if spec.get("kind") == "category" and spec["categories"]:
-        return spec["categories"][0]  # part of the dtype, so that it is public anyway
+    if spec.get("kind") == "category":
+        unused = [c for c in spec["categories"] if spec["ordered"] or c not in rare]  # nobody's, or declared
+        inner = spec.get("inner", {})
+        interval = inner.get("kind") == "interval"
+        return unused[0] if unused else pd.Interval(0, 1) if interval else _placeholder(inner, rare)
     name = spec.get("name", "") if spec.get("kind") in ("plain", "arrow") else ""
     if name.lower().startswith(("int", "uint", "float", "double")) or spec.get("item") == "int":
         return 0

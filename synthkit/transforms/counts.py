@@ -142,6 +142,10 @@ class ObjectCounts:
         return _objects(self._table["v"].to_numpy())
 
     @property
+    def rows(self) -> Floats:
+        return self._table["rows"].to_numpy(float)
+
+    @property
     def mass(self) -> Floats:
         return self._table["mass"].to_numpy(float)
 

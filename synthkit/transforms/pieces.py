@@ -127,11 +127,11 @@ def _undisclosed(kind: Constant) -> ColumnType | None:
         return None
     if isinstance(value, (bool, np.bool_)):
         return Boolean(**more)
+    if isinstance(value, (np.timedelta64, pd.Timedelta)):  # before numbers: numpy takes durations for such
+        return Duration(**more)
     if isinstance(value, (int, float, np.number)):
         whole = float(value).is_integer()
         return Numeric(integer=whole, decimals=0 if whole else None, **more)
-    if isinstance(value, (np.timedelta64, pd.Timedelta)):
-        return Duration(**more)
     if isinstance(value, (np.datetime64, pd.Timestamp)) or hasattr(value, "year"):
         return Datetime(**more)
     return Text(**more)
