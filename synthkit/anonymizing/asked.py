@@ -10,8 +10,10 @@ import pandas as pd
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import LEVELS, Level
+from synthkit.metrics.registry import METRICS
 from synthkit.params import Interval, OneOf, Optional, check
 from synthkit.protect import Protect, Protection
+from synthkit.report.panel_words import PANEL_WORDS
 from synthkit.report.profiles import PROFILES
 from synthkit.schema import Schema, check_table
 
@@ -85,6 +87,9 @@ class Asked:
         check(name, "random_state", self.random_state, Optional(Interval(int, 0, 2**32 - 1)))
         if self.gates is not None and not isinstance(self.gates, Mapping):
             raise ParamError("anonymize: argument 'gates' must be a dict of score -> tolerance, Gate or None.")
+        strange = [score for score in self.gates or {} if score not in METRICS and score not in PANEL_WORDS]
+        if strange:
+            raise ParamError(f"anonymize: argument 'gates': {strange[0]!r} is no score.")
         for argument in ("purpose", "recipients"):
             if not isinstance(getattr(self, argument), str):
                 raise ParamError(f"anonymize: argument {argument!r} must be text.")

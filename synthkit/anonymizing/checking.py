@@ -65,7 +65,7 @@ def _panel_metrics() -> tuple[str, ...]:
 
 
 def _schema(draw: Draw) -> Schema:
-    schema = draw.synthesizer.schema_
+    schema = draw.schema
     return schema if schema.entity is None else replace(schema, entity=None)
 
 

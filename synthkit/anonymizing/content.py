@@ -106,13 +106,15 @@ def _source(asked: Asked, draw: Draw, digest: str) -> dict[str, Any]:
 
 
 def _model(draw: Draw) -> str:
-    choice = getattr(draw.synthesizer, "choice_", None)
-    return str(choice) if choice else f"records of entities: {draw.synthesizer.rolling_.spec.name}"  # type: ignore[union-attr]
+    choice, rolling = (getattr(draw.synthesizer, name, None) for name in ("choice_", "rolling_"))
+    if rolling is not None:
+        return f"records of entities: {rolling.spec.name}"
+    return str(choice) if choice else f"of the caller: {type(draw.synthesizer).__name__}"
 
 
 # -------------------------------------------------------------------- columns
 def _column(asked: Asked, draw: Draw, name: Hashable) -> dict[str, str]:
-    kind = draw.synthesizer.schema_.columns[name]
+    kind = draw.schema.columns[name]
     return {
         "name": str(name),
         "type": type(kind).__name__.lower(),
@@ -151,7 +153,9 @@ def _treatment(asked: Asked, name: Hashable, kind: ColumnType) -> str:
 def _safeguards(asked: Asked, draw: Draw) -> dict[str, Any]:
     found = getattr(draw.synthesizer, "protection_", None)
     given = asked.protect
-    name = given if isinstance(given, str) else "none" if given is None else "custom"
+    name = given if isinstance(given, str) else "none" if given is None else given.preset
+    if found is None:
+        name = "none that the caller's synthesizer tells of"
     out: dict[str, Any] = {"protection": name}
     if isinstance(given, Protection):
         out["settings"] = {key: str(value) for key, value in given.get_params().items()}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from synthkit.runtime import entropy
+from synthkit.schema import Schema
 from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = ["Draw", "draw", "hold_back"]
 
-Synthesizer = TabularSynthesizer | SequenceSynthesizer
+Synthesizer = Any
+"""A ``TabularSynthesizer``, a ``SequenceSynthesizer``, or what has ``fit(table)`` and ``sample(n, seed=)``."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Draw:
         train, holdout: the two parts of the real table; the synthesizer saw ``train`` alone.
         synthesizer: the fitted one; table: what it drew.
         seed: of the draw.
+        schema: what the columns are, as the synthesizer takes them.
     """
 
     train: pd.DataFrame
@@ -32,6 +36,7 @@ class Draw:
     synthesizer: Synthesizer
     table: pd.DataFrame
     seed: int
+    schema: Schema
 
 
 def hold_back(
@@ -60,6 +65,7 @@ def draw(
     parts: tuple[pd.DataFrame, pd.DataFrame],
     synthesizer: Synthesizer,
     *,
+    entity: Hashable | None,
     keep: Sequence[Hashable],
     n: int | None,
     seed: int,
@@ -70,27 +76,27 @@ def draw(
         table: the whole table; with ``keep``, all its rows are drawn anew but for these columns.
         parts: training part and holdout.
         synthesizer: not fitted.
+        entity: whose row it is, where entities have several; None: single rows.
         keep: columns that stay as they are.
         n: rows (or entities) to draw; None: as many as the table has.
         seed: of the draw.
     """
     train, holdout = parts
     synthesizer.fit(train)
-    if isinstance(synthesizer, TabularSynthesizer):
-        drawn = _rows(table, synthesizer, keep, n, seed)
-    elif keep:
+    if keep and isinstance(synthesizer, SequenceSynthesizer):
         drawn = _kept_records(table, synthesizer, keep, seed)
+    elif keep:
+        drawn = _kept_rows(table, synthesizer, keep, seed)
     else:
-        entities = int(table[synthesizer.encoder_.entity].nunique())
-        drawn = synthesizer.sample(entities if n is None else n, seed=seed)
-    return Draw(train, holdout, synthesizer, drawn[list(table.columns)], seed)
+        units = len(table) if entity is None else int(table[entity].nunique())
+        drawn = synthesizer.sample(units if n is None else n, seed=seed)
+    schema = getattr(synthesizer, "schema_", None) or Schema.infer(train, rules=False)
+    return Draw(train, holdout, synthesizer, drawn[list(table.columns)], seed, schema)
 
 
-def _rows(
-    table: pd.DataFrame, synthesizer: TabularSynthesizer, keep: Sequence[Hashable], n: int | None, seed: int
+def _kept_rows(
+    table: pd.DataFrame, synthesizer: TabularSynthesizer, keep: Sequence[Hashable], seed: int
 ) -> pd.DataFrame:
-    if not keep:
-        return synthesizer.sample(len(table) if n is None else n, seed=seed)
     given = table[list(keep)].reset_index(drop=True)
     drawn = synthesizer.complete(given, seed=seed)
     for name in keep:

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any, Literal
 
 import pandas as pd
+from sklearn.base import clone
 
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.certificate import Certificate
@@ -18,7 +19,7 @@ from synthkit.anonymizing.content import certificate_of, now
 from synthkit.anonymizing.digest import Ledger, table_digest
 from synthkit.anonymizing.drawing import Draw, Synthesizer, draw, hold_back
 from synthkit.auditing import file_attack
-from synthkit.errors import PrivacyError
+from synthkit.errors import ParamError, PrivacyError
 from synthkit.metrics.attacks import FPR, Attack
 from synthkit.metrics.base import Level
 from synthkit.models import ModelSpec
@@ -68,6 +69,7 @@ def anonymize(
     undecided: Literal["refuse", "note"] = "refuse",
     protect: Protect = "standard",
     model: str | ModelSpec = "auto",
+    synthesizer: Synthesizer | None = None,
     schema: Schema | None = None,
     holdout: float = 0.2,
     n: int | None = None,
@@ -102,6 +104,8 @@ def anonymize(
         undecided: where rows are too few for a gate to tell: "refuse", or "note" it in the certificate.
         protect: "standard", "health", "strict", a ``Protection``, or None.
         model: as ``TabularSynthesizer`` or ``SequenceSynthesizer`` take it.
+        synthesizer: in place of ``model``, ``protect`` and ``schema``: an object with ``fit(table)`` and ``sample(n,
+            seed=)``, another library's, say. A ``TabularSynthesizer`` or ``SequenceSynthesizer`` is cloned first.
         schema: column types and rules; by default inferred from the part that is learnt.
         holdout: share of the rows, or entities, that is held back, .05 to .5.
         n: rows, or entities, to draw; by default as many as ``df`` has.
@@ -135,8 +139,10 @@ def anonymize(
     book, digest = Ledger.open(ledger), table_digest(df)
     seed = entropy(None) % 2**32 if random_state is None else int(random_state)
     earlier, created = book.earlier(digest), now()
-    fitted = _unfitted(asked, model, seed, progress)
-    drawn = draw(df, hold_back(df, entity, holdout, seed), fitted, keep=asked.keep, n=n, seed=entropy(seed, 1) % 2**32)
+    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked)
+    parts, several = hold_back(df, entity, holdout, seed), asked.kind == "records"
+    known: dict[str, Any] = {"entity": entity if several else None, "keep": asked.keep, "n": n}
+    drawn = draw(df, parts, fitted, **known, seed=entropy(seed, 1) % 2**32)
     left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), 1.0)
     report = score(asked, drawn, entropy(seed, 2) % 2**32, left, progress)
     return _judged(asked, drawn, report, book, digest=digest, created=created, seed=seed, earlier=earlier)
@@ -154,6 +160,15 @@ def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) ->
     if asked.kind == "rows":
         return TabularSynthesizer(model, entity=asked.entity, **common)
     return SequenceSynthesizer(model, entity=asked.entity, time=asked.time, kind="panel", **common)
+
+
+def _given(synthesizer: Any, asked: Asked) -> Any:
+    if not (callable(getattr(synthesizer, "fit", None)) and callable(getattr(synthesizer, "sample", None))):
+        raise ParamError("anonymize: argument 'synthesizer' must have methods fit(table) and sample(n, seed=).")
+    ours = isinstance(synthesizer, (TabularSynthesizer, SequenceSynthesizer))
+    if asked.keep and not ours:
+        raise ParamError("anonymize: argument 'keep' needs a synthesizer of synthkit; leave 'synthesizer' out.")
+    return clone(synthesizer) if ours else synthesizer
 
 
 def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: Any) -> AnonymizedTable:

@@ -1,0 +1,266 @@
+"""anonymize: the table is tested before it is handed over, the certificate tells no value, and a copy is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthkit import Protection, SequenceSynthesizer, anonymize
+from synthkit.anonymizing import Certificate, table_digest
+from synthkit.anonymizing.drawing import hold_back
+from synthkit.cli import main
+from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError
+from synthkit.testing import tiny_table
+
+FAST = {"model": "copula", "undecided": "note", "random_state": 0}
+RARE, EXTREME = "a-diagnosis-of-one", 98765.4321
+
+
+def patients(rows: int = 800, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    age = rng.integers(20, 90, rows)
+    ill = rng.random(rows) < age / 150
+    table = pd.DataFrame(
+        {
+            "id": [f"P{i:05d}" for i in rng.permutation(rows)],
+            "age": age,
+            "sex": rng.choice(["f", "m"], rows),
+            "cost": np.exp(rng.normal(6 + ill, 1, rows)).round(2),
+            "diagnosis": np.where(ill, rng.choice(["flu", "asthma"], rows), "none").astype(object),
+            "seen": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, rows), "D"),
+        }
+    )
+    table.loc[3, "diagnosis"], table.loc[5, "cost"] = RARE, EXTREME
+    return table
+
+
+def visits(people: int = 150, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(2, 5, people)
+    who = np.repeat(np.arange(people), lengths)
+    day = np.concatenate([np.cumsum(rng.integers(1, 30, n)) for n in lengths])
+    sex = rng.choice(["f", "m"], people)[who]
+    level = (120 + 10 * rng.normal(size=people))[who]
+    return pd.DataFrame(
+        {"who": who + 1000, "day": day, "sex": sex, "mmhg": (level + 5 * rng.normal(size=len(who))).round()}
+    )
+
+
+class Copier:
+    """The planted culprit."""
+
+    def fit(self, table):
+        self.table = table
+        return self
+
+    def sample(self, n, seed):
+        return self.table.sample(n, replace=True, random_state=seed, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def safe():
+    return anonymize(
+        patients(), entity="id", secrets=["diagnosis"], quasi_identifiers=["age", "sex"], purpose="<b>tests</b>", **FAST
+    )
+
+
+# -------------------------------------------------------------------- what comes out
+def test_table_is_like_the_real_one_and_keeps_no_key(safe):
+    real, table = patients(), safe.table
+    assert list(table.columns) == list(real.columns) and len(table) == len(real)
+    assert [d.kind for d in table.dtypes] == [d.kind for d in real.dtypes]
+    assert not set(table["id"]) & set(real["id"]) and table["id"].is_unique
+    assert RARE not in set(table["diagnosis"]) and EXTREME not in set(table["cost"])
+    assert safe.synthesizer is None, "the model is not handed over unless asked for"
+
+
+def test_certificate_is_json_without_values(safe, tmp_path):
+    written = safe.certificate.to_json(tmp_path / "c.json")
+    again = Certificate.from_json((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert again.to_dict() == safe.certificate.to_dict() == json.loads(written)
+    page = safe.certificate.to_html(tmp_path / "c.html").read_text(encoding="utf-8")
+    for text in (written, page, str(safe.certificate), repr(safe)):
+        for value in (RARE, str(EXTREME), "P00003", "asthma", "98765"):
+            assert value not in text
+    assert "<b>tests</b>" not in page and "&lt;b&gt;tests" in page
+    assert "anonymous" not in (written + page).lower(), "that word is never promised"
+
+
+def test_certificate_tells_criteria_columns_and_source(safe):
+    c = safe.certificate.content
+    found = {f["criterion"]: f["status"] for f in c["criteria"]}
+    assert set(found) >= {"singling out", "linkability", "inference", "membership", "copies"}
+    assert found["membership"] == found["inference"] == "tested"
+    roles = {column["name"]: (column["role"], column["treatment"]) for column in c["columns"]}
+    assert roles["id"] == ("identifier of the person", "generated afresh, by its form")
+    assert roles["diagnosis"][0] == "sensitive" and roles["age"][0] == "quasi-identifier"
+    assert c["source"]["split_by_unit"] == {"training": 640, "held_back": 160}
+    assert c["source"]["digest"] == table_digest(patients()) and c["seeds"]["random_state"] == 0
+    assert [a["tested"] for a in c["attackers"]][:3] == [True, True, False]
+    assert not safe.certificate.due and c["retest_by"] > c["created"][:10]
+    assert safe.certificate.content["safeguards"]["changed"], "protection tells counts"
+
+
+def test_same_seed_same_table_and_the_run_before_is_told(safe):
+    real = patients()
+    before = real.copy()
+    other = anonymize(
+        real, entity="id", secrets=["diagnosis"], quasi_identifiers=["age", "sex"], purpose="<b>tests</b>", **FAST
+    )
+    pd.testing.assert_frame_equal(other.table, safe.table)
+    pd.testing.assert_frame_equal(real, before)
+    runs = other.certificate.content["earlier_runs"]
+    assert runs and all(run["digest"] == table_digest(real) for run in runs)
+
+
+def test_a_copy_is_refused_with_reasons_and_no_table(tmp_path):
+    table = tiny_table(600, 3)
+    with pytest.raises(PrivacyError, match="not handed over.*Copies of training rows: fail") as caught:
+        anonymize(table, synthesizer=Copier(), random_state=0, undecided="note", ledger=tmp_path / "runs")
+    error = caught.value
+    assert error.certificate.content["outcome"] == "refused" and error.report["copies"].value > 0.5
+    assert not any(isinstance(value, pd.DataFrame) for value in vars(error).values())
+    (line,) = (tmp_path / "runs").read_text().splitlines()
+    assert json.loads(line)["outcome"] == "refused"
+
+
+def test_ledger_remembers_over_processes(tmp_path, monkeypatch):
+    table = tiny_table(400, 4)
+    book = tmp_path / "runs.jsonl"
+    anonymize(table, ledger=book, **FAST)
+    monkeypatch.setattr("synthkit.anonymizing.digest._RUNS", [])  # as another process
+    second = anonymize(table.sample(frac=1, random_state=0), ledger=book, **{**FAST, "random_state": 1})
+    assert [run["random_state"] for run in second.certificate.content["earlier_runs"]] == [0]
+    assert len(book.read_text().splitlines()) == 2
+    book.write_text("no ledger\n")
+    with pytest.raises(LoadError, match="ledger"):
+        anonymize(table, ledger=book, **FAST)
+
+
+# -------------------------------------------------------------------- partial synthesis
+def test_kept_columns_stay_as_they_are_others_are_drawn():
+    real = tiny_table(500, 5)
+    out = anonymize(real, keep=["g", "n"], gates={"copies": None, "near_copies": None, "singling_out": None}, **FAST)
+    for name in ("g", "n"):
+        pd.testing.assert_series_equal(out.table[name], real[name].reset_index(drop=True))
+    assert (out.table["x"] != real["x"].to_numpy()).mean() > 0.9
+    # drawn given what is kept: the law of x depends on g
+    means = [t.groupby("g", observed=True)["x"].mean() for t in (real, out.table)]
+    assert abs(means[0] - means[1]).max() < 0.35
+    treated = {c["name"]: c["treatment"] for c in out.certificate.content["columns"]}
+    assert treated["g"] == "kept as it is" and out.certificate.content["released"]["kept_columns"] == ["g", "n"]
+    assert set(out.certificate.content["changed_gates"]) == {"copies", "near_copies", "singling_out"}
+
+
+def test_records_are_split_and_drawn_by_entity():
+    real = visits()
+    asked = {"entity": "who", "time": "day", "undecided": "note", "random_state": 0}
+    asked |= {"synthesizer": SequenceSynthesizer(entity="who", time="day", max_steps=30, random_state=0)}
+    out = anonymize(real, **asked)
+    assert out.table["who"].nunique() == real["who"].nunique() and not set(out.table["who"]) & set(real["who"])
+    assert (out.table.groupby("who")["day"].diff().dropna() > 0).all()
+    assert "'who'" in out.certificate.content["unit"]
+    kept = anonymize(real, keep=["sex"], gates={"entity_copies": None}, **asked).table
+    for name in ("day", "sex"):
+        assert (kept[name].to_numpy() == real[name].to_numpy()).all()
+    assert kept["mmhg"].notna().all() and (kept["mmhg"].to_numpy() != real["mmhg"].to_numpy()).mean() > 0.8
+
+
+def test_model_is_handed_over_only_where_its_file_was_attacked():
+    with pytest.raises(PrivacyError, match="on the model's file: fail"):  # every number is kept: its file is the table
+        anonymize(tiny_table(600, 6), release="model", protect=None, **{**FAST, "model": "independent"})
+    out = anonymize(tiny_table(600, 6), release="model", **{**FAST, "model": "independent"})
+    (found,) = [f for f in out.certificate.content["criteria"] if f["criterion"] == "model file"]
+    assert found["status"] == "tested" and 0.3 < found["value"] < 0.7
+    assert out.synthesizer is not None and len(out.synthesizer.sample(3, seed=0)) == 3
+
+
+# -------------------------------------------------------------------- parts and digests
+@settings(max_examples=25, deadline=None)
+@given(st.integers(5, 60), st.integers(0, 2**31), st.floats(0.1, 0.5))
+def test_no_entity_is_on_both_sides(people, seed, share):
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({"who": rng.integers(0, people, 4 * people), "x": range(4 * people)})
+    train, holdout = hold_back(table, "who", share, seed)
+    assert not set(train["who"]) & set(holdout["who"])
+    assert sorted([*train["x"], *holdout["x"]]) == list(table["x"])
+    assert holdout["who"].nunique() == round(share * table["who"].nunique())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-3, 3), st.sampled_from(["a", "b", None])), min_size=2, max_size=20), st.randoms()
+)
+def test_digest_knows_a_table_in_any_order_of_rows(rows, random):
+    table = pd.DataFrame(rows, columns=["x", "y"])
+    order = list(range(len(rows)))
+    random.shuffle(order)
+    digest = table_digest(table)
+    assert table_digest(table.iloc[order]) == digest
+    assert table_digest(table.iloc[:-1]) != digest
+    assert table_digest(table.assign(x=table["x"] + 1)) != digest
+    assert table_digest(table.rename(columns={"x": "z"})) != digest
+    assert table_digest(table.assign(y=table["y"].astype("category"))) == digest
+
+
+# -------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"secrets": ["nothing"]}, ParamError, "'secrets': there is no column 'nothing'"),
+        ({"keep": ["nothing"]}, ParamError, "'keep': there is no column"),
+        ({"entity": "nothing"}, ParamError, "'entity': there is no column"),
+        ({"time": "seen"}, ParamError, "'time' needs 'entity'"),
+        ({"entity": "diagnosis", "secrets": ["diagnosis"]}, ParamError, "names the time or a secret"),
+        ({"keep": ["age"], "secrets": ["age"]}, ParamError, "is in 'keep' and in 'secrets'"),
+        ({"keep": ["age"], "n": 10}, ParamError, "'n' does not go with 'keep'"),
+        ({"keep": ["id", "age", "sex", "cost", "diagnosis", "seen"]}, ParamError, "leaves no column"),
+        ({"protect": Protection(min_count=5000)}, ParamError, "min_count is 5000"),
+        ({"protect": "weak"}, ParamError, "'protect'"),
+        ({"profile": "any"}, ParamError, "'profile'"),
+        ({"holdout": 0.9}, ParamError, "'holdout'"),
+        ({"gates": {"nothing": 0.1}}, ParamError, "is no score"),
+        ({"gates": 3}, ParamError, "'gates'"),
+        ({"ledger": "/no/such/folder/file"}, ParamError, "'ledger'"),
+        ({"purpose": 3}, ParamError, "'purpose'"),
+        ({"synthesizer": 3}, ParamError, "must have methods fit"),
+        ({"synthesizer": Copier(), "keep": ["age"]}, ParamError, "'keep' needs a synthesizer of synthkit"),
+    ],
+)
+def test_bad_arguments(change, error, words):
+    with pytest.raises(error, match=words):
+        anonymize(patients(200), **{**FAST, **change})
+
+
+def test_bad_tables():
+    gaps = patients(200).assign(id=lambda t: t["id"].mask(t.index == 7))
+    with pytest.raises(SchemaError, match="'id' \\(entity\\) has empty cells"):
+        anonymize(gaps, entity="id", **FAST)
+    with pytest.raises(SchemaError, match="has 60 rows; at least 100"):
+        anonymize(patients(60), **FAST)
+    with pytest.raises(SchemaError, match="has 30 distinct values of 'who'"):
+        anonymize(visits(30), entity="who", time="day", **FAST)
+    with pytest.raises(LoadError, match="no JSON"):
+        Certificate.from_json("{}")
+
+
+# -------------------------------------------------------------------- command
+def test_command(tmp_path, capsys):
+    patients(500).to_csv(tmp_path / "real.csv", index=False)
+    out, page, facts = (str(tmp_path / name) for name in ("safe.csv", "c.html", "c.json"))
+    asked = ["anonymize", str(tmp_path / "real.csv"), "-o", out, "--entity", "id", "--secret", "diagnosis", "--quiet"]
+    asked += ["--html", page, "--certificate", facts, "--seed", "1", "--max-seconds", "6", "--purpose", "tests"]
+    code = main([*asked, "--note-undecided"])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert "500 rows are in" in said.out and RARE not in said.out
+    table = pd.read_csv(out)
+    assert len(table) == 500 and RARE not in set(table["diagnosis"])
+    assert json.loads((tmp_path / "c.json").read_text())["purpose"] == "tests"
+    assert main([*asked[:2], "-o", out, "--secret", "nothing"]) == 2
+    assert "there is no column 'nothing'" in capsys.readouterr().err
