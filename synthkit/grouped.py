@@ -47,6 +47,7 @@ class GroupedNumber:
         codes, names = pd.factorize(groups, use_na_sentinel=True)
         who = pd.factorize(entity)[0].astype(np.int64)
         self.rest = self._law(number, who, protection)
+        self.changed = {}  # the rows of groups are counted there
         for code in range(-1, len(names)):
             mine = (codes == code) & ~np.isnan(number)
             if len(np.unique(who[mine])) >= 2 * protection.min_count:
@@ -60,6 +61,8 @@ class GroupedNumber:
         found = number[kept].astype(np.int64) if self.kind.integer else number[kept]
         transformer.update(found, entity=who[kept])
         transformer.finish(protection)
+        for what, count in transformer.changed.items():
+            self.changed[what] = self.changed.get(what, 0.0) + count
         return transformer
 
     def _each(self, groups: pd.Series) -> list[tuple[NumericTransformer, NDArray[np.intp]]]:

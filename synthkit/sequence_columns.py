@@ -80,9 +80,10 @@ class ColumnCodec(TimeCodec):
                     f"SequenceSynthesizer: column {name!r}: argument 'by' of its type names {by!r}, which is no "
                     "categorical column that varies within entities; name one, or leave 'by' out."
                 )
+        rng = np.random.default_rng([self.seed, 78])
         self.groups_ = {
             name: GroupedNumber(self.schema_.columns[name], by).fit(  # type: ignore[arg-type]
-                flat[name], flat[by], flat[self.entity], protection
+                flat[name], flat[by], flat[self.entity], protection.drawn(rng)
             )
             for name, by in found.items()
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.transforms.tails import REACH, gpd_quantile, tail_law
+from synthkit.transforms.tails import gpd_quantile, reach_of, tail_law
 
 __all__ = ["ATOM", "HIGH_TAIL", "LOW_TAIL", "SEGMENT", "cells_of", "pieces_of"]
 
@@ -24,10 +24,19 @@ def pieces_of(
     high: float | None,
     min_count: int,
     max_knots: int,
+    extremes: int = 0,
+    speak: Floats | None = None,
+    told: dict[str, float] | None = None,
 ) -> tuple[Floats, Floats, Floats, Ints, Floats]:
-    """lo, hi, mass, kind of every piece in order of value, and the tails' parameters."""
+    """lo, hi, mass, kind of every piece in order of value, and the tails' parameters.
+
+    Args:
+        extremes: so many outermost rows (of support) tell no value; speak: ``(m,)`` what each value weighs in a mean
+            (None: its counts); told: the rows that lie among the extremes are added to its "extremes".
+    """
     atom = support >= min_count
-    values, counts, support, atom = _absorb_short_runs(values, counts, support, atom, min_count)
+    speak = counts if speak is None else speak
+    values, counts, support, speak, atom = _absorb_short_runs(values, counts, support, speak, atom, min_count)
     starts = np.flatnonzero(np.concatenate([[True], atom[1:] | atom[:-1]])) if len(values) else np.array([0])
     stops = np.append(starts[1:], len(values))
     chunk = max(float(min_count), support[~atom].sum() / max_knots) + min_count - 1
@@ -40,7 +49,11 @@ def pieces_of(
             continue
         before = values[a - 1] if a else None
         after = values[b] if b < len(values) else None
-        run = _run_pieces(values[a:b], counts[a:b], support[a:b], step, before, after, low, high, chunk, min_count)
+        own = values[a:b], counts[a:b], support[a:b]
+        ends, hidden = _kept_ends(own[0], own[2], extremes, before is None, after is None)
+        if told is not None:
+            told["extremes"] = told.get("extremes", 0.0) + float(own[1][hidden].sum())
+        run = _run_pieces(*own, speak[a:b], step, before, after, low, high, chunk, min_count, ends)
         rows.append(run[:4])
         for side, outer in ((0, before is None), (1, after is None)):
             if outer:
@@ -49,17 +62,35 @@ def pieces_of(
     return lo, hi, mass, kind.astype(np.int64), tail
 
 
+def _kept_ends(
+    values: Floats, support: Floats, extremes: int, low: bool, high: bool
+) -> tuple[tuple[float | None, float | None], NDArray[np.bool_]]:
+    """The outermost values of a run that may be used, where it is the outermost run; and which ones lie beyond."""
+    ends: list[float | None] = [None, None]
+    hidden = np.zeros(len(values), bool)
+    few = min(float(extremes), support.sum() / 4)  # of a run of few rows, a quarter at either end
+    if few > 0:
+        for side, outer in ((0, low), (1, high)):
+            if outer:
+                behind = np.cumsum(support[::-1] if side else support)
+                at = min(int(np.searchsorted(behind, few - 1e-9)), len(values) - 1)
+                end = float(values[len(values) - 1 - at if side else at])
+                hidden |= values > end if side else values < end
+                ends[side] = end
+    return (ends[0], ends[1]), hidden
+
+
 def _absorb_short_runs(
-    values: Floats, counts: Floats, support: Floats, atom: NDArray[np.bool_], min_count: int
-) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+    values: Floats, counts: Floats, support: Floats, speak: Floats, atom: NDArray[np.bool_], min_count: int
+) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
     """Runs of rare values with too few rows together join the nearest atom."""
     if not atom.any() or atom.all():
-        return values, counts, support, atom
+        return values, counts, support, speak, atom
     run = np.cumsum(np.concatenate([[0], (atom[1:] != atom[:-1]).astype(np.int64)]))
     total = np.bincount(run, weights=support)
     lost = ~atom & (total[run] < min_count)
     if not lost.any():
-        return values, counts, support, atom
+        return values, counts, support, speak, atom
     at = np.flatnonzero(atom)
     after = np.searchsorted(values[at], values[lost])
     left, right = at[np.maximum(after - 1, 0)], at[np.minimum(after, len(at) - 1)]
@@ -68,13 +99,14 @@ def _absorb_short_runs(
     target = np.where(nearer_left, left, right)
     np.add.at(counts, target, counts[lost])
     np.add.at(support, target, support[lost])
-    return values[~lost], counts[~lost], support[~lost], atom[~lost]
+    return values[~lost], counts[~lost], support[~lost], speak[~lost], atom[~lost]
 
 
 def _run_pieces(
     values: Floats,
     counts: Floats,
     support: Floats,
+    speak: Floats,
     step: float,
     before: float | None,
     after: float | None,
@@ -82,6 +114,7 @@ def _run_pieces(
     high: float | None,
     chunk: float,
     min_count: int,
+    ends: tuple[float | None, float | None],
 ) -> tuple[Floats, Floats, Floats, Ints, Floats]:
     """Segments through the means of groups of a run of rare values, and a tail where no atom bounds it."""
     groups = max(1, int(support.sum() // chunk))
@@ -89,8 +122,9 @@ def _run_pieces(
     group = np.minimum((behind * groups / support.sum()).astype(np.int64), groups - 1)
     group = np.unique(group, return_inverse=True)[1]
     mass = np.bincount(group, weights=counts)
-    mean = np.bincount(group, weights=counts * values) / mass
-    spread = _spread(values, counts)
+    tame = values if ends == (None, None) else np.clip(values, *ends)
+    mean = np.bincount(group, weights=speak * tame) / np.bincount(group, weights=speak)
+    spread = _spread(tame, counts)
     if len(mean) > 1:
         reach = (mean[1] - mean[0]) / 2, (mean[-1] - mean[-2]) / 2
     else:
@@ -106,8 +140,9 @@ def _run_pieces(
             inner[side] = len(mean) - k if side else k
             knot = mean[len(mean) - 1 - k if side else k]
             distance, weight = (values, counts) if side else (-values[::-1], counts[::-1])
-            tail[side] = tail_law(distance, weight, sign * knot, min_count)
-            end = float(gpd_quantile(np.array([REACH]), *tail[side])[0])
+            last = ends[side]
+            tail[side] = tail_law(distance, weight, sign * knot, min_count, None if last is None else sign * last)
+            end = float(gpd_quantile(np.array([reach_of(min_count)]), *tail[side])[0])
             room = np.inf if bound is None else max(sign * (bound - knot) + step / 2 * (step > 0), 0.0)
             edges[side] = knot + sign * min(end, room)
             kinds[side] = LOW_TAIL if side == 0 else HIGH_TAIL

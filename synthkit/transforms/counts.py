@@ -30,7 +30,8 @@ class NumberCounts:
 
     def __init__(self) -> None:
         self.values, self.rows, self.mass = np.empty(0), np.empty(0), np.empty(0)
-        self._pairs: tuple[NDArray[Any], NDArray[np.int64]] | None = None
+        # values, entities, and the rows of each such pair
+        self._pairs: tuple[NDArray[Any], NDArray[np.int64], Floats] | None = None
         self._crowded = False  # beyond the cap: merged values stand for many rows, and pairs are no longer kept
 
     def update(self, values: Any, *, entity: Any = None, weight: Any = None) -> None:
@@ -44,7 +45,7 @@ class NumberCounts:
         distinct, inverse = np.unique(values, return_inverse=True)
         rows = np.bincount(inverse, minlength=len(distinct)).astype(float)
         mass = rows if weight is None else np.bincount(inverse, weights=weight, minlength=len(distinct))
-        pairs = None if entity is None else (values, np.asarray(entity, np.int64))
+        pairs = None if entity is None else (values, np.asarray(entity, np.int64), np.ones(len(values)))
         self._add(distinct, rows, mass, pairs)
 
     def merge(self, other: NumberCounts) -> None:
@@ -62,12 +63,18 @@ class NumberCounts:
         if self._crowded:
             self._pairs = None
         elif pairs is not None:
-            old = self._pairs or (pairs[0][:0], pairs[1][:0])
-            frame = pd.DataFrame({"v": np.concatenate([old[0], pairs[0]]), "e": np.concatenate([old[1], pairs[1]])})
-            frame = frame.drop_duplicates()
-            self._pairs = frame["v"].to_numpy(), frame["e"].to_numpy()
+            old = self._pairs or tuple(part[:0] for part in pairs)
+            both_ = [np.concatenate(part) for part in zip(old, pairs, strict=True)]
+            frame = pd.DataFrame(dict(zip(("v", "e", "n"), both_, strict=True)))
+            frame = frame.groupby(["v", "e"], sort=False, as_index=False)["n"].sum()
+            self._pairs = frame["v"].to_numpy(), frame["e"].to_numpy(), frame["n"].to_numpy()
         if size > 2 * CAP:
             self._compress()
+
+    @property
+    def crowded(self) -> bool:
+        """Are values means of neighbours, because there were too many?"""
+        return self._crowded
 
     def _compress(self) -> None:
         limit = self.rows.sum() / CAP * 2
@@ -92,6 +99,24 @@ class NumberCounts:
             return self.rows
         at = np.searchsorted(self.values, self._pairs[0])
         return np.bincount(at, minlength=len(self.values)).astype(float)
+
+    @property
+    def lead(self) -> Floats | None:
+        """The share of the rows of each value that the entity with most of them has; None without entities."""
+        if self._pairs is None:
+            return None
+        at, most = np.searchsorted(self.values, self._pairs[0]), np.zeros(len(self.values))
+        np.maximum.at(most, at, self._pairs[2])
+        return most / np.maximum(np.bincount(at, weights=self._pairs[2], minlength=len(self.values)), 1.0)
+
+    def rounded(self, round_: Any) -> tuple[NumberCounts, float]:
+        """The counts of the values that ``round_`` makes of these, and how many rows it changed."""
+        out, values = NumberCounts(), round_(self.values)
+        moved = float(self.rows[values != self.values].sum())
+        pairs = None if self._pairs is None else (round_(self._pairs[0]), *self._pairs[1:])
+        out._crowded = self._crowded
+        out._add(values, self.rows, self.mass, pairs)
+        return out, moved
 
     @property
     def voice(self) -> Floats:

@@ -66,10 +66,10 @@ class DatetimeTransformer(ColumnTransformer):
             last = first if high is None else high
             self._use(QuantileLaw.uniform(float(first // _DAY), float(last // _DAY), step=1.0), None)
         else:
-            self._use(self._law_of_days(k), self._law_of_times(k))
+            self._use(self._law_of_days(k, protection), self._law_of_times(k, protection))
         self._days, self._times = NumberCounts(), NumberCounts()
 
-    def _law_of_days(self, k: int) -> QuantileLaw:
+    def _law_of_days(self, k: int, protection: Protection) -> QuantileLaw:
         """Choose the mode, and fit the law of days, weeks or months."""
         days = self._days
         whole = days.values.astype(np.int64)
@@ -86,12 +86,25 @@ class DatetimeTransformer(ColumnTransformer):
         support = voice if self.mode == "week" else days.support
         bounds = [None if ns is None else float(self._unit(np.array([ns // _DAY]))[0]) for ns in self._bounds()]
         return QuantileLaw.fit(
-            values, mass, support=support, voice=voice, step=1.0, low=bounds[0], high=bounds[1], min_count=k
+            values,
+            mass,
+            support=support,
+            voice=voice,
+            step=1.0,
+            low=bounds[0],
+            high=bounds[1],
+            min_count=k,
+            extremes=protection.extremes,
+            told=self.changed if protection.on else None,
         )
 
-    def _law_of_times(self, k: int) -> QuantileLaw | None:
+    def _law_of_times(self, k: int, protection: Protection) -> QuantileLaw | None:
         """The law of the time of day; None if it is always the same."""
         times, self.constant_time = self._times, 0
+        grid = _usual_grid(times, k, protection)
+        if grid:
+            times, self.changed["rounded"] = times.rounded(lambda x: (x + grid // 2) // grid * grid % _DAY)
+            self._grid = int(np.gcd.reduce(times.values)) or grid
         if len(times.values) == 1:
             self.constant_time = int(times.values[0])
             return None
@@ -107,6 +120,7 @@ class DatetimeTransformer(ColumnTransformer):
             low=0.0,
             high=float(_DAY - grid),
             min_count=k,
+            extremes=protection.extremes,
         )
 
     def _unit(self, day: Array) -> Array:
@@ -187,6 +201,20 @@ class DatetimeTransformer(ColumnTransformer):
 
         clock = None if json["clock"] is None else QuantileLaw.from_state(json["clock"], pick("clock."))
         self._use(QuantileLaw.from_state(json["law"], pick("law.")), clock)
+
+
+def _usual_grid(times: NumberCounts, k: int, protection: Protection) -> int:
+    """The largest unit of the clock that the times of nearly all rows are on, where some are not; 0: there is none."""
+    room = max(protection.digits * times.voice.sum(), float(k))
+    if protection.digits <= 0 or times.crowded:
+        return 0
+    for unit in (_DAY, *_CLOCK[:-1]):
+        off = times.values % unit != 0
+        if not off.any():
+            return 0
+        if times.voice[off].sum() < room and not (times.support[off] >= k).any():
+            return unit
+    return 0
 
 
 def _nanoseconds(bound: Any) -> int | None:

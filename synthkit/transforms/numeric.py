@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from synthkit.errors import SynthkitWarning
 from synthkit.protect import Protection
-from synthkit.schema import Numeric
+from synthkit.schema import ColumnType, Numeric
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
 from synthkit.transforms.counts import NumberCounts
 from synthkit.transforms.quantile import QuantileLaw
 
 __all__ = ["LawCodec", "NumericTransformer", "warn_of_few"]
 
+_MOST_DECIMALS = 12
 _LARGEST = 1e300  # larger numbers count as this: sums and differences must stay finite
 
 
@@ -111,6 +113,7 @@ class NumericTransformer(ColumnTransformer):
             return
         if counts.voice[counts.values != 0].sum() < k:
             self._divisor = 1  # the only number beside zeros divides all numbers: it is not to be stored
+        counts = self._cut_digits(counts, protection)
         self.base = self._round_number(counts.values)
         values = self._relative(counts.values).astype(np.float64)
         low = kind.low if kind.low is not None else (0.0 if values[0] >= 0 and not self.base else None)
@@ -124,9 +127,41 @@ class NumericTransformer(ColumnTransformer):
             low=None if low is None else low - self.base,
             high=None if high is None else high - self.base,
             min_count=k,
+            extremes=protection.extremes,
+            lead=counts.lead,
+            most=protection.lead,
+            told=self.changed if protection.on else None,
         )
         self._use(law)
         self._counts = NumberCounts()
+
+    def _cut_digits(self, counts: NumberCounts, protection: Protection) -> NumberCounts:
+        """Counts without the digits that too few rows need: they would tell who these are, and every drawn number
+        would have as many."""
+        room = max(protection.digits * counts.voice.sum(), float(protection.min_count))
+        if protection.digits <= 0 or counts.crowded:
+            return counts
+        cut = _decimals_cut if not self.kind.integer else _zeros_cut
+        digits = cut(self, counts, protection.min_count, room)
+        if digits is None:
+            return counts
+        return self._regrid(counts, digits)
+
+    def _regrid(self, counts: NumberCounts, digits: int) -> NumberCounts:
+        """Counts on a grid of so many decimals; below 0: of tens, hundreds."""
+        if digits >= 0:
+            self.kind = replace(self.kind, decimals=digits)
+            counts, moved = counts.rounded(lambda x: np.round(x, digits) + 0.0)
+        else:
+            unit = 10**-digits
+            counts, moved = counts.rounded(lambda x: (x + unit // 2) // unit * unit)
+            self._divisor = int(np.gcd.reduce(counts.values))
+        self.changed["rounded"] = moved
+        return counts
+
+    def shown(self, kind: ColumnType) -> ColumnType:
+        """Fewer decimals, if some were cut."""
+        return replace(kind, decimals=self.kind.decimals) if type(kind) is Numeric else kind
 
     def _round_number(self, values: Array) -> int:
         """Huge integers are kept relative to a round number near them: floats hold 53 bits."""
@@ -197,6 +232,35 @@ class NumericTransformer(ColumnTransformer):
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
         self.base, self._divisor = json["base"], json["divisor"]
         self._use(QuantileLaw.from_state(json, arrays))
+
+
+def _cut(off: Array, counts: NumberCounts, min_count: int, room: float) -> bool:
+    """May the digits go that the values ``off`` need: those of few rows, none of which is kept as it is?"""
+    return bool(counts.voice[off].sum() < room and not (counts.support[off] >= min_count).any())
+
+
+def _decimals_cut(t: NumericTransformer, counts: NumberCounts, min_count: int, room: float) -> int | None:
+    """The decimals that do for nearly all rows, where they are fewer than the column's; None: leave them."""
+    most = _MOST_DECIMALS if t.kind.decimals is None else t.kind.decimals
+    x = counts.values
+    for digits in range(most):
+        off = np.abs(np.round(x, digits) - x) > 1e-12 * np.abs(x)
+        if not off.any() or _cut(off, counts, min_count, room):
+            # digits beyond a float's precision show nothing: they are not what most rows have
+            return digits if off.any() and np.abs(x).max() * 10.0**digits < 1e15 else None
+    return None
+
+
+def _zeros_cut(t: NumericTransformer, counts: NumberCounts, min_count: int, room: float) -> int | None:
+    """Minus the zeros that the numbers of nearly all rows end in; None: leave them."""
+    x = counts.values
+    if x.dtype.kind not in "iu" or not len(x) or (counts.voice[x != 0].sum() - room) < room:
+        return None
+    for zeros in range(9, 0, -1):
+        off = x % 10**zeros != 0
+        if off.any() and _cut(off, counts, min_count, room) and len(np.unique(x[~off])) > 3:
+            return -zeros
+    return None
 
 
 def _blank(kind: Numeric, step: float) -> QuantileLaw:

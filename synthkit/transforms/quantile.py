@@ -58,6 +58,10 @@ class QuantileLaw:
         low: float | None = None,
         high: float | None = None,
         min_count: int = 5,
+        extremes: int = 0,
+        lead: Floats | None = None,
+        most: float = 1.0,
+        told: dict[str, float] | None = None,
         cells: int = 128,
         spike: float = 0.004,
         max_codes: int = 256,
@@ -73,6 +77,10 @@ class QuantileLaw:
             step: grid of the values (1 for integers, 0.01 for cents; 0: none).
             low, high: bounds that no decoded value may pass.
             min_count: an atom or a mean needs this many rows.
+            extremes: so many outermost rows at each end tell no value; the tails are fitted with them censored.
+            lead: ``(m,)`` share of the entity that has most rows of each value, where entities are known: an atom's is
+                at most ``most``, and in a mean every entity has one voice.
+            told: gets counts of what that changed (``synthkit.protected.COUNTS``).
             cells: about how many cells share what is not a spike.
             spike: an atom of at least this share of the mass is a cell of its own.
             max_codes: up to this many pieces, all of them atoms, each is a cell of its own.
@@ -81,9 +89,17 @@ class QuantileLaw:
         values = np.asarray(values, np.float64)
         counts = np.asarray(counts, np.float64)
         support = counts if support is None else np.asarray(support, np.float64)
+        led = np.zeros(len(values), bool) if lead is None or most >= 1 else (lead > most) & (support >= min_count)
+        if told is not None:
+            told["spikes"] = float(counts[(counts >= 2) & (support < min_count)].sum())
+            told["dominated"] = float(led.sum())
         if voice is not None:
-            support = np.where(support >= min_count, support, voice)
-        pieces = pieces_of(values, counts, support, step, low, high, min_count, max_knots)
+            support = np.where((support >= min_count) & ~led, support, voice)
+        support = np.where(led, np.minimum(support, min_count - 0.5), support)
+        speak = None if lead is None or most >= 1 or voice is None else np.maximum(voice, 1e-9)
+        pieces = pieces_of(
+            values, counts, support, step, low, high, min_count, max_knots, extremes=extremes, speak=speak, told=told
+        )
         lo, hi, mass, kind, tail = pieces
         share = mass / mass.sum()
         u = np.concatenate([[0.0], np.cumsum(share)])
