@@ -7,6 +7,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
 from synthkit.imputation import ImputationSet, Imputer, SeriesImputer, score_imputation
 from synthkit.metrics.temporal_report import PanelReport, score_panel
+from synthkit.pii import PIIReport, detect_pii
 from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
 from synthkit.protect import Protection
@@ -18,6 +19,7 @@ __all__ = [
     "Comparison",
     "ImputationSet",
     "Imputer",
+    "PIIReport",
     "PanelReport",
     "Pooled",
     "Progress",
@@ -32,6 +34,7 @@ __all__ = [
     "TabularSynthesizer",
     "between",
     "compare",
+    "detect_pii",
     "errors",
     "evaluate",
     "find_errors",
