@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.pii.checks import Digits, digits_of, joined, luhn_digit, luhn_holds, random_digits
+from synthkit.pii.checks import Digits, digits_of, joined, luhn_digit, luhn_holds, random_digits, words
 
 __all__ = ["COUNTRIES", "bic_holds", "card_brand", "card_holds", "iban_holds", "make_bic", "make_card", "make_iban"]
 
@@ -21,7 +21,7 @@ Rng = np.random.Generator
 # The part after the check digits: n digits, a capitals, c either; the first part names the bank (Italy: the second).
 COUNTRIES: dict[str, str] = dict(
     entry.split(":")
-    for entry in (
+    for entry in words(
         "AD:4n4n12c AE:3n16n AL:8n16c AT:5n11n AZ:4a20c BA:3n3n8n2n BE:3n7n2n BG:4a4n2n8c BH:4a14c BR:8n5n10n1a1c "
         "BY:4c4n16c CH:5n12c CR:4n14n CY:3n5n16c CZ:4n6n10n DE:8n10n DK:4n9n1n DO:4c20n EE:2n2n11n1n EG:4n4n17n "
         "ES:4n4n2n10n FI:3n11n FO:4n9n1n FR:5n5n11c2n GB:4a6n8n GE:2a16n GI:4a15c GL:4n9n1n GR:3n4n16c GT:4c20c "
@@ -30,7 +30,7 @@ COUNTRIES: dict[str, str] = dict(
         "MK:3n10c2n MR:5n5n11n2n MT:4a5n18c MU:4a2n2n12n3n3a NL:4a10n NO:4n6n1n PK:4a16c PL:8n16n PS:4a21c "
         "PT:4n4n11n2n QA:4a21c RO:4a16c RS:3n13n2n SA:2n18c SC:4a2n2n16n3a SE:3n16n1n SI:5n8n2n SK:4n6n10n "
         "SM:1a5n5n12c ST:4n4n11n2n SV:4a20n TL:3n14n2n TN:2n3n13n2n TR:5n1n16c UA:6n19c VA:3n15n VG:4a16n XK:4n10n2n"
-    ).split()
+    )
 )
 _PARTS = {c: [(int(n), k) for n, k in re.findall(r"(\d+)([nac])", parts)] for c, parts in COUNTRIES.items()}
 _CLASS = {"n": r"\d", "a": "[A-Z]", "c": r"[A-Z\d]"}
@@ -40,11 +40,11 @@ _IBAN = {
 }
 _CIN_ODD = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
 _RIB = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "12345678912345678923456789")
-_ISO = (
+_ISO = words(
     "AD AE AL AR AT AU AZ BA BE BG BH BR BY CA CH CL CN CO CR CY CZ DE DK DO EC EE EG ES FI FR GB GE GR HK HR HU ID IE "
     "IL IN IQ IS IT JO JP KE KR KW KZ LB LI LT LU LV LY MA MC MD ME MK MT MU MX MY NG NL NO NZ PA PE PH PK PL PT QA RO "
     "RS RU SA SE SG SI SK SM TH TN TR TW UA US UY VA VN XK ZA"
-).split()
+)
 _BIC = re.compile(rf"[A-Z]{{4}}(?:{'|'.join(_ISO)})[A-Z2-9][A-NP-Z\d](?:[A-Z\d]{{3}})?")
 _CARDS = {  # leading digits and lengths, by the issuers' public ranges
     "visa": (re.compile(r"4"), (13, 16, 19)),
@@ -163,5 +163,5 @@ def make_bic(rng: Rng, rows: int, length: int) -> list[str]:
     branch = random_digits(rng, rows, 4)
     return [
         f"ZZZZ{_ISO[c]}{chr(65 + b[0])}0" + ("" if length == 8 else "".join(map(str, b[1:])))
-        for c, b in zip(country, branch, strict=True)
+        for c, b in zip(country.tolist(), branch.tolist(), strict=True)
     ]

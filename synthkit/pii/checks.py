@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["digits_of", "joined", "luhn_digit", "luhn_holds", "number_of", "objects", "random_digits", "weighted"]
+__all__ = [
+    "digits_of",
+    "joined",
+    "luhn_digit",
+    "luhn_holds",
+    "number_of",
+    "objects",
+    "random_digits",
+    "weighted",
+    "words",
+]
 
 Array = NDArray[Any]
 Digits = NDArray[np.int64]
@@ -62,3 +72,8 @@ def luhn_holds(digits: Digits) -> NDArray[np.bool_]:
     [True, False]
     """
     return np.asarray(luhn_digit(digits[:, :-1]) == digits[:, -1])
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a list that is written as one text."""
+    return tuple(text.split())

@@ -43,8 +43,8 @@ _STREET = re.compile(
 )
 _ADDRESS = re.compile(r"(?=.*\d)(?=.*[^\W\d]{2}).{5,120}", re.S)
 _POSTCODE = re.compile(
-    r"\d{5}(?:-\d{4})?|\d{4} ?[A-Z]{2}|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4}|\d{2}-\d{3}|\d{3} ?\d{2}|\d{6}"
-    r"|\d{3}(?:xx|XX|\*\*)?",
+    r"\d{5}(?:-\d{4})?|\d{4} ?[A-Z]{2}|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4}"
+    r"|\d{2}-\d{3}|\d{3} ?\d{2}|\d{6}|\d{3}(?:xx|XX|\*\*)?",
     re.ASCII,
 )
 _SIGNS = re.compile(r"(?=.*\d)[A-Za-z0-9 .\-/+]{9,25}", re.ASCII)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthkit.errors import SchemaError
+from synthkit.pii.checks import words
 
 __all__ = ["LANGUAGES", "Names", "mixed", "names_of"]
 
@@ -43,12 +44,8 @@ class Names:
 
 
 def _names(first: str, last: str, streets: str, cities: str, address: str, postcode: str) -> Names:
-    return Names(
-        *(tuple(t.split()) for t in (first, last)),
-        *(tuple(t.split(", ")) for t in (streets, cities)),
-        address,
-        postcode,
-    )
+    places = [tuple(t.split(", ")) for t in (streets, cities)]
+    return Names(words(first), words(last), places[0], places[1], address, postcode)
 
 
 LANGUAGES: dict[str, Names] = {
@@ -87,10 +84,10 @@ LANGUAGES: dict[str, Names] = {
         "Christophe Françoise Laurent Valérie Bernard Sandrine Frédéric Stéphanie Éric Véronique David Céline Julien "
         "Sophie Thomas Julie Antoine Camille Louis Léa Lucas Manon Hugo Chloé Jules Emma Gabriel Louise Arthur Alice "
         "Paul Claire Henri Jeanne Olivier Anne",
-        "Martin Bernard Thomas Petit Robert Richard Durand Dubois Moreau Laurent Simon Michel Lefebvre Leroy Roux David "
-        "Bertrand Morel Fournier Girard Bonnet Dupont Lambert Fontaine Rousseau Vincent Muller Lefèvre Faure André "
-        "Mercier Blanc Guérin Boyer Garnier Chevalier François Legrand Gauthier Garcia Perrin Robin Clément Morin "
-        "Nicolas Henry Roussel Mathieu Gautier Masson",
+        "Martin Bernard Thomas Petit Robert Richard Durand Dubois Moreau Laurent Simon Michel Lefebvre Leroy "
+        "Roux David Bertrand Morel Fournier Girard Bonnet Dupont Lambert Fontaine Rousseau Vincent Muller Lefèvre "
+        "Faure André Mercier Blanc Guérin Boyer Garnier Chevalier François Legrand Gauthier Garcia Perrin Robin Clément "
+        "Morin Nicolas Henry Roussel Mathieu Gautier Masson",
         "rue de l'Exemple, avenue du Modèle, rue des Lilas, place de la Fontaine, chemin du Moulin, rue du Stade, "
         "allée des Tilleuls, rue de la Gare, boulevard du Parc, impasse des Roses, rue des Écoles, quai du Canal",
         "Exempleville, Villeneuve, Montclair, Beaulieu, Rivefort, Saint-Modèle, Clairmont, Bellefontaine, Valbois",
@@ -124,9 +121,9 @@ LANGUAGES: dict[str, Names] = {
         "#####",
     ),
     "nl": _names(
-        "Jan Maria Johannes Anna Cornelis Johanna Hendrik Elisabeth Willem Cornelia Pieter Wilhelmina Peter Linda Marco "
-        "Monique Erik Esther Daan Emma Sem Julia Lucas Sophie Levi Mila Finn Tess Bram Sara Thijs Eva Luuk Anouk Jeroen "
-        "Sanne Mark Femke Bas Lotte Tim Iris Rob Marieke Kees Ingrid",
+        "Jan Maria Johannes Anna Cornelis Johanna Hendrik Elisabeth Willem Cornelia Pieter Wilhelmina Peter Linda "
+        "Marco Monique Erik Esther Daan Emma Sem Julia Lucas Sophie Levi Mila Finn Tess Bram Sara Thijs Eva Luuk "
+        "Anouk Jeroen Sanne Mark Femke Bas Lotte Tim Iris Rob Marieke Kees Ingrid",
         "Jansen Bakker Visser Smit Meijer Mulder Bos Vos Peters Hendriks Dekker Dijkstra Smits Kok Jacobs Vermeulen "
         "Schouten Willems Hoekstra Koster Prins Blom Huisman Peeters Kuipers Veenstra Kramer Postma Martens Verhoeven "
         "Koning Timmermans Groen Gerritsen Wolters Bosman Brouwer Molenaar Scholten Hermans Evers Maas Verbeek Boer",
@@ -140,7 +137,7 @@ LANGUAGES: dict[str, Names] = {
 
 
 def mixed(people: NDArray[Any], salt: int, size: int) -> NDArray[np.int64]:
-    """``(n,)`` places in a list of ``size`` items, scattered but fixed by who (splitmix64: Steele, Lea & Flood, 2014)."""
+    """``(n,)`` places in a list of ``size`` items, fixed by who (splitmix64: Steele, Lea & Flood, 2014)."""
     z = people.astype(np.uint64) + np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
