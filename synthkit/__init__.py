@@ -9,6 +9,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
 from synthkit.imputation import ImputationSet, Imputer, SeriesImputer, score_imputation
 from synthkit.metrics.temporal_report import PanelReport, score_panel
+from synthkit.pii import PIIReport, detect_pii
 from synthkit.pooling import Pooled, pool
 from synthkit.progress import Progress
 from synthkit.protect import Protection
@@ -24,6 +25,7 @@ __all__ = [
     "FileAudit",
     "ImputationSet",
     "Imputer",
+    "PIIReport",
     "PanelReport",
     "Pooled",
     "Progress",
@@ -40,6 +42,7 @@ __all__ = [
     "between",
     "canaries",
     "compare",
+    "detect_pii",
     "errors",
     "evaluate",
     "file_attack",

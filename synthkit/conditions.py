@@ -20,7 +20,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, SchemaError
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Allowed, Encoded
-from synthkit.schema import Boolean, Categorical, Datetime, Duration, Identifier, Numeric, Text
+from synthkit.schema import Boolean, Categorical, Datetime, Duration, Identifier, Numeric, Personal, Text
 
 __all__ = ["Between", "Compiled", "Rows", "between", "compile_where", "isnull", "narrow_to", "notnull"]
 
@@ -250,7 +250,7 @@ def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
 def _inside(encoder: TableEncoder, series: pd.Series, name: Hashable) -> None:
     """Raise ConditionError where a given value is outside the learnt domain."""
     kind, t = encoder.schema_.columns[name], encoder.transformers_.get(name)
-    if t is None or isinstance(kind, (Identifier, Text)) or name == encoder.schema_.entity:
+    if t is None or isinstance(kind, (Identifier, Personal, Text)) or name == encoder.schema_.entity:
         return
     values, null = canonical(series, kind)
     if not t.contains(values[~null]).all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +25,7 @@ from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric,
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
 from synthkit.transforms.links import EqualCounts
 from synthkit.transforms.numeric import NumericTransformer
+from synthkit.transforms.personal import agree, tell_of_generated
 from synthkit.transforms.pieces import fit_piece, hide_constants, merge_types
 from synthkit.transforms.quantile import QuantileLaw
 
@@ -122,6 +124,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _start(self, table: pd.DataFrame) -> None:
+        declared = {} if self.schema is None else self.schema.columns
         if self.schema is None:
             self.schema_ = Schema.infer(
                 table, entity=self.entity, weight=self.weight, overrides=self.overrides, rules=False
@@ -129,6 +132,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         else:  # rules are the synthesizer's: a codec looks at one column at a time
             inferred = Schema.infer(table, overrides=dict(self.schema.columns), rules=False)
             self.schema_ = Schema(inferred.columns, self._role("entity"), self._role("weight"))
+        tell_of_generated(self.schema_, {*declared, *(self.overrides or {})}, "TableEncoder.fit")
         for role in ("entity", "weight"):
             name = getattr(self.schema_, role)
             if name is not None and bool(table[name].isna().any()):
@@ -180,6 +184,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rng = np.random.default_rng([self.seed, 77])
         for t in self.transformers_.values():
             t.finish(protection.drawn(rng))
+        agree(self.transformers_.values())
         self._tell(protection)
         self.nullable_ = {
             name: bool(self._nulls[name]) or (self.schema is not None and bool(self.schema_.columns[name].nullable))
@@ -390,8 +395,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             entries[part.name] = cat[:, slot].astype(np.int64) if part.size else num[:, slot]
             if part.size:
                 entries[part.name + ":known"] = cat_known[:, slot]
-        column = list(self.schema_.columns).index(name)
-        rng = np.random.default_rng(np.random.SeedSequence(abs(int(seed)), spawn_key=(column,)))
+        key: tuple[int, ...] = (list(self.schema_.columns).index(name),)
+        if t.stream is not None:
+            key = (2**31, zlib.crc32(t.stream.encode()))
+        rng = np.random.default_rng(np.random.SeedSequence(abs(int(seed)), spawn_key=key))
         values = t.decode(entries, rows, rng)
         return from_canonical(values, null, self.schema_.columns[name], name=name)
 

@@ -30,7 +30,7 @@ from synthkit.rules import Combination, NullImplies, Ordered, Predicate, Rule, S
 from synthkit.rules.checks import closure, in_order
 from synthkit.rules.infer import infer_rules
 from synthkit.runtime import entropy
-from synthkit.schema import Identifier, Schema
+from synthkit.schema import Identifier, Personal, Schema
 
 __all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules", "repaired"]
 
@@ -307,8 +307,12 @@ class Enforcer:
         for name, kind in self.encoder.schema_.columns.items():
             if isinstance(kind, Identifier) or name == self.encoder.schema_.entity:
                 continue  # keys are unique over the whole table, and those of few rows are not
-            column = out[name].copy()
-            column.iloc[at] = fresh[name].iloc[take].array
+            column, new = out[name].copy(), fresh[name].iloc[take]
+            if isinstance(kind, Personal):  # they are unique, too; a gap is the row's own
+                changed = new.isna().to_numpy() != column.iloc[at].isna().to_numpy()
+                column.iloc[at[changed]] = new[changed].array
+            else:
+                column.iloc[at] = new.array
             out[name] = column
         return out
 

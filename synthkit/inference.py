@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from synthkit.dtypes import restore, spec_of, to_numpy
 from synthkit.errors import SchemaError
+from synthkit.pii.detect import SURE, column_finding
+from synthkit.pii.headers import whose
 from synthkit.schema import (
     COLUMN_TYPES,
     Boolean,
@@ -24,6 +26,7 @@ from synthkit.schema import (
     Empty,
     Identifier,
     Numeric,
+    Personal,
     Text,
 )
 
@@ -32,13 +35,17 @@ __all__ = ["canonical", "from_canonical", "infer_column", "validate_column"]
 _KEY_NAME = re.compile(r"(?i:(^|[_\W])(id|key|nr|uuid|guid|index|rowid)$|^unnamed: 0$)|[a-z](Id|ID|Key|Nr)$", re.ASCII)
 _MIN_KEYS = 20  # fewer distinct values tell a key from an ordinary number too badly
 _MAX_LEVELS = 0.5  # more distinct strings than this share of the rows are text, not categories
+_SAMPLE = 1000  # values looked at for personal data
 _MAX_DECIMALS = 12
 _NUMERIC_OBJECTS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty")
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
 
 
-def infer_column(series: pd.Series, override: ColumnType | str | None = None) -> ColumnType:
+def infer_column(series: pd.Series, override: ColumnType | str | None = None, *, personal: bool = False) -> ColumnType:
     """The type of a column; what an override leaves open is learnt.
+
+    Args:
+        personal: look whether it holds personal data.
 
     Raises:
         SchemaError: mixed types, unhashable cells, infinite numbers, or a dtype that cannot be modelled.
@@ -58,11 +65,40 @@ def infer_column(series: pd.Series, override: ColumnType | str | None = None) ->
     values, null = _values(series)
     if override is None:
         learnt = _recognise(series, values, null)
+        learnt = (_personal(series, learnt) or learnt) if personal else learnt
     else:
         validate_column(series, override)
         learnt = _complete(override, values[~null], series.dtype)
+        learnt = _completed(series, learnt) if isinstance(learnt, Personal) else learnt
     nullable = bool(null.any()) if learnt.nullable is None else learnt.nullable
-    return dataclasses.replace(learnt, nullable=nullable, dtype=learnt.dtype or spec_of(series))
+    dtype = learnt.dtype or spec_of(series)
+    if isinstance(learnt, Personal):
+        dtype = dtype.get("inner", dtype)  # a dtype that lists its categories would tell them
+    return dataclasses.replace(learnt, nullable=nullable, dtype=dtype)
+
+
+def _personal(series: pd.Series, learnt: ColumnType) -> Personal | None:
+    """Personal, if the column surely holds data by which people are known; None: it does not."""
+    if isinstance(learnt, (Empty, Boolean, Datetime, Duration)) or (isinstance(learnt, Numeric) and not learnt.integer):
+        return None
+    found = column_finding(series, sample=_SAMPLE)
+    if found is None or found.confidence < SURE or found.role != "direct":
+        return None
+    return Personal(kind=found.kind, person=whose(series.name, found.kind))
+
+
+def _completed(series: pd.Series, kind: Personal) -> Personal:
+    """What was declared, with its kind and its person."""
+    if kind.kind is None:
+        found = column_finding(series)
+        if found is None or found.kind == "date_of_birth":
+            raise SchemaError(
+                f"Schema.infer: column {series.name!r}: what kind of personal data it holds cannot be told; say it, "
+                "for example Personal(kind='full_name')."
+            )
+        kind = dataclasses.replace(kind, kind=found.kind)
+    person = whose(series.name, str(kind.kind)) if kind.person is None else kind.person
+    return dataclasses.replace(kind, person=person)
 
 
 def _values(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:

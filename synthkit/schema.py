@@ -11,6 +11,7 @@ import pandas as pd
 
 from synthkit import io
 from synthkit.errors import SchemaError
+from synthkit.pii.kinds import KINDS
 from synthkit.rules import Rule, rule_from_json, rule_to_json
 from synthkit.rules.checks import check_rules
 
@@ -25,6 +26,7 @@ __all__ = [
     "Empty",
     "Identifier",
     "Numeric",
+    "Personal",
     "Schema",
     "Text",
 ]
@@ -141,6 +143,35 @@ class Identifier(ColumnType):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Personal(ColumnType):
+    """Personal data: never learnt; fresh values in a valid format are made (see ``synthkit.pii``).
+
+    Attributes:
+        kind: one of ``synthkit.pii.KINDS`` for which values can be made; None: told from the data.
+        locale: such as "de" or "de_DE", of names and addresses; None: English ones.
+        unique: whether no value comes twice; None: as in the data.
+        realistic: draw numbers from all valid ones, of which one may be somebody's, not from ranges that nobody has.
+        person: columns of a table with the same word here are of one person, and agree; None: told by its name.
+
+    Raises:
+        SchemaError: no such kind.
+    """
+
+    kind: str | None = None
+    locale: str | None = None
+    unique: bool | None = None
+    realistic: bool = False
+    person: str | None = None
+    sdtype: ClassVar[str] = "unknown"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        made = [name for name, kind in KINDS.items() if kind.make is not None]
+        if self.kind is not None and self.kind not in made:
+            raise SchemaError(f"Personal: argument 'kind' must be one of {', '.join(made)}, got {self.kind!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Constant(ColumnType):
     """One value in every filled cell."""
 
@@ -163,6 +194,7 @@ COLUMN_TYPES: dict[str, type[ColumnType]] = {
     "duration": Duration,
     "text": Text,
     "identifier": Identifier,
+    "personal": Personal,
     "constant": Constant,
     "empty": Empty,
 }
@@ -225,6 +257,8 @@ class Schema:
     ) -> Schema:
         """Recognise the columns of ``table``, and the rules that hold in all its rows.
 
+        What is surely personal data (``synthkit.detect_pii``) becomes ``Personal``; override it to have it learnt.
+
         Args:
             rules: propose rules (see :func:`synthkit.rules.infer.infer_rules`); False: none.
             overrides: types by column (a ColumnType, or its registered name such as ``"categorical"``); further
@@ -240,7 +274,8 @@ class Schema:
         chosen.update(more)
         _no_strangers(chosen, table.columns, "Schema.infer")
         columns: dict[Hashable, ColumnType] = {
-            name: infer_column(table[name], chosen.get(name)) for name in table.columns
+            name: infer_column(table[name], chosen.get(name), personal=name not in (entity, weight))
+            for name in table.columns
         }
         schema = cls(columns, entity, weight)
         if not rules:

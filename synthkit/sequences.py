@@ -29,6 +29,7 @@ from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric,
 from synthkit.sequence_columns import ColumnCodec, ordered
 from synthkit.sequence_times import CALENDAR, GAP, START, check_time, time_type
 from synthkit.ticks import Ticks
+from synthkit.transforms.personal import tell_of_generated
 
 __all__ = ["GAP", "OPENING", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
@@ -197,6 +198,7 @@ class SequenceEncoder(ColumnCodec):
         kind = columns[self.entity]
         columns[self.entity] = Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
         self.schema_ = Schema(columns, self.entity)
+        tell_of_generated(self.schema_, declared, "SequenceSynthesizer.fit")
 
     def _sort(self, flat: pd.DataFrame) -> tuple[Ints, Ints, NDArray[Any] | None]:
         """Rows by entity (in the order in which they appear) and time; lengths; the sorted clock."""

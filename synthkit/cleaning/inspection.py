@@ -12,7 +12,7 @@ from synthkit.cleaning.repairs import Duplicates, Repair, Sentinel, Unit
 from synthkit.cleaning.texts import MissingWords, TextDates, TextNumbers
 from synthkit.errors import ParamError, SchemaError
 from synthkit.params import InstanceOf, Optional, check
-from synthkit.schema import Identifier, Schema
+from synthkit.schema import Identifier, Personal, Schema
 
 __all__ = ["REPAIRS", "Inspection", "inspect"]
 
@@ -100,7 +100,7 @@ def inspect(table: pd.DataFrame, schema: Schema | None = None) -> Inspection:
     were text). By rules of thumb: read what is proposed before accepting it.
 
     Args:
-        schema: columns that it declares as identifiers are left alone.
+        schema: columns that it declares as identifiers or personal data are left alone.
 
     Raises:
         SchemaError: no rows or columns, or two columns of one name.
@@ -121,6 +121,6 @@ def inspect(table: pd.DataFrame, schema: Schema | None = None) -> Inspection:
     if not table.columns.is_unique:
         raise SchemaError("inspect: argument 'table' has two columns of one name; rename one.")
     kinds = {} if schema is None else schema.columns
-    names = [n for n in table.columns if not isinstance(kinds.get(n), Identifier)]
+    names = [n for n in table.columns if not isinstance(kinds.get(n), (Identifier, Personal))]
     found = [r for kind in REPAIRS for r in kind.propose(table if kind is Duplicates else table[names])]
     return Inspection(tuple(found))

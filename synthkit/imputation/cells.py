@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from synthkit.schema import Boolean, Categorical, Constant, Identifier, Numeric, Schema, Text
+from synthkit.schema import Boolean, Categorical, Constant, Identifier, Numeric, Personal, Schema, Text
 from synthkit.synthesizers.centre import is_quantity
 
 __all__ = ["Cells", "Column", "Floats"]
@@ -102,7 +102,7 @@ class Cells:
 
 def _column(series: pd.Series, name: Hashable, schema: Schema) -> Column | None:
     kind, known = schema.columns[name], series.dropna()
-    if isinstance(kind, (Text, Identifier)) or not len(known):
+    if isinstance(kind, (Text, Identifier, Personal)) or not len(known):
         return None
     if not is_quantity(series) or isinstance(kind, (Categorical, Boolean, Constant)):
         levels = pd.Index(known.astype(object).value_counts(sort=True).index, dtype=object)

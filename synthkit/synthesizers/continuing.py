@@ -15,7 +15,7 @@ from synthkit.inference import canonical
 from synthkit.models.history import State
 from synthkit.params import Interval, OneOf, Optional, check
 from synthkit.runtime import entropy
-from synthkit.schema import Constant, Empty, Identifier, Schema, Text
+from synthkit.schema import Constant, Empty, Identifier, Personal, Schema, Text
 from synthkit.sequences import OPENING, PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.centre import centre
 from synthkit.synthesizers.filling import Point, put
@@ -65,7 +65,7 @@ class Continuing:
         kind, transformer = self.entities_.schema_.columns[name], self.entities_.encoder_.transformers_.get(name)
         values, null = canonical(cells, kind)
         inside: NDArray[np.bool_] = ~null
-        if transformer is not None and not isinstance(kind, Constant | Identifier | Text):
+        if transformer is not None and not isinstance(kind, Constant | Identifier | Personal | Text):
             inside[~null] = transformer.contains(values[~null])
         return inside
 

@@ -262,12 +262,13 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
 
     def _fresh_keys(self, table: pd.DataFrame, seed: int) -> pd.DataFrame:
         """Keys of rows from several rounds, made unique again."""
-        keys = [n for n, t in self.encoder_.transformers_.items() if t.type.__name__ == "Identifier"]
+        made = ("Identifier", "Personal")
+        keys = [n for n, t in self.encoder_.transformers_.items() if t.type.__name__ in made]
         if keys:
             fresh = self.encoder_.decode(self.encoder_.layout_.empty(len(table)), seed=entropy(seed, 4))
             table = table.copy()
             for name in keys:
-                table[name] = fresh[name]
+                table[name] = fresh[name].where(table[name].notna(), table[name])
         return table
 
     # ---------------------------------------------------------------- fill, judge

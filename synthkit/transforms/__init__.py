@@ -11,6 +11,7 @@ from synthkit.transforms.generated import (
     TextTransformer,
 )
 from synthkit.transforms.numeric import NumericTransformer
+from synthkit.transforms.personal import PersonalTransformer
 
 __all__ = ["TRANSFORMERS", "ColumnTransformer", "Part", "Range"]
 
@@ -24,6 +25,7 @@ TRANSFORMERS: dict[type[ColumnType], type[ColumnTransformer]] = {
         DurationTransformer,
         TextTransformer,
         IdentifierTransformer,
+        PersonalTransformer,
         ConstantTransformer,
         EmptyTransformer,
     )

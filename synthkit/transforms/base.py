@@ -50,6 +50,7 @@ class ColumnTransformer(ABC):
     """
 
     type: ClassVar[type[ColumnType]]
+    stream: str | None = None  # columns with the same word here are decoded from the same random numbers
 
     def __init__(self, kind: ColumnType) -> None:
         self.kind = kind

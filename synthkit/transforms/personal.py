@@ -1,0 +1,214 @@
+"""Personal data: no cell is kept; fresh ones are made in the formats that enough rows have."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synthkit.errors import SynthkitWarning
+from synthkit.pii.checks import objects
+from synthkit.pii.kinds import KINDS, Makings
+from synthkit.pii.people import Names, names_of
+from synthkit.protect import Protection
+from synthkit.schema import Personal, Schema, Text
+from synthkit.transforms.base import Array, ColumnTransformer
+
+__all__ = ["PersonalTransformer", "agree", "tell_of_generated"]
+
+_FORMATS = 20  # at most, of those that enough rows have
+_OWNERS = 10_000  # entities counted per format: nobody asks for more
+_AGAIN = 40  # rounds of making anew what came twice
+_RESERVED = 10  # of them from ranges that nobody has, if these are small
+
+
+@dataclass
+class _Support:
+    rows: int = 0
+    owners: set[int] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.owners) or self.rows
+
+
+class PersonalTransformer(ColumnTransformer):
+    """Fresh values of the column's kind. Kept is: the share of distinct values, and formats that enough rows have.
+
+    A format is a country, the places of blanks and the like, never a sign of a value. What is made lies where nobody's
+    real values are, as far as such ranges exist (see ``synthkit.pii``); names may be somebody's, as names are.
+    Columns of one person are made from the same random numbers, so that an e-mail address goes with its name.
+    """
+
+    type = Personal
+    kind: Personal
+
+    def __init__(self, kind: Personal) -> None:
+        super().__init__(kind)
+        self._of = KINDS[kind.kind or "full_name"]
+        if self._of.personal:
+            self.stream = f"person:{kind.person or ''}"
+        self._names, made = names_of(kind.locale)
+        self._faker = made  # lists of Faker go into the file, so that it draws the same where Faker is not
+        self._integer = False
+        self._seen: list[Array] = []  # hashes of cells, only to tell how many are distinct
+        self._formats: dict[str, _Support] = {}
+        self.share, self.unique = 1.0, False
+        self._styles: list[tuple[str, float]] = [("", 1.0)]
+
+    # ---------------------------------------------------------------- fitting
+    def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
+        if not len(values):
+            return
+        if values.dtype.kind in "if":
+            self._integer = True
+            values = values.astype(np.int64)
+        codes, distinct = pd.factorize(values)
+        texts = [str(v) for v in distinct]
+        self._seen.append(pd.util.hash_array(objects(texts))[codes])
+        styles = objects([self._of.style(t.strip()) for t in texts])[codes]
+        cells = pd.DataFrame({"style": styles, "owner": 0 if entity is None else entity})
+        for style, owners in cells.groupby("style", sort=False)["owner"]:
+            own = self._formats.setdefault(str(style), _Support())
+            own.rows += len(owners)
+            if entity is not None and len(own.owners) < _OWNERS:
+                own.owners |= set(owners.unique().tolist())
+
+    def merge(self, other: PersonalTransformer) -> None:
+        self._integer |= other._integer
+        self._seen += other._seen
+        for style, support in other._formats.items():
+            own = self._formats.setdefault(style, _Support())
+            own.rows += support.rows
+            own.owners |= support.owners
+
+    def finish(self, protection: Protection) -> None:
+        if self._seen:
+            hashes = np.concatenate(self._seen)
+            ratio = len(np.unique(hashes)) / len(hashes)
+            # two digits: how many are distinct, to the last one, is nobody's business
+            self.share = 1.0 if ratio == 1 else min(max(round(ratio, 2), 0.01), 0.99)
+            self.unique = ratio == 1
+        if self.kind.unique is not None:
+            self.unique = self.kind.unique
+            self.share = 1.0 if self.unique else self.share
+        kept = {s: n for s, n in _settled(self._formats).items() if s and len(n) >= protection.min_count}
+        best = sorted(kept.items(), key=lambda item: (-item[1].rows, item[0]))[:_FORMATS]
+        total = sum(n.rows for _, n in best)
+        self._styles = [(s, round(n.rows / total, 3)) for s, n in best] or [("", 1.0)]
+        self._seen, self._formats = [], {}
+
+    # ---------------------------------------------------------------- making
+    def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
+        # what the columns of a person share comes first
+        size = rows if self.share == 1 else max(int(np.ceil(self.share * rows)), 1)
+        people = rng.integers(0, 2**62, size)
+        pick = np.arange(rows) if self.share == 1 else rng.integers(0, size, rows)
+        weights = np.array([w for _, w in self._styles])
+        style = rng.choice(len(weights), size=size, p=weights / weights.sum())
+        realistic = self.kind.realistic or (self._integer and self.kind.kind == "national_id")
+        making = Makings(rng, people, self._names, self.kind.locale, realistic)
+        cells = self._cells(making, style)
+        if self.unique or not self._of.personal:
+            cells = self._distinct(cells, making, style)
+        out = objects(cells)[pick]
+        if not self._integer:
+            return out
+        numbers = [int(re.sub(r"\D", "", t) or 0) for t in out]
+        return np.array([n if n < 2**63 else n % 10**18 for n in numbers], dtype=np.int64)
+
+    def _cells(self, making: Makings, style: Array) -> list[str]:
+        out = np.full(len(making), "", dtype=object)
+        make = self._of.make
+        assert make is not None  # the type sees to it
+        for k in np.unique(style):
+            at = np.flatnonzero(style == k)
+            out[at] = objects(make(replace(making, people=making.people[at]), self._styles[k][0]))
+        return list(out)
+
+    def _distinct(self, cells: list[str], making: Makings, style: Array) -> list[str]:
+        """The cells, those that came twice made anew; where a reserved range is used up, beyond it."""
+        out = objects(cells)
+        for salt in range(1, _AGAIN):
+            twice = np.flatnonzero(pd.Series(out).duplicated().to_numpy())
+            if not len(twice):
+                break
+            wide = making.realistic or salt > _RESERVED
+            again = replace(making, people=making.people[twice], salt=salt, realistic=wide)
+            out[twice] = objects(self._cells(again, style[twice]))
+        return list(out)
+
+    # ---------------------------------------------------------------- state
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        names = self._names.to_json() if self._faker else None
+        styles = [list(pair) for pair in self._styles]
+        facts = {"share": self.share, "unique": self.unique, "integer": self._integer}
+        return {**facts, "styles": styles, "names": names}, {}
+
+    def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
+        self.share, self.unique, self._integer = float(json["share"]), bool(json["unique"]), bool(json["integer"])
+        self._styles = [(str(s), float(w)) for s, w in json["styles"]]
+        if json["names"] is not None:
+            lists = {k: tuple(v) if isinstance(v, list) else v for k, v in json["names"].items()}
+            self._names, self._faker = Names(**lists), True
+
+
+def _settled(formats: dict[str, _Support]) -> dict[str, _Support]:
+    """Formats of which a cell may be several, as the one kind that most cells can be."""
+    if not any("|" in style or ":" in style for style in formats):
+        return formats
+    kinds: dict[str, int] = {}
+    for style, support in formats.items():
+        for kind in {s.split(":")[0] for s in style.split("|")}:
+            kinds[kind] = kinds.get(kind, 0) + support.rows
+    best = min(kinds, key=lambda k: (-kinds[k], k))
+    out: dict[str, _Support] = {}
+    for style, support in formats.items():
+        for own in style.split("|"):
+            if own.split(":")[0] == best:
+                mine = out.setdefault(own, _Support())
+                mine.rows += support.rows
+                mine.owners |= support.owners
+    return out
+
+
+def agree(transformers: Iterable[ColumnTransformer]) -> None:
+    """Columns of one person repeat where that person does: as often as the one that tells people apart best."""
+    groups: dict[str, list[PersonalTransformer]] = {}
+    for t in transformers:
+        if isinstance(t, PersonalTransformer) and t.stream is not None:
+            groups.setdefault(t.stream, []).append(t)
+    for group in groups.values():
+        if any(t.share < 1 for t in group) and len(group) > 1:
+            most = max(t.share for t in group)
+            for t in group:
+                t.share = most
+
+
+def tell_of_generated(schema: Schema, declared: Collection[Hashable], where: str) -> None:
+    """Warn of columns whose cells are not learnt but made, unless the caller has declared them so."""
+    new = {n: k for n, k in schema.columns.items() if n not in declared and n not in (schema.entity, schema.weight)}
+    personal = [f"{n!r} ({KINDS[k.kind].label})" for n, k in new.items() if isinstance(k, Personal) and k.kind]
+    if personal:
+        warnings.warn(
+            f"{where}: {len(personal)} column(s) hold personal data, which is not learnt; fresh values are made: "
+            f"{_some(personal)}. Declare another type in the schema to have one learnt, or Personal(...) to agree.",
+            SynthkitWarning,
+            stacklevel=6,
+        )
+    texts = [repr(n) for n, k in new.items() if isinstance(k, Text)]
+    if texts:
+        warnings.warn(
+            f"{where}: {len(texts)} column(s) of free text are replaced by placeholder words: {_some(texts)}. Drop "
+            "them, or declare Categorical() in the schema for texts that stand for categories, or Text() to agree.",
+            SynthkitWarning,
+            stacklevel=6,
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
