@@ -1,7 +1,7 @@
 """synthkit: synthetic tables that are measurably like the real ones."""
 
 from synthkit import errors, models, plots, rules
-from synthkit.auditing import CanaryAudit, FileAudit, canaries, file_attack
+from synthkit.auditing import Audit, CanaryAudit, FileAudit, audit, canaries, file_attack
 from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
@@ -16,6 +16,7 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = [
+    "Audit",
     "CanaryAudit",
     "FileAudit",
     "Comparison",
@@ -33,6 +34,7 @@ __all__ = [
     "SynthkitWarning",
     "TableEncoder",
     "TabularSynthesizer",
+    "audit",
     "between",
     "canaries",
     "compare",
