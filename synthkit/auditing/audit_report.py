@@ -82,9 +82,10 @@ class Audit:
         secrets: per secret the rate of right guesses for records that were learnt (``members``) and others, ``more``
             with its ``interval``, and ``risk``, ``more`` as a share of what is possible.
         refits: fits; unit: what was judged, ``"rows"`` or ``"entities"``; judged: how many; seed: of everything.
-        records: a line per row, the riskiest first: AUC of telling fits with it from fits without it, by rows and by
-            the model, and whether it lies far from all others. About persons: never part of :meth:`to_dict`, not to
-            be handed out. With few refits single lines are mostly noise.
+        records: a line per row, the riskiest first: how much surer the attacker is that it was learnt, from 0 to 1, in
+            fits with it than in fits without it, by ``rows`` and by the ``model``; and whether it lies far from all
+            others. About persons: never part of :meth:`to_dict`, not to be handed out. Of few refits, mostly noise; NaN of
+            who was in all fits or none.
         bars: what may be shared, see :class:`synthkit.auditing.figures.Bars`.
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from synthkit.auditing.audit_report import Audit, ShadowAttack
 from synthkit.auditing.bounds import clopper_pearson, mean_interval
@@ -117,13 +118,13 @@ def _found_at(score: Floats, learnt: Bools, who: Bools, rate: float) -> tuple[fl
 
 
 def _risk(score: Floats, learnt: Bools) -> Floats:
-    """``(records,)`` AUC of telling the models that learnt a record from those that did not, by its own ratio."""
-    out = np.full(score.shape[1], np.nan)
-    for i in range(score.shape[1]):
-        sides = score[learnt[:, i], i], score[~learnt[:, i], i]
-        if min(map(len, sides)):
-            out[i] = float(placements(*sides)[0].mean())
-    return out
+    """``(records,)`` mean probability of membership in fits with the record, less that in fits without it."""
+    sure = expit(score)
+    many = learnt.sum(0), (~learnt).sum(0)
+    means = [
+        np.where(side, sure, 0.0).sum(0) / np.maximum(n, 1) for side, n in zip((learnt, ~learnt), many, strict=True)
+    ]
+    return np.where((many[0] > 0) & (many[1] > 0), means[0] - means[1], np.nan)
 
 
 def _learned(right: Floats, learnt: Bools, who: Bools) -> dict[str, Any]:
