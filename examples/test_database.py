@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from synthkit import PrivacyError, anonymize, detect_pii
+from synthkit import anonymize, detect_pii
+from synthkit.errors import PrivacyError
 
 FIRST = ["Anna", "Jonas", "Mia", "Paul", "Lena", "Felix", "Emma", "Lukas", "Marie", "Noah", "Clara", "Ben"]
 LAST = ["Maier", "Schulz", "Weber", "Koch", "Bauer", "Wolf", "Neumann", "Braun", "Krause", "Hofmann", "Lang", "Vogt"]

@@ -2,7 +2,7 @@
 
 from synthkit import errors, models, plots, rules
 from synthkit.anonymizing import AnonymizedTable, Certificate, anonymize
-from synthkit.auditing import CanaryAudit, FileAudit, canaries, file_attack
+from synthkit.auditing import Audit, CanaryAudit, FileAudit, audit, canaries, file_attack
 from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
@@ -19,6 +19,7 @@ from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = [
     "AnonymizedTable",
+    "Audit",
     "CanaryAudit",
     "Certificate",
     "Comparison",
@@ -39,6 +40,7 @@ __all__ = [
     "TableEncoder",
     "TabularSynthesizer",
     "anonymize",
+    "audit",
     "between",
     "canaries",
     "compare",

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
+from sklearn.metrics import roc_auc_score
 
-from synthkit import TabularSynthesizer, canaries, file_attack
+from synthkit import TabularSynthesizer, audit, canaries, file_attack
 from synthkit.auditing import clopper_pearson, one_run_epsilon
-from synthkit.errors import ParamError, SchemaError
+from synthkit.auditing.ratio import belief
+from synthkit.errors import ParamError, SchemaError, SynthkitWarning
 from synthkit.models import SequentialTrees
 
 Table = pd.DataFrame
@@ -174,7 +176,104 @@ def test_rows_of_an_entity_are_judged_together():
     fitted = TabularSynthesizer("independent", entity="who", random_state=0).fit(visits(1))
     found = file_attack(fitted, visits(1), visits(2))
     assert found.unit == "entities" and found.model.members == found.model.controls == 80
-    with pytest.raises(SchemaError, match="shares entities"):
+    with pytest.raises(SchemaError, match="are in 'train', too"):
         file_attack(fitted, visits(1), visits(1))
     with pytest.raises(SchemaError, match="needs 40 entities"):
         file_attack(fitted, visits(1), visits(2).head(60))
+
+
+# -------------------------------------------------------------------- shadow models
+SMALL = draw(200, 6)
+
+
+def test_the_ratio_is_the_one_of_the_known_law_and_knows_nothing_of_noise():
+    """Two features with a common correlation and effects of their own: the best AUC is that of the true ratio."""
+    rng = np.random.default_rng(0)
+    learnt = rng.permuted(np.tile(np.arange(300) < 150, (40, 1)), axis=1)
+    effect = np.abs(rng.normal(0.6, 0.3, (300, 1))) * np.array([1.0, 0.0])
+    noise = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], (40, 300))
+    own = rng.normal(0, 5, (300, 2))
+    found = belief(own + noise + learnt[..., None] * effect, learnt)
+    auc = roc_auc_score(learnt.ravel(), found.ravel())
+    best = roc_auc_score(learnt.ravel(), (effect[:, 0] * (noise @ [1, -0.8] + learnt * effect[:, 0])).ravel())
+    assert best > 0.7 and best - 0.03 < auc < best + 0.01
+    for models in (6, 40):
+        nothing = belief((own + noise)[:models], learnt[:models])
+        assert abs(roc_auc_score(learnt[:models].ravel(), nothing.ravel()) - 0.5) < 0.025
+
+
+@pytest.mark.parametrize("rows", [draw, grid])
+def test_an_audit_of_the_law_itself_finds_nothing(rows):
+    class Other(Law):
+        def sample(self, n: int, seed: int) -> Table:
+            return rows(n, seed + 10_000)
+
+    found = audit(rows(200, 6), synthesizer=Other(), refits=8, secrets=["a"])
+    assert found.rows.interval[0] < 0.505 and found.rows.auc < 0.53 and found.rows.tpr < 0.03
+    assert found.model is None and found.share_model is None
+    assert found.secrets["a"]["interval"][0] < 0.01
+
+
+def test_an_audit_finds_a_copier_and_who_is_at_risk():
+    found = audit(SMALL, synthesizer=Copier(), refits=8, secrets=["g", "y"])
+    assert found.rows.interval[0] > 0.75 and found.rows.tpr > 0.3 and not found.share_rows
+    assert found.secrets["g"]["interval"][0] > 0.05 and found.secrets["y"]["interval"][0] > 0.2
+    assert found.features["copies"] > 0.75
+    told = json.dumps(found.to_dict(), allow_nan=False)
+    assert "do not share" in str(found) and "records" not in told
+    assert sorted(found.records.index) == sorted(SMALL.index) and found.records["rows"].dropna().is_monotonic_decreasing
+
+
+def test_an_audit_finds_the_few_who_are_copied():
+    """One row in a hundred is handed on: no AUC shows it, the members found at few false alarms do."""
+
+    class Few(Law):
+        def fit(self, table: Table) -> Few:
+            self.table = table
+            return self
+
+        def sample(self, n: int, seed: int) -> Table:
+            return pd.concat([self.table[self.table["k"]], super().sample(n, seed).assign(k=False)], ignore_index=True)
+
+    few = SMALL.assign(k=np.arange(200) % 50 == 0)
+    found = audit(few, synthesizer=Few(), refits=8, targets=few["k"].to_numpy())
+    everybody = audit(few, synthesizer=Few(), refits=8)
+    assert found.judged == 4 and found.rows.auc > 0.9
+    assert everybody.rows.tpr_interval[1] > 0.02 and set(everybody.records.index[:4]) == {0, 50, 100, 150}
+
+
+def test_an_audit_by_entity_of_a_model_with_likelihoods_repeats_itself():
+    table = SMALL.assign(who=np.arange(200) // 2)
+    before, state = table.copy(), np.random.get_state()[1].copy()  # noqa: NPY002
+    fast = TabularSynthesizer("independent", entity="who")
+    found, again = (audit(table, synthesizer=fast, refits=6, random_state=3) for _ in range(2))
+    assert found.unit == "entities" and found.judged == 100 and found.model is not None
+    assert found.to_dict() == again.to_dict()
+    pd.testing.assert_frame_equal(found.records, again.records)
+    pd.testing.assert_frame_equal(table, before)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    pairs = found.records["rows"].groupby(found.records.index // 2).nunique(dropna=False)
+    assert (pairs == 1).all()
+
+
+def test_an_audit_can_be_stopped_and_says_so():
+    seen = []
+    with pytest.warns(SynthkitWarning, match="after 5 of 50"):
+        found = audit(SMALL, synthesizer=Law(), refits=50, progress=lambda s: seen.append(s) or s.done == 5)
+    assert found.refits == 5 and [s.done for s in seen] == [1, 2, 3, 4, 5]
+
+
+def test_what_an_audit_cannot_do_is_told():
+    with pytest.raises(SchemaError, match="rows=2000"):
+        audit(pd.concat([TABLE] * 6), synthesizer=Law())
+    with pytest.raises(SchemaError, match="at least, got 30"):
+        audit(TABLE.head(30), synthesizer=Law())
+    with pytest.raises(ParamError, match="'secrets'"):
+        audit(TABLE, synthesizer=Law(), secrets=["salary"])
+    with pytest.raises(ParamError, match="'targets'"):
+        audit(TABLE, synthesizer=Law(), targets=[-5])
+    with pytest.raises(SchemaError, match="has nulls"):
+        audit(TABLE.assign(who=np.nan), synthesizer=Law(), entity="who")
+    with pytest.raises(ParamError, match="'max_seconds'"):
+        audit(TABLE, synthesizer=Law(), max_seconds=1e-9)
+    assert len(audit(pd.concat([TABLE] * 6), synthesizer=Law(), rows=60, refits=4).records) == 60
