@@ -100,7 +100,7 @@ def main(quick: bool = False, folder: Path | None = None) -> None:
         print(f"no copy for the test team: {refusal}")
         raise SystemExit(1) from None
     copy = safe.table
-    print(f"\n{copy.head(4).to_string()}\n")
+    print(f"\nthe first rows of the copy:\n{copy.head(3).T.to_string()}\n")
     with sqlite3.connect(target) as tests:
         copy.to_sql("customers", tests, index=False)
         back = pd.read_sql("SELECT * FROM customers", tests, parse_dates=["opened"])
@@ -112,11 +112,9 @@ def main(quick: bool = False, folder: Path | None = None) -> None:
     print("values of the real table that come back: " + ", ".join(f"{n} {k}" for n, k in shared.items()))
     for name in ("monthly_income", "balance"):
         print(f"{name}: mean {back[name].mean():,.0f} (real {customers[name].mean():,.0f})")
-    arrears = {
-        k: t.groupby("segment")["in_arrears"].mean().round(3).to_dict()
-        for k, t in (("real", customers), ("copy", back))
-    }
-    print(f"share in arrears by segment: real {arrears['real']}, copy {arrears['copy']}")
+    for name, table in (("real", customers), ("copy", back)):
+        shares = table.groupby("segment")["in_arrears"].mean()
+        print(f"in arrears, {name}: " + ", ".join(f"{segment} {share:.0%}" for segment, share in shares.items()))
 
     print(f"\n{safe.certificate}")
     page = safe.certificate.to_html(folder / "certificate.html")

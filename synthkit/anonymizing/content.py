@@ -13,10 +13,11 @@ from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.certificate import FORMAT, LIMITS, Certificate, released_as
 from synthkit.anonymizing.checking import criteria
 from synthkit.anonymizing.drawing import Draw
+from synthkit.pii import detect_pii
 from synthkit.protect import Protection
 from synthkit.report import Report, Verdict
 from synthkit.report.report import versions
-from synthkit.schema import ColumnType, Constant, Empty, Identifier, Text
+from synthkit.schema import ColumnType, Constant, Empty, Identifier, Personal, Text
 
 __all__ = ["certificate_of", "now"]
 
@@ -53,6 +54,7 @@ def certificate_of(
     tested = criteria(report, verdict)
     if file_attack is not None:
         tested.append(dict(file_attack))
+    telling = detect_pii(draw.train).kinds
     entities = None if asked.entity is None else int(draw.table[asked.entity].nunique())
     return Certificate(
         {
@@ -66,7 +68,7 @@ def certificate_of(
             "released": released_as(asked.release, len(draw.table), entities, [str(name) for name in asked.keep]),
             "unit": "a row" if asked.entity is None else f"all rows with one value of {str(asked.entity)!r}",
             "source": _source(asked, draw, digest),
-            "columns": [_column(asked, draw, name) for name in asked.table.columns],
+            "columns": [_column(asked, draw, name, telling) for name in asked.table.columns],
             "safeguards": _safeguards(asked, draw),
             "criteria": tested,
             "gates": [
@@ -113,12 +115,15 @@ def _model(draw: Draw) -> str:
 
 
 # -------------------------------------------------------------------- columns
-def _column(asked: Asked, draw: Draw, name: Hashable) -> dict[str, str]:
+def _column(asked: Asked, draw: Draw, name: Hashable, telling: Mapping[Hashable, str]) -> dict[str, str]:
     kind = draw.schema.columns[name]
+    role = _role(asked, name, kind)
+    if role == "attribute" and name in telling:
+        role = f"may identify ({telling[name].replace('_', ' ')})"
     return {
         "name": str(name),
         "type": type(kind).__name__.lower(),
-        "role": _role(asked, name, kind),
+        "role": role,
         "treatment": _treatment(asked, name, kind),
     }
 
@@ -126,7 +131,7 @@ def _column(asked: Asked, draw: Draw, name: Hashable) -> dict[str, str]:
 def _role(asked: Asked, name: Hashable, kind: ColumnType) -> str:
     if name == asked.entity:
         return "identifier of the person"
-    if isinstance(kind, Identifier) or hasattr(kind, "kind"):
+    if isinstance(kind, Identifier | Personal):
         return "identifier"
     if isinstance(kind, Text):
         return "free text"
@@ -140,7 +145,7 @@ def _role(asked: Asked, name: Hashable, kind: ColumnType) -> str:
 def _treatment(asked: Asked, name: Hashable, kind: ColumnType) -> str:
     if name in asked.keep or (asked.keep and name == asked.time and asked.kind == "records"):
         return "kept as it is"
-    if name == asked.entity or isinstance(kind, Identifier) or hasattr(kind, "kind"):
+    if name == asked.entity or isinstance(kind, Identifier | Personal):
         return "generated afresh, by its form"
     if isinstance(kind, Text):
         return "replaced by placeholder words"
