@@ -74,7 +74,7 @@ def invent_customers(rows: int, seed: int) -> pd.DataFrame:
 
 def main(quick: bool = False, folder: Path | None = None) -> None:
     """Database in, database out."""
-    folder = Path(tempfile.mkdtemp()) if folder is None else folder
+    folder = Path(tempfile.mkdtemp(prefix="synthkit-")) if folder is None else folder
     source, target = folder / "bank.sqlite", folder / "test.sqlite"
     with sqlite3.connect(source) as bank:
         invent_customers(600 if quick else 4000, seed=7).to_sql("customers", bank, index=False)
@@ -118,7 +118,7 @@ def main(quick: bool = False, folder: Path | None = None) -> None:
 
     print(f"\n{safe.certificate}")
     page = safe.certificate.to_html(folder / "certificate.html")
-    print(f"\nthe copy is in {target}, the certificate, to be signed, in {page}")
+    print(f"\nthe copy:                      {target}\nthe certificate, to be signed: {page}")
 
 
 if __name__ == "__main__":

@@ -151,3 +151,13 @@ def read_png(path: Path) -> np.ndarray:
 def test_every_example_is_tested():
     tested = set(re.findall(r'output\("(\w+\.py)"', Path(__file__).read_text(encoding="utf-8")))
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
+
+
+@pytest.mark.slow
+def test_test_database(tmp_path, tmp_path_factory):
+    text = output("test_database.py", tmp_path, "--folder", str(tmp_path_factory.mktemp("bank")))
+    assert "email     email direct" in text and "IBANs: 100%" in text
+    assert "come back: customer_id 0, email 0, phone 0, iban 0" in text
+    (real,), (copy,) = (re.findall(rf"in arrears, {name}: .*student (\d+)%", text) for name in ("real", "copy"))
+    assert abs(int(real) - int(copy)) < 12
+    assert "unit of protection: all rows with one value of 'customer_id'" in text and "passed" in text
