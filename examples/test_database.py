@@ -77,7 +77,7 @@ def main(quick: bool = False, folder: Path | None = None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="synthkit-")) if folder is None else folder
     source, target = folder / "bank.sqlite", folder / "test.sqlite"
     with sqlite3.connect(source) as bank:
-        invent_customers(600 if quick else 4000, seed=7).to_sql("customers", bank, index=False)
+        invent_customers(500 if quick else 4000, seed=7).to_sql("customers", bank, index=False)
         customers = pd.read_sql("SELECT * FROM customers", bank, parse_dates=["opened"])
     bank.close()
     customers["in_arrears"] = customers["in_arrears"].astype(bool)  # SQLite keeps booleans as integers
@@ -93,7 +93,6 @@ def main(quick: bool = False, folder: Path | None = None) -> None:
             undecided="note" if quick else "refuse",
             purpose="load tests of the customer portal",
             recipients="the test team",
-            max_seconds=20 if quick else None,
             random_state=1,
         )
     except PrivacyError as refusal:
