@@ -200,6 +200,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         columns = {name: t.shown(self.schema_.columns[name]) for name, t in self.transformers_.items()}
         self.schema_ = replace(self.schema_, columns={**self.schema_.columns, **columns})
 
+    def tell_combinations(self, protection: Protection, counts: tuple[float, float]) -> None:
+        """Add to the report how many combinations of quasi-identifiers are rare, and the rows that had them."""
+        told = dict(zip(("combinations", "suppressed"), counts, strict=True))
+        name = protection.quasi_identifiers if len(protection.quasi_identifiers) > 1 else "(quasi-identifier)"
+        self.protection_ = ProtectionReport.of(protection, {name: told}).joined(self.protection_)
+
     def _renumber(self) -> None:
         """Links count the columns that are numbers, and a hidden constant has become one."""
         before, self._numeric = self._numeric, self._numbers()

@@ -353,7 +353,7 @@ def test_a_tail_has_the_mean_of_its_rows_and_not_their_values(shape, sign):
     p = rng.random(4000)
     x = sign * (-np.log1p(-p) if shape == 0 else ((1 - p) ** -shape - 1) / shape)
     table = pd.DataFrame({"x": x})
-    encoder = TableEncoder().fit(table)
+    encoder = TableEncoder(protect=Protection(tail=0, jitter=1)).fit(table)  # or the last five tell no value
     law = encoder.transformers_["x"].law
     u = (np.arange(1_000_000) + 0.5) / 1_000_000
     code = np.clip(np.searchsorted(law.edges, u, side="right") - 1, 0, law.n_cells - 1)

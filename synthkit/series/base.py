@@ -49,7 +49,7 @@ class Channels:
             of the column's law, so that it must not wander off), False where it is a change; group: ``(D,)`` int,
             channels of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of
             one role mean the same in different groups; period: steps of one season (24 for hours with a daily
-            profile), 0: none.
+            profile), 0: none; least: rows that must stand behind a number that a model stores.
     """
 
     names: tuple[str, ...]
@@ -57,6 +57,7 @@ class Channels:
     group: NDArray[np.int64]
     role: NDArray[np.int64]
     period: int = 0
+    least: int = 1
 
     @classmethod
     def plain(cls, d: int, period: int = 0) -> Channels:

@@ -278,7 +278,7 @@ class ChainedSeries(FittedSeries):
         if not self.share:
             self.shift = np.zeros(self.sizes.d)
             return
-        closed.margins = Margins.fit(drawn, c, ~closed.about.level)
+        closed.margins = Margins.fit(drawn, c, ~closed.about.level, closed.about.least)
 
     def _trial(self, c: Floats, covariates: Floats | None, share: float) -> tuple[Floats, Floats]:
         """Long draws without maps ``(N, D)``, and the mean ``(D,)`` of their scores."""

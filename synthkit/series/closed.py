@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import TrainingError
 from synthkit.series.base import Channels, FittedSeries
+from synthkit.series.far import far, quantiles
 from synthkit.series.linear import Ridge, fit_scale
 from synthkit.series.margins import Margins
 from synthkit.series.memory import HALF_LIVES, Memory, State, lagged, moving
@@ -26,6 +27,7 @@ _SPIKES = 1.5  # times the 99.5 % point: larger errors tell no more of the scale
 _ODD = 3.0  # times the same point of residuals: beyond, the scale was wrong (a peg let go), not the draw large
 _SLACK = 0.3  # of a log scale beyond those of training
 _REACH = 1.5  # a change is at most this much of the largest of training
+_OUTER, _EDGES = np.array([0.995]), np.array([0.001, 0.999])
 _LEAD = (0.3, 0.4, 0.2, 0.1)  # of moving squares, by half life
 _ALIKE = 3  # channels of one role, for each to be drawn to what all have in common
 _ROUNDS = 7  # of mending
@@ -84,7 +86,8 @@ class ClosedForm(FittedSeries):
         out._fit_steps(c, covariates, starts, use)
         wide = np.where(about.level, 1.0, _REACH)
         slack = np.where(about.level, 0.3, 0.0)
-        out.low, out.high = c.min(0) * wide - slack, c.max(0) * wide + slack
+        low, high = far(c, about.least)
+        out.low, out.high = low * wide - slack, high * wide + slack
         out.margins = Margins.same(c.shape[1])
         mend(out, c, covariates, starts, use, _ROUNDS)
         out._fit_margins(c, covariates)
@@ -99,20 +102,22 @@ class ClosedForm(FittedSeries):
         self._fit_mean(x[use], c[use], 0 if covariates is None else covariates.shape[1])
         e = c - x @ self.mean
         self.base = np.maximum((e[use] ** 2).mean(0), 1e-12)
-        self.cap = np.maximum((_SPIKES * np.quantile(np.abs(e[use]), 0.995, axis=0)) ** 2, self.base * 1e-6)
+        least = self.about.least
+        largest = quantiles(np.abs(e[use]), _OUTER, least)[0]
+        self.cap = np.maximum((_SPIKES * largest) ** 2, self.base * 1e-6)
         usual = moving(np.minimum(e**2, self.cap), starts, np.minimum(self.base, self.cap))[use][:, 2]
         self.base = np.maximum(np.median(usual, axis=0), 1e-12)  # not the mean: a peg let go once is most of that
         errors = np.stack([lagged(e, starts, 1), moving(e, starts, zero)[:, 0]], 1)
         squares = moving(np.minimum(e**2, self.cap), starts, np.minimum(self.base, self.cap))
         y = self.features.scale_features(lags[:, 0], means, squares, errors, covariates)
         z = self._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
-        most = _ODD * np.quantile(np.abs(z[use]), 0.995, axis=0)
-        self.law = ResidualLaw.fit(np.clip(z[use], -most, most))
+        most = _ODD * quantiles(np.abs(z[use]), _OUTER, least)[0]
+        self.law = ResidualLaw.fit(np.clip(z[use], -most, most), least)
 
     def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
         """Map the law of long draws to that of training."""
         drawn, _ = trial(self, c, covariates)
-        self.margins = Margins.fit(drawn.reshape(-1, c.shape[1]), c, ~self.about.level)
+        self.margins = Margins.fit(drawn.reshape(-1, c.shape[1]), c, ~self.about.level, self.about.least)
 
     def _fit_mean(self, x: Floats, c: Floats, k: int) -> None:
         d = c.shape[1]
@@ -171,10 +176,7 @@ class ClosedForm(FittedSeries):
                 self.now[levels, j] = b[len(columns) :]
         logs = y @ self.scale + c @ self.now
         self.typical = np.append(0.0, y[use].mean(0)[1:])
-        self.floor, self.top = (
-            np.quantile(logs[use], 0.001, axis=0) - _SLACK,
-            np.quantile(logs[use], 0.999, axis=0) + _SLACK,
-        )
+        self.floor, self.top = quantiles(logs[use], _EDGES, self.about.least) + np.array([[-_SLACK], [_SLACK]])
         return e * np.exp(-np.clip(logs, self.floor, self.top))
 
     def _lead(self, places: Mapping[str, Ints], j: int, columns: Ints, width: int) -> Floats:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthkit.series.bars import Bars
+from synthkit.series.far import extremes_of
 from synthkit.series.scores import ScoreLaw
 
 __all__ = ["BarColumns", "ChangeColumn", "Part", "ScoreColumn", "part_from_state"]
@@ -102,9 +103,8 @@ class ChangeColumn(Part):
     kinds: ClassVar[tuple[str, ...]] = ("change",)
 
     @classmethod
-    def fit(cls, q: int, x: Floats, starts: Ints, logs: bool) -> ChangeColumn:
-        change = _changes(np.log(x) if logs else x, starts)
-        return cls((q,), logs, _REACH * np.array([min(change.min(), 0.0), max(change.max(), 0.0)]))
+    def fit(cls, q: int, x: Floats, starts: Ints, logs: bool, least: int = 1) -> ChangeColumn:
+        return cls((q,), logs, _limit(_changes(np.log(x) if logs else x, starts), least))
 
     @property
     def level(self) -> NDArray[np.bool_]:
@@ -152,8 +152,7 @@ class BarColumns(Part):
     def fit(cls, columns: tuple[int, ...], values: Floats, starts: Ints, least: int) -> BarColumns:
         gap, body, up, down = cls._channels(columns, values, starts)
         low, high = (ScoreLaw.fit(k, min_count=max(least, 1), bounds=(0.0, np.inf)) for k in (up, down))
-        limit = _REACH * np.array([[min(x.min(), 0.0), max(x.max(), 0.0)] for x in (gap, body)])
-        return cls(columns, (low, high), limit)
+        return cls(columns, (low, high), np.stack([_limit(x, least) for x in (gap, body)]))
 
     def encode(self, values: Floats, starts: Ints, rng: np.random.Generator) -> Floats:
         gap, body, up, down = self._channels(self.columns, values, starts)
@@ -189,6 +188,12 @@ def part_from_state(value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
         for key in ("up", "down")
     ]
     return BarColumns(columns, (laws[0], laws[1]), np.asarray(arrays["limit"]))
+
+
+def _limit(change: Floats, least: int) -> Floats:
+    """``(2,)`` the largest fall and rise that a draw may have."""
+    low, high = extremes_of(change, least)
+    return _REACH * np.array([min(low, 0.0), max(high, 0.0)])
 
 
 def _log(x: Floats) -> Floats:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from synthkit.errors import SchemaError
 from synthkit.protect import Protect, Protection
+from synthkit.protected import ProtectionReport
 from synthkit.series.bars import find_bars
 from synthkit.series.base import Channels
 from synthkit.series.calendar import Calendar
@@ -66,9 +67,11 @@ class SeriesEncoder:
         protect: how many rows must stand behind a stored number.
 
     Attributes:
+        protection_: what was changed for protection, in counts.
         frame_: how tables are laid out; calendar_: their times; parts_: codecs of columns; about_: for models.
     """
 
+    protection_: ProtectionReport
     frame_: Frame
     calendar_: Calendar
     parts_: list[Part]
@@ -98,7 +101,9 @@ class SeriesEncoder:
                 f"SequenceSynthesizer.fit: {len(rows)} rows are too few for a long series; {_FEWEST} are needed."
             )
         self.frame_.learn_nulls(nulls)
-        least = Protection.of(self.protect).min_count
+        protection = Protection.of(self.protect)
+        least = protection.min_count
+        self.protection_ = ProtectionReport.of(protection, self.frame_.cut_digits(wide.values, protection))
         self.parts_ = self._parts(values, starts, least, ~nulls.any(1))
         self._fit_seasons(values, rows, starts)
         self.texture_ = Texture()
@@ -154,7 +159,7 @@ class SeriesEncoder:
         logs = bool((x > 0).all())
         seen = np.log(x) if logs else x
         if wanders(seen, starts):
-            return ChangeColumn.fit(q, x, starts, logs)
+            return ChangeColumn.fit(q, x, starts, logs, least)
         return ScoreColumn.fit(q, x, least)
 
     def _raw(self, values: Floats, starts: Ints) -> Floats:
@@ -162,7 +167,7 @@ class SeriesEncoder:
         return np.concatenate([part.encode(values, starts, rng) for part in self.parts_], axis=1)
 
     def _fit_seasons(self, values: Floats, rows: Ints, starts: Ints) -> None:
-        raw = self._raw(values, starts)
+        raw, least = self._raw(values, starts), Protection.of(self.protect).min_count
         level = np.concatenate([part.level for part in self.parts_])
         self.profiles_: dict[str, Floats] = {}
         self.used_: list[str] = []
@@ -175,8 +180,8 @@ class SeriesEncoder:
             table = np.zeros((raw.shape[1], places))
             for j in range(raw.shape[1]):
                 gain, profile = profile_gain(left[:, j], place, places, bool(level[j]), cycle)
-                if gain > _EXPLAINED:
-                    table[j] = profile
+                if gain > _EXPLAINED:  # a place that few rows have tells what they were
+                    table[j] = np.where(np.bincount(place, minlength=places) >= least, profile, 0.0)
             if (table != 0).any():
                 self.profiles_[name] = table
                 left -= table[:, place].T
@@ -187,7 +192,7 @@ class SeriesEncoder:
         roles = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         period = self.calendar_.seasons().get("hour", 0) if "hour" in self.used_ else 0
         names = tuple(f"{self.frame_.names[part.columns[0]]}/{kind}" for part in self.parts_ for kind in part.kinds)
-        self.about_ = Channels(names, level, group.astype(np.int64), np.array([roles[k] for k in keys]), period)
+        self.about_ = Channels(names, level, group.astype(np.int64), np.array([roles[k] for k in keys]), period, least)
 
     def _cycle(self, name: str, places: int) -> int:
         """Rows of one season."""
@@ -288,7 +293,7 @@ class SeriesEncoder:
         """The smooth course of training: means of channels and of states over stretches of rows."""
         ends = np.append(coded.starts[1:], len(values))
         pieces, rows = [], []
-        size = max(_EACH, len(values) // _REGIMES)
+        size = max(_EACH, len(values) // _REGIMES, Protection.of(self.protect).min_count)
         for a, b in zip(coded.starts, ends, strict=True):
             count = max((b - a) // size, 1)
             edge = np.linspace(a, b, count + 1).astype(int)
@@ -332,6 +337,7 @@ class SeriesEncoder:
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON value and arrays, from which :meth:`from_state` rebuilds the codec."""
         value: dict[str, Any] = {
+            "protection": self.protection_.to_dict(),
             "time": self.time,
             "entity": self.entity,
             "frame": self.frame_.to_state(),
@@ -365,6 +371,10 @@ class SeriesEncoder:
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SeriesEncoder:
         """The inverse of :meth:`to_state`."""
         out = cls(time=value["time"], entity=value["entity"])
+        told = value.get("protection")  # older files have none
+        out.protection_ = (
+            ProtectionReport.of(Protection.of(None), {}) if told is None else ProtectionReport.from_dict(told)
+        )
         out.frame_ = Frame.from_state(value["frame"])
         out.calendar_ = Calendar.from_state(value["calendar"])
         out.parts_ = [part_from_state(own, _below(arrays, f"part/{i}/")) for i, own in enumerate(value["parts"])]

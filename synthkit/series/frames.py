@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from synthkit.dtypes import restore, spec_of
 from synthkit.errors import SchemaError
 from synthkit.inference import canonical, from_canonical, infer_column
+from synthkit.protect import Protection
 from synthkit.schema import Boolean, Constant, Empty, Numeric
+from synthkit.transforms.numeric import NumericTransformer
 
 __all__ = ["Frame", "Wide"]
 
@@ -125,6 +128,29 @@ class Frame:
             f"SequenceSynthesizer.fit: column {name!r} holds no numbers; a long series is modelled on numbers alone. "
             f"Drop it, convert it to numbers, or set kind='panel' with an 'entity' to have it learnt as records."
         )
+
+    def cut_digits(self, values: Floats, protection: Protection) -> dict[Hashable, dict[str, float]]:
+        """Forget the digits of columns that too few rows need; per column, counts for the report.
+
+        Args:
+            values: ``(T, Q)`` by key.
+        """
+        counts: dict[Hashable, dict[str, float]] = {}
+        for name, kind in self.kinds.items():
+            own = [q for q in range(len(self.keys)) if self.names[q] == name]
+            x = values[:, own].ravel()
+            x = x[~np.isnan(x)]
+            codec = NumericTransformer(kind)
+            codec.update(x.astype(np.int64) if kind.integer and np.abs(x).max(initial=0.0) < 2**53 else x)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # few rows are told of elsewhere
+                codec.finish(protection)
+            counts[name] = {k: v for k, v in codec.changed.items() if k in ("extremes", "rounded")}
+            if counts[name].get("rounded"):
+                self.kinds[name] = codec.kind
+                if kind.integer:
+                    self.steps[name] = int(codec.step)
+        return counts
 
     def _learn_keys(self, values: Floats) -> None:
         self.gaps = [[0.0, 0.0] for _ in self.keys]

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from synthkit.series.far import quantiles
+
 __all__ = ["Margins"]
 
 Floats = NDArray[np.float64]
@@ -35,11 +37,21 @@ class Margins:
     slopes: Floats
 
     @classmethod
-    def fit(cls, drawn: Floats, real: Floats, use: NDArray[np.bool_]) -> Margins:
-        """Learn maps from ``(M, D)`` draws to ``(T, D)`` rows; the identity where ``use`` ``(D,)`` is not."""
+    def fit(cls, drawn: Floats, real: Floats, use: NDArray[np.bool_], least: int = 1) -> Margins:
+        """Learn maps from ``(M, D)`` draws to ``(T, D)`` rows; the identity where ``use`` ``(D,)`` is not.
+
+        Args:
+            least: rows behind every knot; as many outermost ones tell nothing.
+        """
         out = []
+        edge = 0.0 if least <= 1 else min(1.5 * least / len(real), 0.1)
+        levels = np.clip(_LEVELS, edge, 1 - edge)
+        if least > 1:  # both sides alike: beyond, they are as far as there
+            ends = [quantiles(x, np.array([edge, 1 - edge]), least) for x in (drawn, real)]
+            far_ = [(e[0] - (e[1] - e[0]), e[1] + (e[1] - e[0])) for e in ends]
+            drawn, real = np.clip(drawn, *far_[0]), np.clip(real, *far_[1])
         for x in (drawn, real):
-            knots = np.quantile(x, _LEVELS, axis=0)
+            knots = quantiles(x, levels, least)
             out.append(knots + _RISE * np.arange(len(knots))[:, None])
         found, wanted = out
         wanted = np.where(use, wanted, found)

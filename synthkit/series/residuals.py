@@ -33,10 +33,10 @@ class ResidualLaw:
     degrees: float
 
     @classmethod
-    def fit(cls, z: Floats) -> ResidualLaw:
-        """Learn ``(N, D)`` residuals of spread about 1."""
+    def fit(cls, z: Floats, least: int = 1) -> ResidualLaw:
+        """Learn ``(N, D)`` residuals of spread about 1; ``least`` rows stand behind every number that is stored."""
         rng = np.random.default_rng(1)
-        least = min(5, max(len(z) // 50, 1))
+        least = max(least, min(5, max(len(z) // 50, 1))) if least > 1 else min(5, max(len(z) // 50, 1))
         laws = [ScoreLaw.fit(x, min_count=least, reach=1.2) for x in z.T]
         scores = np.stack([law.scores(x, rng) for law, x in zip(laws, z.T, strict=True)], 1)
         best, root, degrees = -np.inf, np.eye(z.shape[1]), float("inf")

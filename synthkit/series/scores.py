@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from synthkit.series.far import extremes_of
 from synthkit.transforms.tails import gpd_cdf, gpd_quantile, tail_law
 
 __all__ = ["ScoreLaw"]
@@ -50,8 +51,9 @@ class ScoreLaw:
         """Learn ``(T,)`` finite numbers.
 
         Args:
+            min_count: rows behind a knot or a spike; as many outermost ones tell no value. 1: the extremes are told.
             bounds: what no value may pass; reach: how far beyond the outermost knots tails go, in
-                distances from the knot to the extreme number.
+                distances from the knot to the extreme number (of the fitted tail).
         """
         values, counts = np.unique(x, return_counts=True)
         discrete = len(values) <= _DISCRETE
@@ -61,26 +63,29 @@ class ScoreLaw:
         spike = np.full(len(values), True) if discrete else heavy | often
         spike &= counts >= min_count
         if discrete and spike.any():
-            return cls._stairs(values, counts, spike)
+            return cls._stairs(values, counts, values[spike])
         score, value = _knots(values, counts, spike, len(x), min_count)
         if len(value) < 2:  # all rows are scattered between knots
-            return cls._stairs(values, counts, counts >= min(min_count, counts.max()))
+            enough = counts >= min_count
+            return cls._stairs(values, counts, values[enough] if enough.any() else _means(x, min_count))
         tail = np.zeros((2, 2))
         limit = np.array([value[0], value[-1]])
+        ends, ordered = extremes_of(x, min_count), np.sort(x)
         for side, sign in ((0, -1.0), (1, 1.0)):
             knot = value[0] if side == 0 else value[-1]
             beyond = sign * (values - knot) > 0
             if beyond.any() and counts[beyond].sum() >= min_count:
                 v, c = (values, counts) if side else (-values[::-1], counts[::-1])
-                tail[side] = tail_law(v, c.astype(float), sign * knot, min_count)
-                limit[side] = knot + reach * ((values[-1] if side else values[0]) - knot)
+                few = max(min(min_count, len(x) // 12), 1)
+                last = None if min_count <= 1 else sign * float(ordered[-few] if side else ordered[few - 1])
+                tail[side] = tail_law(v, c.astype(float), sign * knot, min_count, last)
+                limit[side] = knot + reach * sign * max(sign * (ends[side] - knot), 0.0)
         limit = np.clip(limit, *bounds)
         return cls(score, value, tail, limit)
 
     @classmethod
-    def _stairs(cls, values: Floats, counts: NDArray[np.int64], spike: NDArray[np.bool_]) -> ScoreLaw:
-        """A law of spikes alone; rare values join the nearest one that is not."""
-        kept = values[spike]
+    def _stairs(cls, values: Floats, counts: NDArray[np.int64], kept: Floats) -> ScoreLaw:
+        """A law of spikes ``kept`` alone; rare values join the nearest one."""
         joined = kept[np.abs(values[:, None] - kept).argmin(1)]
         counts = np.array([counts[joined == v].sum() for v in kept])
         edge = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
@@ -131,6 +136,12 @@ def _ndtri(u: Floats) -> Floats:
     return np.clip(ndtri(np.clip(u, 1e-9, 1 - 1e-9)), -_LIMIT, _LIMIT)
 
 
+def _means(x: Floats, min_count: int) -> Floats:
+    """``(K,)`` means of a few groups of neighbours, of at least ``min_count`` rows each."""
+    groups = np.array_split(np.sort(x), max(min(len(x) // max(min_count, 1), _KNOTS), 1))
+    return np.unique([g.mean() for g in groups])
+
+
 def _knots(
     values: Floats, counts: NDArray[np.int64], spike: NDArray[np.bool_], rows: int, min_count: int
 ) -> tuple[Floats, Floats]:
@@ -139,13 +150,13 @@ def _knots(
     bottom = top - counts / rows
     edge = min(max(4 * min_count / rows, 0.004), 0.1)
     levels = ndtr(np.linspace(float(ndtri(edge)), float(ndtri(1 - edge)), _KNOTS))
-    half = max(min_count / 2 / rows, 0.001)
+    half = max((min_count + 1) / 2 / rows, 0.001) if min_count > 1 else max(0.5 / rows, 0.001)
     middle = (top + bottom) / 2
     score, value = [], []
     for level in levels:
         inside = (middle >= level - half) & (middle <= level + half) & ~spike
         covered = spike & (bottom < level) & (top > level)
-        if inside.any() and not covered.any():
+        if counts[inside].sum() >= min_count and not covered.any():
             weight = counts[inside]
             score.append(float(np.average(ndtri(middle[inside]), weights=weight)))
             value.append(float(np.average(values[inside], weights=weight)))

@@ -29,6 +29,7 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import latent
 from synthkit.synthesizers.choice import choose, compare, owners
 from synthkit.synthesizers.completing import given_columns
+from synthkit.synthesizers.combinations import Combinations
 from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
 from synthkit.synthesizers.records import warn_of_records
 from synthkit.synthesizers.restoring import loaded, restored
@@ -125,6 +126,11 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         data = encoder.encode(table) if self.gaps == "learn" else encoder.encode(table, "fill", partial=True)
         weights = encoder.weights(table)
         weight = None if weights is None else torch.from_numpy(weights).float().to(device)
+        self.combinations_ = Combinations.fit(
+            Protection.of(self.protect), encoder, data, owners(table, encoder), entropy(seed, 7)
+        )
+        if self.combinations_ is not None:
+            encoder.tell_combinations(Protection.of(self.protect), self.combinations_.counts)
         auto = spec is None
         spec, choice = (spec, f"{spec.name}: as asked.") if spec is not None else choose(encoder, len(table))
         spec = spec.adapted(encoder.layout_, len(table))
@@ -219,6 +225,11 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         joint: list[Joint] = []
         done = self._complete(compiled.partial, compiled.allowed, seed, joint)
         self.joint_ = Joint.sum(joint)
+        if strict and self.combinations_ is not None and not self.combinations_.ok(done).all():
+            raise ConditionError(
+                "TabularSynthesizer.sample: argument 'where' asks for a combination of quasi-identifiers that too few "
+                "rows of the training table have; leave one of these columns out, or ask for more values of it."
+            )
         table = compiled.touch(self.encoder_.decode(done, seed=seed), slice(0, rows))
         if enforcer is not None:
             table = enforcer.settle(table, done, compiled, entropy(seed, 6), strict)
@@ -233,10 +244,22 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         for k, start in enumerate(range(0, max(len(partial), 1), _BLOCK)):
             block = partial.take(slice(start, start + _BLOCK)).to(self._device())
             with seeded(entropy(seed, k), self._device()):
-                parts.append(self.model_.complete(block, allowed or None).to("cpu"))
+                parts.append(self._drawn(block, allowed, entropy(seed, k, 1)).to("cpu"))
             if joint is not None:
                 joint += self.model_.joint
         return Encoded.concat(parts)
+
+    def _drawn(self, block: Encoded, allowed: Mapping[int, Allowed], seed: int) -> Encoded:
+        """A block of completed rows, without rare combinations of quasi-identifiers."""
+        done = self.model_.complete(block, allowed or None)
+        if self.combinations_ is None or not len(block):
+            return done
+        joint = self.model_.joint
+        done = self.combinations_.settle(
+            block, done, allowed, lambda rows: self.model_.complete(rows, allowed or None), seed
+        )
+        self.model_.joint = joint  # how the first draw went, not the last of some rows
+        return done
 
     def _accepted(
         self, compiled: Compiled, rows: int, seed: int, accept: Callable[..., Any], where: Any
@@ -382,6 +405,10 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             ParamError: the model has no latent space, or ``z`` has another shape.
         """
         self._fitted("decode")
+        if self.combinations_ is not None:
+            raise ParamError(
+                "TabularSynthesizer.decode: points of the latent space know nothing of quasi-identifiers; use sample."
+            )
         check("TabularSynthesizer.decode", "seed", seed, Optional(Interval(int, 0)))
         seed = entropy(None) if seed is None else seed
         return latent.rows_at(self.model_, self.encoder_, z, seed, self._device())
@@ -398,6 +425,9 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         json, arrays = self.encoder_.to_state()
         weights = {f"model/{k}": v.detach().cpu().numpy() for k, v in self.model_.state_dict().items()}
         value = {"encoder": json, "spec": self.spec_.to_json(), "choice": self.choice_, "n_steps": self.n_steps_}
+        if self.combinations_ is not None:
+            value["combinations"], own = self.combinations_.to_state()
+            arrays = {**arrays, **{f"combinations/{k}": v for k, v in own.items()}}
         return value, {**arrays, **weights}
 
     @classmethod
@@ -424,6 +454,10 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         spec, model = restored(value["spec"], encoder.layout_, arrays)
         out = cls(model=spec, device=target)
         out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
+        out.combinations_ = None
+        if value.get("combinations") is not None:
+            own = {k.removeprefix("combinations/"): v for k, v in arrays.items() if k.startswith("combinations/")}
+            out.combinations_ = Combinations.from_state(value["combinations"], own, encoder)
         steps = value["n_steps"]
         out.n_steps_ = steps if isinstance(steps, int) else tuple(steps)
         out.choice_, out.history_, out.marginals_ = value["choice"], [], None
