@@ -13,7 +13,7 @@ from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
 from synthkit.schema import Schema
-from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
+from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer, from_schema
 
 __all__ = [
     "Comparison",
@@ -38,6 +38,7 @@ __all__ = [
     "errors",
     "evaluate",
     "find_errors",
+    "from_schema",
     "inspect",
     "isnull",
     "missingness",

@@ -402,11 +402,17 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         encoder = TableEncoder.from_state(value["encoder"], arrays)
         spec, model = restored(value["spec"], encoder.layout_, arrays)
-        out = cls(model=spec, device=target)
-        out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
+        out = cls.ready(encoder, spec, model.to(target).eval(), value["choice"])
         steps = value["n_steps"]
-        out.n_steps_ = steps if isinstance(steps, int) else tuple(steps)
-        out.choice_, out.history_, out.marginals_ = value["choice"], [], None
+        out.device, out.n_steps_ = target, steps if isinstance(steps, int) else tuple(steps)
+        return out
+
+    @classmethod
+    def ready(cls, encoder: TableEncoder, spec: ModelSpec, model: Model, choice: str) -> Self:
+        """A fitted synthesizer of parts that come from elsewhere: a file, or a schema."""
+        out = cls(model=spec)
+        out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model, spec
+        out.n_steps_, out.choice_, out.history_, out.marginals_ = 0, choice, [], None
         return out
 
     # ---------------------------------------------------------------- helpers
