@@ -15,7 +15,7 @@ from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
 from synthkit.schema import Schema
-from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
+from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer, from_schema
 
 __all__ = [
     "AnonymizedTable",
@@ -49,6 +49,7 @@ __all__ = [
     "evaluate",
     "file_attack",
     "find_errors",
+    "from_schema",
     "inspect",
     "isnull",
     "missingness",

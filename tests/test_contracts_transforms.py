@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthkit.schema import Boolean, Categorical, Constant, Datetime, Duration, Empty, Identifier, Numeric, Text
+from synthkit.schema import (
+    Boolean,
+    Categorical,
+    Constant,
+    Datetime,
+    Duration,
+    Empty,
+    Identifier,
+    Numeric,
+    Personal,
+    Text,
+)
 from synthkit.testing import TRANSFORMER_CHECKS, TransformerCase, check_transformer
 from synthkit.transforms import TRANSFORMERS
 from synthkit.transforms.counts import CAP, NumberCounts
@@ -79,6 +90,15 @@ CASES = {
     "keys": TransformerCase(Identifier(), words(N), rare_is_secret=True),
     "number keys": TransformerCase(Identifier(), RNG.permutation(10**6)[:N] + 10**8, rare_is_secret=True),
     "pattern keys": TransformerCase(Identifier(pattern=r"P-\d{4}"), objects([f"P-{i:04d}" for i in range(N)])),
+    "e-mail addresses": TransformerCase(
+        Personal(kind="email"), objects([f"{w}@secret.org" for w in words(N)]), rare_is_secret=True
+    ),
+    "phone numbers": TransformerCase(
+        Personal(kind="phone"), RNG.permutation(10**9)[:N] + 6 * 10**9, rare_is_secret=True
+    ),
+    "names that repeat": TransformerCase(
+        Personal(kind="full_name"), objects([f"Ann {w}" for w in words(9)] * 20), rare_is_secret=True
+    ),
     "constant": TransformerCase(Constant(value=7), np.full(N, 7)),
     "empty": TransformerCase(Empty(), objects([])),
 }

@@ -7,6 +7,7 @@ and check digits, a way of grouping). Digits alone fit many kinds; they need the
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -77,10 +78,12 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[Sequence[str]], Bools]:
 
 
 def _never(texts: Sequence[str]) -> Bools:
+    """No text proves the kind."""
     return np.zeros(len(texts), dtype=bool)
 
 
 def _no_style(text: str) -> str:
+    """There is one style."""
     return ""
 
 
@@ -181,10 +184,11 @@ def _unmasked(m: Makings, mask: str) -> list[str]:
 # ---------------------------------------------------------------- wires
 def _make_email(m: Makings, style: str) -> list[str]:
     number, host = mixed(m.people, 6 + 100 * m.salt, 10_000), mixed(m.people, 7, 3)
-    local = [
-        "".join(c for c in f"{a}.{b}".lower() if c.isalnum() or c == ".")
+    plain = [
+        unicodedata.normalize("NFKD", f"{a}.{b}".lower().replace("ß", "ss"))
         for a, b in zip(_first(m), _last(m), strict=True)
     ]
+    local = ["".join(c for c in t if c.isascii() and (c.isalnum() or c == ".")) for t in plain]
     return [
         f"{w}{n}@example.{('com', 'org', 'net')[h]}"
         for w, n, h in zip(local, number.tolist(), host.tolist(), strict=True)

@@ -86,8 +86,8 @@ LANGUAGES: dict[str, Names] = {
         "Paul Claire Henri Jeanne Olivier Anne",
         "Martin Bernard Thomas Petit Robert Richard Durand Dubois Moreau Laurent Simon Michel Lefebvre Leroy "
         "Roux David Bertrand Morel Fournier Girard Bonnet Dupont Lambert Fontaine Rousseau Vincent Muller Lefèvre "
-        "Faure André Mercier Blanc Guérin Boyer Garnier Chevalier François Legrand Gauthier Garcia Perrin Robin Clément "
-        "Morin Nicolas Henry Roussel Mathieu Gautier Masson",
+        "Faure André Mercier Blanc Guérin Boyer Garnier Chevalier François Legrand Gauthier Garcia Perrin Robin "
+        "Clément Morin Nicolas Henry Roussel Mathieu Gautier Masson",
         "rue de l'Exemple, avenue du Modèle, rue des Lilas, place de la Fontaine, chemin du Moulin, rue du Stade, "
         "allée des Tilleuls, rue de la Gare, boulevard du Parc, impasse des Roses, rue des Écoles, quai du Canal",
         "Exempleville, Villeneuve, Montclair, Beaulieu, Rivefort, Saint-Modèle, Clairmont, Bellefontaine, Valbois",

@@ -1,6 +1,7 @@
 """Estimators over a model, a trainer and an encoder."""
 
+from synthkit.synthesizers.declared import from_schema
 from synthkit.synthesizers.sequence import SequenceSynthesizer
 from synthkit.synthesizers.tabular import TabularSynthesizer
 
-__all__ = ["SequenceSynthesizer", "TabularSynthesizer"]
+__all__ = ["SequenceSynthesizer", "TabularSynthesizer", "from_schema"]

@@ -28,8 +28,8 @@ from synthkit.runtime import entropy, resolve_device, seeded
 from synthkit.schema import Schema
 from synthkit.synthesizers import latent
 from synthkit.synthesizers.choice import choose, compare, owners
-from synthkit.synthesizers.completing import given_columns
 from synthkit.synthesizers.combinations import Combinations
+from synthkit.synthesizers.completing import given_columns
 from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
 from synthkit.synthesizers.records import warn_of_records
 from synthkit.synthesizers.restoring import loaded, restored
@@ -452,15 +452,21 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         """
         encoder = TableEncoder.from_state(value["encoder"], arrays)
         spec, model = restored(value["spec"], encoder.layout_, arrays)
-        out = cls(model=spec, device=target)
-        out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model.to(target).eval(), spec
-        out.combinations_ = None
+        out = cls.ready(encoder, spec, model.to(target).eval(), value["choice"])
         if value.get("combinations") is not None:
             own = {k.removeprefix("combinations/"): v for k, v in arrays.items() if k.startswith("combinations/")}
             out.combinations_ = Combinations.from_state(value["combinations"], own, encoder)
         steps = value["n_steps"]
-        out.n_steps_ = steps if isinstance(steps, int) else tuple(steps)
-        out.choice_, out.history_, out.marginals_ = value["choice"], [], None
+        out.device, out.n_steps_ = target, steps if isinstance(steps, int) else tuple(steps)
+        return out
+
+    @classmethod
+    def ready(cls, encoder: TableEncoder, spec: ModelSpec, model: Model, choice: str) -> Self:
+        """A fitted synthesizer of parts that come from elsewhere: a file, or a schema."""
+        out = cls(model=spec)
+        out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model, spec
+        out.n_steps_, out.choice_, out.history_, out.marginals_ = 0, choice, [], None
+        out.combinations_ = None
         return out
 
     # ---------------------------------------------------------------- helpers

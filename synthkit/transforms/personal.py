@@ -37,7 +37,7 @@ class _Support:
 
 
 class PersonalTransformer(ColumnTransformer):
-    """Fresh values of the column's kind. Kept is: the share of distinct values, and formats that enough rows have.
+    """Fresh values of the column's kind. Kept is: about how many are distinct, and formats that enough rows have.
 
     A format is a country, the places of blanks and the like, never a sign of a value. What is made lies where nobody's
     real values are, as far as such ranges exist (see ``synthkit.pii``); names may be somebody's, as names are.
@@ -57,7 +57,7 @@ class PersonalTransformer(ColumnTransformer):
         self._integer = False
         self._seen: list[Array] = []  # hashes of cells, only to tell how many are distinct
         self._formats: dict[str, _Support] = {}
-        self.share, self.unique = 1.0, False
+        self.size, self.share, self.unique = 1, 1.0, False
         self._styles: list[tuple[str, float]] = [("", 1.0)]
 
     # ---------------------------------------------------------------- fitting
@@ -89,13 +89,13 @@ class PersonalTransformer(ColumnTransformer):
     def finish(self, protection: Protection) -> None:
         if self._seen:
             hashes = np.concatenate(self._seen)
-            ratio = len(np.unique(hashes)) / len(hashes)
-            # two digits: how many are distinct, to the last one, is nobody's business
-            self.share = 1.0 if ratio == 1 else min(max(round(ratio, 2), 0.01), 0.99)
-            self.unique = ratio == 1
+            distinct = len(np.unique(hashes))
+            self.unique = distinct == len(hashes)
+            # two digits: how many there are, to the last one, is nobody's business
+            self.size, self.share = int(float(f"{distinct:.2g}")), float(f"{distinct / len(hashes):.2g}")
         if self.kind.unique is not None:
             self.unique = self.kind.unique
-            self.share = 1.0 if self.unique else self.share
+        self.share = 1.0 if self.unique else self.share
         kept = {s: n for s, n in _settled(self._formats).items() if s and len(n) >= protection.min_count}
         best = sorted(kept.items(), key=lambda item: (-item[1].rows, item[0]))[:_FORMATS]
         total = sum(n.rows for _, n in best)
@@ -105,9 +105,10 @@ class PersonalTransformer(ColumnTransformer):
     # ---------------------------------------------------------------- making
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         # what the columns of a person share comes first
-        size = rows if self.share == 1 else max(int(np.ceil(self.share * rows)), 1)
+        whole = self.unique or self.share == 1
+        size = rows if whole else max(int(np.ceil(self.share * rows)), self.size)
         people = rng.integers(0, 2**62, size)
-        pick = np.arange(rows) if self.share == 1 else rng.integers(0, size, rows)
+        pick = np.arange(rows) if whole else rng.integers(0, size, rows)
         weights = np.array([w for _, w in self._styles])
         style = rng.choice(len(weights), size=size, p=weights / weights.sum())
         realistic = self.kind.realistic or (self._integer and self.kind.kind == "national_id")
@@ -146,11 +147,12 @@ class PersonalTransformer(ColumnTransformer):
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         names = self._names.to_json() if self._faker else None
         styles = [list(pair) for pair in self._styles]
-        facts = {"share": self.share, "unique": self.unique, "integer": self._integer}
+        facts = {"size": self.size, "share": self.share, "unique": self.unique, "integer": self._integer}
         return {**facts, "styles": styles, "names": names}, {}
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self.share, self.unique, self._integer = float(json["share"]), bool(json["unique"]), bool(json["integer"])
+        self.size, self.share = int(json["size"]), float(json["share"])
+        self.unique, self._integer = bool(json["unique"]), bool(json["integer"])
         self._styles = [(str(s), float(w)) for s, w in json["styles"]]
         if json["names"] is not None:
             lists = {k: tuple(v) if isinstance(v, list) else v for k, v in json["names"].items()}
@@ -184,9 +186,9 @@ def agree(transformers: Iterable[ColumnTransformer]) -> None:
             groups.setdefault(t.stream, []).append(t)
     for group in groups.values():
         if any(t.share < 1 for t in group) and len(group) > 1:
-            most = max(t.share for t in group)
+            share, size = max(t.share for t in group), max(t.size for t in group)
             for t in group:
-                t.share = most
+                t.share, t.size = share, size
 
 
 def tell_of_generated(schema: Schema, declared: Collection[Hashable], where: str) -> None:
