@@ -84,8 +84,8 @@ class Audit:
         refits: fits; unit: what was judged, ``"rows"`` or ``"entities"``; judged: how many; seed: of everything.
         records: a line per row, the riskiest first: how much surer the attacker is that it was learnt, from 0 to 1, in
             fits with it than in fits without it, by ``rows`` and by the ``model``; and whether it lies far from all
-            others. About persons: never part of :meth:`to_dict`, not to be handed out. Of few refits, mostly noise; NaN of
-            who was in all fits or none.
+            others. About persons: never part of :meth:`to_dict`, not to be handed out. Of few refits, mostly
+            noise; NaN of who was in all fits or none.
         bars: what may be shared, see :class:`synthkit.auditing.figures.Bars`.
     """
 

@@ -81,6 +81,7 @@ class Targets:
         shared: share of the reference rows that are controls of the other fold.
         trees, trained: size of the classifier attack, and rows of each class that it trains on.
         seed: of the classifier.
+        picked: places of members and controls in their tables; lent: of the reference rows of each fold.
     """
 
     train: Coded
@@ -93,6 +94,8 @@ class Targets:
     trees: int = 60
     trained: int = 20_000
     seed: int = 0
+    picked: tuple[NDArray[np.int64], ...] = ()
+    lent: tuple[NDArray[np.int64], ...] = ()
 
     @classmethod
     def of(
@@ -114,6 +117,8 @@ class Targets:
             trees=trees,
             trained=reference,
             seed=seed,
+            picked=(at_t, at_h[:size]),
+            lent=tuple(others),
         )
 
 

@@ -192,13 +192,14 @@ def attribute_inference(
         raise ParamError(
             f"attribute_inference: argument 'secrets' takes columns of the tables; not among them: {unknown}."
         )
-    found = _inferred(s, t, h, secrets, seed=seed, rows=rows, trees=50, trained=20_000)
+    found = inferred(s, t, h, secrets, seed=seed, rows=rows, trees=50, trained=20_000)
     return {key: attempts.risk for key, attempts in found.items()}
 
 
-def _inferred(
+def inferred(
     s: Coded, t: Coded, h: Coded, secrets: Sequence[Hashable], *, seed: int, rows: int, trees: int, trained: int
 ) -> dict[tuple[Hashable, str], Attempts]:
+    """The attempts behind :func:`attribute_inference`, by secret and attacker."""
     out: dict[tuple[Hashable, str], Attempts] = {}
     for secret in secrets:
         known, t_known, h_known = (x.take(np.flatnonzero(~np.isnan(x.column(secret)))) for x in (s, t, h))
@@ -284,7 +285,7 @@ class AttributeInference(RiskMetric):
             case.limit(20, 30, 100),
             case.limit(5000, 15_000, 40_000),
         )
-        found = _inferred(s, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
+        found = inferred(s, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
         if not found:
             return Measurement.nothing("too few rows: the secrets are null in nearly all of them")
         risk, chosen = worst_of(found)

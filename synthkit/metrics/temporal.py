@@ -32,6 +32,7 @@ __all__ = [
     "mean_of",
     "missing_runs",
     "normal_scores",
+    "scored",
     "spans",
     "values",
 ]
@@ -74,6 +75,12 @@ def normal_scores(law: Floats, values: Floats) -> Floats:
     known = np.sort(law[~np.isnan(law)])
     rank = (np.searchsorted(known, values, side="left") + np.searchsorted(known, values, side="right")) / 2
     return np.where(np.isnan(values), np.nan, ndtri((rank + 0.5) / (len(known) + 1)))
+
+
+def scored(law: Coded, rows: Coded) -> Coded:
+    """The rows with every number as a normal score by the law, see :func:`normal_scores`."""
+    numbers = [normal_scores(law.numbers[:, j], rows.numbers[:, j]) for j in range(len(rows.num))]
+    return Coded(np.stack(numbers, axis=1), rows.codes, rows.sizes, rows.num, rows.cat)
 
 
 def indicators(rows: Coded, law: Coded, levels: int = _LEVELS) -> tuple[Floats, list[Hashable]]:

@@ -13,7 +13,7 @@ from synthkit.metrics.learners import FULL_TREES, QUICK_TREES
 from synthkit.metrics.neighbours import TIE, Near, nearest, place
 from synthkit.metrics.roc import placements
 from synthkit.metrics.tables import Coded
-from synthkit.metrics.temporal import normal_scores
+from synthkit.metrics.temporal import scored
 from synthkit.metrics.temporal_panel import Panel, check_pair
 from synthkit.metrics.temporal_summary import summaries
 
@@ -90,7 +90,7 @@ def memorisation(real: Panel, synthetic: Panel, holdout: Panel, *, seed: int = 0
     judged = synthetic.head(_MOST, seed)
     rows = [summaries(t) for t in (judged, train, other)]
     law = Coded.concat(rows[1:])  # of both sides, so that neither is favoured by the scale
-    points = place(_scored(law, law), [_scored(law, table) for table in rows])
+    points = place(scored(law, law), [scored(law, table) for table in rows])
     found = [nearest(points[0], base, min(_NEIGHBOURS, size))[0] for base in points[1:]]
     near, far = (side.distance[:, 0].astype(np.float64) for side in found)
     if not far.mean():
@@ -121,11 +121,6 @@ def _dealt(train: Near, holdout: Near, size: int, seed: int) -> float:
         sides = [np.where(own, distance, distance.max()).min(axis=1).mean() for own in (first[who], ~first[who])]
         ratios.append(np.log(max(sides[0], TIE) / max(sides[1], TIE)))
     return float(np.std(ratios))
-
-
-def _scored(law: Coded, rows: Coded) -> Coded:
-    numbers = [normal_scores(law.numbers[:, j], rows.numbers[:, j]) for j in range(len(rows.num))]
-    return Coded(np.stack(numbers, axis=1), rows.codes, rows.sizes, rows.num, rows.cat)
 
 
 def _same(panel: Panel, base: Panel) -> float:

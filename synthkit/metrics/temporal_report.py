@@ -16,6 +16,7 @@ from synthkit.metrics import temporal_dynamics as dynamics
 from synthkit.metrics.base import Measurement
 from synthkit.metrics.tables import Kinds
 from synthkit.metrics.temporal_detection import entity_copies, entity_detection, memorisation
+from synthkit.metrics.temporal_membership import entity_inference, entity_membership
 from synthkit.metrics.temporal_panel import Panel, panels
 from synthkit.metrics.temporal_utility import label, next_step
 from synthkit.params import Interval, check
@@ -35,6 +36,7 @@ class PanelMetric:
         best: its best value; goal: which direction is better.
         judge: whose entities judge.
         boosted: does it train trees, so that it takes ``quick``?
+        secret: does it attack ``secrets``?
     """
 
     measure: Callable[..., Measurement]
@@ -44,6 +46,7 @@ class PanelMetric:
     seeded: bool = False
     targeted: bool = False
     boosted: bool = False
+    secret: bool = False
 
 
 PANEL_METRICS: dict[str, PanelMetric] = {
@@ -65,6 +68,8 @@ PANEL_METRICS: dict[str, PanelMetric] = {
     "label": PanelMetric(label, judge="holdout", seeded=True, targeted=True, boosted=True),
     "entity_copies": PanelMetric(entity_copies),
     "memorisation": PanelMetric(memorisation, 1.0, "higher", judge="holdout", seeded=True),
+    "entity_membership": PanelMetric(entity_membership, 0.5, judge="holdout", seeded=True, boosted=True),
+    "entity_inference": PanelMetric(entity_inference, judge="holdout", seeded=True, boosted=True, secret=True),
 }
 """The figures of :func:`score_panel`, in the order of its table."""
 
@@ -111,6 +116,7 @@ def score_panel(
     holdout: pd.DataFrame | None = None,
     kinds: Kinds | None = None,
     target: Hashable | None = None,
+    secrets: Sequence[Hashable] = (),
     metrics: Sequence[str] | None = None,
     deals: int = 10,
     quick: bool = False,
@@ -130,13 +136,14 @@ def score_panel(
             no order, and figures of order are left out, with a note.
         holdout: real records of entities that the generator did not see; no entity may be in both.
         target: a column to be predicted per entity (the last known value, if it varies within entities).
+        secrets: columns that an attacker would like to learn of an entity.
         metrics: names in ``PANEL_METRICS``; by default all.
         deals: how often real and holdout entities are dealt anew, for ``chance``; 0: not.
         quick: detection, next step and label by fewer and smaller trees, as in ``evaluate(level="quick")``.
         seed: of folds, subsamples, halves and deals.
 
     Raises:
-        ParamError: an unknown metric; the target is no judged column; ``deals`` is negative.
+        ParamError: an unknown metric; the target or a secret is no judged column; ``deals`` is negative.
         SchemaError: see :func:`synthkit.metrics.temporal_panel.panels`.
 
     >>> day = list(range(6)) * 40
@@ -154,7 +161,11 @@ def score_panel(
     made = panels(*tables, entity=entity, time=time, context=context, kinds=kinds)
     if target is not None and target not in made[0].kinds:
         raise ParamError(f"score_panel: argument 'target': {target!r} is no judged column; name one of them.")
-    run = PanelRun(made[0], made[1], made[2] if holdout is not None else None, target, seed, quick)
+    for name in secrets:
+        if name not in made[0].kinds:
+            raise ParamError(f"score_panel: argument 'secrets': {name!r} is no judged column; name one of them.")
+    held = made[2] if holdout is not None else None
+    run = PanelRun(made[0], made[1], held, target, seed, quick, secrets=tuple(secrets))
     chance = run.chance(chosen, deals)
     lines, parts, found = [], [], {}
     for name in chosen:
@@ -173,6 +184,7 @@ class PanelRun:
 
     Attributes:
         target: of the label; seed: of folds, subsamples, halves and deals; quick: fewer and smaller trees.
+        secrets: what an attacker would like to learn.
         fewest: entities that references have at most; by default the synthetic ones. Runs of one comparison have the
             same real and holdout panels and ``fewest``, so that they share references, which are computed once.
     """
@@ -184,6 +196,7 @@ class PanelRun:
     seed: int
     quick: bool = False
     fewest: int | None = None
+    secrets: tuple[Hashable, ...] = ()
 
     def all(self, metric: PanelMetric) -> tuple[Measurement, Measurement, Measurement]:
         """The value; the same of as many entities as the floor has; the floor."""
@@ -203,12 +216,13 @@ class PanelRun:
 
     def shared(self, what: str, metric: Hashable, make: Callable[[], Any]) -> Any:
         """What does not depend on the synthetic panel, computed once for all runs of a comparison."""
-        return self.real.once((what, metric, self.holdout, self.size, self.target, self.seed, self.quick), make)
+        key = (what, metric, self.holdout, self.size, self.target, self.secrets, self.seed, self.quick)
+        return self.real.once(key, make)
 
     def call(self, metric: PanelMetric) -> Callable[..., Measurement]:
         """The metric, told seed and target as far as it takes them."""
-        offered = {"seed": self.seed, "target": self.target, "quick": self.quick}
-        takes = {"seed": metric.seeded, "target": metric.targeted, "quick": metric.boosted}
+        offered = {"seed": self.seed, "target": self.target, "quick": self.quick, "secrets": self.secrets}
+        takes = {"seed": metric.seeded, "target": metric.targeted, "quick": metric.boosted, "secrets": metric.secret}
         return partial(metric.measure, **{name: value for name, value in offered.items() if takes[name]})
 
     def matched(self, metric: PanelMetric) -> tuple[Panel, Panel]:
@@ -269,12 +283,14 @@ class PanelRun:
 
     def lacking(self, metric: PanelMetric) -> str:
         """What is not there for a metric, in words; empty where nothing."""
-        words = [word for word in ("holdout", "target") if self._lacks(metric, word)]
+        words = [word for word in ("holdout", "target", "secrets") if self._lacks(metric, word)]
         return f"needs {' and '.join(words)}" if words else ""
 
     def _lacks(self, metric: PanelMetric, word: str) -> bool:
         if word == "holdout":
             return metric.judge == "holdout" and self.holdout is None
+        if word == "secrets":
+            return metric.secret and not self.secrets
         return metric.targeted and self.target is None
 
 

@@ -116,7 +116,9 @@ def build_panels(
     judged = {name: made[f"synthetic {name}"] for name in synthetic}
     fewest = min(map(len, judged.values()))
     held, labels = made.get("holdout"), _labels(frames, kinds)
-    runs = {n: PanelRun(made["real"], p, held, target, seed, level == "quick", fewest) for n, p in judged.items()}
+    how: dict[str, Any] = {"target": target, "seed": seed, "quick": level == "quick", "fewest": fewest}
+    how["secrets"] = tuple(secrets)
+    runs = {n: PanelRun(made["real"], p, held, **how) for n, p in judged.items()}
     tables = {n: PanelTables(made["real"], p, held, labels) for n, p in judged.items()}
     used = {name: (len(panel), panel.rows) for name, panel in made.items()}
     return PanelInput(runs, tables, cases, whole, used)

@@ -149,5 +149,21 @@ PANEL_WORDS: dict[str, PanelWords] = {
         "privacy",
         (0.0, float("inf")),
     ),
+    "entity_membership": PanelWords(
+        "strongest membership attack on entities",
+        "The strongest of the attacks that were tried tells training from holdout entities with AUC {value}",
+        "ROC AUC of the strongest of six membership attacks on entities (their summaries by distance, density ratio, "
+        "neighbourhood and classifier; their records by nearness and equality), chosen on one half of the entities and "
+        "scored on the other.",
+        "privacy",
+    ),
+    "entity_inference": PanelWords(
+        "attribute inference on entities",
+        "Beyond what holdout entities allow, an attacker learns a secret of a training entity at a risk of {value}",
+        "How much oftener a secret is guessed right, from the other columns and the synthetic records, for training "
+        "than for holdout entities, as a share of what is possible (after Giomi et al. 2022); one attempt an entity.",
+        "privacy",
+        (float("-inf"), 1.0),
+    ),
 }
 """By the name in ``PANEL_METRICS``, in the order of reports."""

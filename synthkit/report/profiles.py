@@ -128,6 +128,8 @@ PROFILES: dict[str, Profile] = {
             "entity_detection": Gate(0.15, 0.40),
             "entity_copies": Gate(0.005, 0.05, whole="fresh"),
             "memorisation": Gate(0.05, 0.15, whole="best"),
+            "entity_membership": Gate(0.03, 0.15, whole="best"),
+            "entity_inference": Gate(0.05, 0.30, optional=True, whole="best"),
         },
         strict=True,
     ),

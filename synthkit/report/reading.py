@@ -31,7 +31,16 @@ _LEAD: dict[Group, tuple[str, ...]] = {
         "pair",
     ),
     "utility": ("label", "next_step", "next_move", "tstr", "utility_kept", "what_if"),
-    "privacy": ("series_copies", "memorisation", "entity_copies", "membership", "mia_distance", "copies", "dcr"),
+    "privacy": (
+        "series_copies",
+        "entity_membership",
+        "memorisation",
+        "entity_copies",
+        "membership",
+        "mia_distance",
+        "copies",
+        "dcr",
+    ),
 }
 _SHOWN = 3
 
