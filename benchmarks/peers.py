@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from synthkit.metrics.neighbours import nearest, place
 from synthkit.metrics.tables import Kinds, code_tables
 
-__all__ = ["SequentialCart"]
+__all__ = ["SequentialCart", "Smote"]
 
 
 class SequentialCart:
@@ -71,3 +72,61 @@ def _donors(leaf: NDArray[np.int64], nodes: int) -> tuple[NDArray[np.int64], NDA
     """Training rows sorted by leaf, and where each leaf's rows start and how many they are."""
     count = np.bincount(leaf, minlength=nodes)
     return np.argsort(leaf, kind="stable"), np.cumsum(count) - count, count
+
+
+class Smote:
+    """Synthetic minority oversampling, used as a generator (Chawla et al. 2002; its mixed form SMOTE-NC).
+
+    A row is drawn between a training row and one of its five nearest others of the same target: numbers on the line
+    between the two, categories the most frequent among the neighbours. It learns nothing and hands out mixtures of two
+    persons: a baseline that a privacy gate has to fail.
+
+    Args:
+        kinds: the columns to draw and what they are; target: within whose levels neighbours are sought.
+        neighbours: how many.
+    """
+
+    def __init__(self, kinds: Kinds, target: Hashable, *, neighbours: int = 5) -> None:
+        self.kinds, self.target, self.neighbours = kinds, target, neighbours
+
+    def fit(self, table: pd.DataFrame) -> Smote:
+        """Keep the table."""
+        self.table_ = table[list(self.kinds)].reset_index(drop=True)
+        return self
+
+    def sample(self, n: int, *, seed: int = 0) -> pd.DataFrame:
+        """``n`` rows between neighbours."""
+        rng = np.random.default_rng(seed)
+        own = rng.integers(len(self.table_), size=n)
+        others = self._neighbours(own)
+        mate = others[np.arange(n), rng.integers(others.shape[1], size=n)]
+        far, columns = rng.random(n), {}
+        for name, kind in self.kinds.items():
+            column = self.table_[name]
+            if kind == "categorical":
+                codes, levels = pd.factorize(column, use_na_sentinel=False)
+                votes = np.stack([(codes[others] == k).sum(1) for k in range(len(levels))], axis=1)
+                columns[name] = column.iloc[np.unique(codes, return_index=True)[1][votes.argmax(1)]].to_numpy()
+                continue
+            here, there = (column.to_numpy(np.float64)[at] for at in (own, mate))
+            drawn = here + far * (np.where(np.isnan(there), here, there) - here)
+            columns[name] = drawn.round() if pd.api.types.is_integer_dtype(column.dtype) else drawn
+        frame = pd.DataFrame(columns)
+        whole = {c: t for c, t in self.table_.dtypes.items() if pd.api.types.is_integer_dtype(t)}
+        return frame.astype({c: t for c, t in whole.items() if self.kinds[c] != "categorical"})
+
+    def _neighbours(self, own: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``(rows, neighbours)``: the nearest others with the same level of the target."""
+        (coded,) = code_tables(self.table_, kinds=self.kinds)
+        label = pd.factorize(self.table_[self.target], use_na_sentinel=False)[0]
+        rows, inverse = np.unique(own, return_inverse=True)
+        out = np.empty((len(rows), self.neighbours), np.int64)
+        for level in np.unique(label[rows]):
+            mine, here = np.flatnonzero(label == level), label[rows] == level
+            base, points = place(coded, (coded.take(mine), coded.take(rows[here])))
+            near = nearest(points, base, min(self.neighbours + 1, len(mine)))[0].index
+            found = mine[near]
+            self_first = np.argsort(found != rows[here][:, None], axis=1, kind="stable")  # the row itself in front
+            found = np.take_along_axis(found, self_first, 1)[:, 1:] if found.shape[1] > 1 else found
+            out[here] = np.resize(found.T, (self.neighbours, len(found))).T
+        return out[inverse]

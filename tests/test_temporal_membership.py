@@ -63,11 +63,11 @@ def test_records_that_wander_between_entities_are_found_by_records_only():
 
 def test_the_interval_covers_chance_for_fresh_entities():
     covered = []
-    for seed in range(12):
+    for seed in range(8):
         three = panels(*(draw_panel(60, 700 + 3 * seed + i, rows=3) for i in range(3)), **KEYS)
         found = entity_membership(*three, seed=seed, quick=True)
         covered.append(found.interval[0] <= 0.5 <= found.interval[1])
-    assert np.mean(covered) >= 0.8
+    assert np.mean(covered) >= 0.75
 
 
 def test_a_secret_is_learnt_from_copies_and_not_from_fresh_entities():
