@@ -133,6 +133,7 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         ).fit(table)
         records = encoder.encode(table)
         entities = self._entities(encoder, records, seed, device)
+        encoder.forget(entities.schema_)
         left = None if self.max_seconds is None else max(self.max_seconds - (clock.monotonic() - began), 1.0)
         given = (encoder, entities, records, device, entropy(seed, 1), self.max_steps, left, self.progress)
         latent = isinstance(spec, SequenceLatent)
