@@ -21,12 +21,12 @@ from synthkit.layout import Encoded, Field, Layout
 from synthkit.matrix import from_matrix, to_matrix
 from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
-from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+from synthkit.schema import ColumnType, Constant, Datetime, Duration, Empty, Identifier, Numeric, Schema, check_table
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
 from synthkit.transforms.links import EqualCounts
 from synthkit.transforms.numeric import NumericTransformer
 from synthkit.transforms.personal import agree, tell_of_generated
-from synthkit.transforms.pieces import fit_piece, hide_constants, merge_types
+from synthkit.transforms.pieces import fit_piece, hide_constants, merge_types, without_keys
 from synthkit.transforms.quantile import QuantileLaw
 
 __all__ = ["TableEncoder"]
@@ -198,6 +198,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """What the protection of columns did to their types, and in what numbers."""
         self.protection_ = ProtectionReport.of(protection, {name: t.changed for name, t in self.transformers_.items()})
         columns = {name: t.shown(self.schema_.columns[name]) for name, t in self.transformers_.items()}
+        for name, t in self.transformers_.items():
+            if not t.parts and not issubclass(t.type, (Constant, Empty)):
+                columns[name] = without_keys(columns[name])
         self.schema_ = replace(self.schema_, columns={**self.schema_.columns, **columns})
 
     def tell_combinations(self, protection: Protection, counts: tuple[float, float]) -> None:

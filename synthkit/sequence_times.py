@@ -15,7 +15,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded, Layout
-from synthkit.protect import Protect
+from synthkit.protect import Protect, Protection
 from synthkit.schema import ColumnType, Datetime, Identifier, Numeric, Schema
 from synthkit.ticks import DAY, Ticks
 
@@ -74,9 +74,8 @@ class TimeCodec:
         lengths = np.bincount(owner)
         if float((gaps == 0).mean()) >= _BURSTS:
             self.bursts_ = 1.0, 1
-            shared = self._counts(clock, owner)[1]
-            self.bursts_ = float(shared.mean()), int(shared.max())
-        self.unit_ = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
+            self.bursts_ = self._shared(clock, owner)
+        self.unit_ = self._unit(gaps, owner[later + 1])
         if not isinstance(self.schema_.columns[self.time], Numeric):
             self.grain_ = max(int(np.gcd.reduce(gaps)), 1)
         frame = pd.DataFrame({self.entity: flat[self.entity].to_numpy()[later], GAP: self._gap_series(gaps)})
@@ -89,6 +88,23 @@ class TimeCodec:
         pace, several = self._pace(clock, lengths, counts), counts > 1
         on_pace, on_span = (_hangs(v[several], counts[several]) for v in (pace, pace * (counts - 1)))
         self.paced_ = on_pace <= _SPAN * on_span
+
+    def _shared(self, clock: NDArray[Any], owner: Ints) -> tuple[float, int]:
+        """How many rows a time has: on average, and at most; the most is that of as many entities as must be."""
+        times, shared = self._counts(clock, owner)
+        most = np.sort(np.maximum.reduceat(shared, np.cumsum(times) - times))
+        return float(shared.mean()), int(most[-min(Protection.of(self.protect).min_count, len(most))])
+
+    def _unit(self, gaps: NDArray[Any], owner: Ints) -> float:
+        """The median gap; three digits of it where few entities have it."""
+        if not (gaps > 0).any():
+            return 1.0
+        unit = float(np.median(gaps[gaps > 0]))
+        if len(np.unique(owner[gaps == unit])) >= Protection.of(self.protect).min_count:
+            return unit
+        digits = 2 - int(np.floor(np.log10(unit)))
+        short = float(np.round(unit, digits)) if digits > 0 else float(round(unit * 10.0**digits)) * 10.0**-digits
+        return short if Protection.of(self.protect).on and short > 0 else unit
 
     def _counts(self, clock: NDArray[Any] | None, owner: Ints) -> tuple[Ints, Ints]:
         """``(E,)`` rows of entities, or, with bursts, times; and rows of each of those."""

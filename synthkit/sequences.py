@@ -8,7 +8,7 @@ can learn, and into rows: the gap since the row before, and the columns that mov
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -25,11 +25,23 @@ from synthkit.layout import Encoded
 from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
 from synthkit.running import Parts, Running, chained, find_running
-from synthkit.schema import ColumnType, Datetime, Duration, Identifier, Numeric, Schema, check_table
+from synthkit.schema import (
+    Categorical,
+    ColumnType,
+    Constant,
+    Datetime,
+    Duration,
+    Identifier,
+    Numeric,
+    Schema,
+    Text,
+    check_table,
+)
 from synthkit.sequence_columns import ColumnCodec, ordered
 from synthkit.sequence_times import CALENDAR, GAP, START, check_time, time_type
 from synthkit.ticks import Ticks
 from synthkit.transforms.personal import tell_of_generated
+from synthkit.transforms.pieces import without_keys
 
 __all__ = ["GAP", "OPENING", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
 
@@ -162,7 +174,17 @@ class SequenceEncoder(ColumnCodec):
         if clock is not None:
             self._fit_time(flat, owner, clock)
         self.protection_ = self._told()
+        self.forget(self.rows_.schema_)
         return self
+
+    def forget(self, learnt: Schema) -> None:
+        """Let types say no more than those of a codec of some columns, which keeps no rare category or value."""
+        own = {
+            name: learnt.columns[name]
+            for name, kind in self.schema_.columns.items()
+            if isinstance(kind, (Categorical, Constant, Text, Identifier)) and name in learnt.columns
+        }
+        self.schema_ = replace(self.schema_, columns={**self.schema_.columns, **own})
 
     def _flat(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table with entity and time as columns, checked."""
@@ -196,7 +218,8 @@ class SequenceEncoder(ColumnCodec):
             columns[self.time] = time_type(flat[self.time])
         assert self.entity is not None
         kind = columns[self.entity]
-        columns[self.entity] = Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
+        key = Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
+        columns[self.entity] = without_keys(key)
         self.schema_ = Schema(columns, self.entity)
         tell_of_generated(self.schema_, declared, "SequenceSynthesizer.fit")
 

@@ -21,7 +21,7 @@ __all__ = ["CRITERIA", "EXTRA", "criteria", "judge", "outcome", "score"]
 CRITERIA: Mapping[str, tuple[str, ...]] = {
     "singling out": ("singling_out",),
     "linkability": ("linkability",),
-    "inference": ("attribute_inference",),
+    "inference": ("attribute_inference", "entity_inference"),
     "membership": ("membership", "membership_tpr", "entity_membership"),
     "copies": ("copies", "near_copies", "dcr", "nndr", "entity_copies", "memorisation"),
 }
@@ -32,9 +32,11 @@ EXTRA = {
     "membership_tpr": Gate(0.01, 0.10, optional=True, whole="best"),  # members found at 1 % false alarms: 2 % at most
     # a risk is a share of the holdout rows that are missed: of a rare secret these are few
     "attribute_inference": Gate(0.05, 0.50, optional=True, whole="best"),
+    "entity_inference": Gate(0.05, 0.50, optional=True, whole="best"),
 }
-_ONLY_ROWS = ("near_copies", "dcr", "nndr")
-_OF_RECORDS = ("copies", "membership", "membership_tpr", "singling_out", "linkability")
+_ONLY_ROWS = ("near_copies", "dcr", "nndr", "membership", "membership_tpr", "attribute_inference")
+_ONLY_RECORDS = ("entity_copies", "memorisation", "entity_membership", "entity_inference")
+_OF_RECORDS = ("copies", "singling_out", "linkability")  # of one record of each entity
 
 
 def score(asked: Asked, draw: Draw, seed: int, max_seconds: float | None, progress: Any) -> Report:
@@ -54,7 +56,7 @@ def score(asked: Asked, draw: Draw, seed: int, max_seconds: float | None, progre
         tables = (draw.train.drop(columns=drop), draw.table.drop(columns=drop))
         common["holdout"] = draw.holdout.drop(columns=drop)
         return evaluate(*tables, **common)
-    wanted = (*_panel_metrics(), *_OF_RECORDS, *(("attribute_inference",) if asked.secrets else ()))
+    wanted = (*_panel_metrics(), *_OF_RECORDS)
     return evaluate(draw.train, draw.table, entity=asked.entity, time=asked.time, metrics=wanted, **common)
 
 
@@ -81,6 +83,8 @@ def judge(asked: Asked, report: Report) -> Verdict:
     names = {name for scores in CRITERIA.values() for name in scores} - set(profile.panel if records else profile.gates)
     if records:
         names -= set(_ONLY_ROWS)
+    else:
+        names -= set(_ONLY_RECORDS)
     extra = {
         name: replace(gate, optional=gate.optional or name in _OPTIONAL)
         for name, gate in known.items()

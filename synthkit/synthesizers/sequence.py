@@ -132,7 +132,9 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             seed=entropy(seed, 7),
         ).fit(table)
         records = encoder.encode(table)
+        self._check_quasi(encoder.context_)
         entities = self._entities(encoder, records, seed, device)
+        encoder.forget(entities.schema_)
         left = None if self.max_seconds is None else max(self.max_seconds - (clock.monotonic() - began), 1.0)
         given = (encoder, entities, records, device, entropy(seed, 1), self.max_steps, left, self.progress)
         latent = isinstance(spec, SequenceLatent)
@@ -165,6 +167,7 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
                 raise ParamError(
                     f"{name}: argument {argument!r} is of records; leave it out of a series, or kind='panel'."
                 )
+        self._check_quasi(())
         self.seed_ = entropy(None) if self.random_state is None else int(self.random_state)
         bar = ProgressBar() if self.progress is True else self.progress
         told = None if bar is False else bar
@@ -183,6 +186,19 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             if isinstance(bar, ProgressBar):
                 bar.close()
         return self
+
+    def _check_quasi(self, context: Sequence[Hashable]) -> None:
+        """Quasi-identifiers are columns of the table of entities.
+
+        Raises:
+            ParamError: one is not.
+        """
+        for name in Protection.of(self.protect).quasi_identifiers:
+            if name not in context:
+                raise ParamError(
+                    f"{type(self).__name__}: argument 'protect' has the quasi-identifier {name!r}, which is no context "
+                    "column of records; name columns that are constant within entities."
+                )
 
     def _entities(
         self, encoder: SequenceEncoder, records: Records, seed: int, device: torch.device

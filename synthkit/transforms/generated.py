@@ -155,6 +155,7 @@ class IdentifierTransformer(_Unlearnt):
         self._shape: list[str] | None = parse_pattern(kind.pattern) if kind.pattern else None
         self._integer, self._digits = False, 0
         self._letters: list[set[str]] = []  # characters seen in each place
+        self._reach: list[int] = []  # cells whose key has such a place
         self._keys: set[str] = set()  # some distinct keys, only to tell that there are _ENOUGH
 
     def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
@@ -166,12 +167,17 @@ class IdentifierTransformer(_Unlearnt):
         elif not self.kind.pattern:
             keys = {str(v) for v in values}
             longest = max(map(len, keys))
-            self._add([{k[j] for k in keys if len(k) > j} for j in range(longest)], keys)
+            letters = [{k[j] for k in keys if len(k) > j} for j in range(longest)]
+            lengths = np.array([len(str(v)) for v in values])
+            self._add(letters, [int((lengths > j).sum()) for j in range(longest)], keys)
 
-    def _add(self, letters: list[set[str]], keys: set[str]) -> None:
-        self._letters += [set() for _ in range(len(letters) - len(self._letters))]
-        for mine, new in zip(self._letters, letters, strict=False):
-            mine |= new
+    def _add(self, letters: list[set[str]], reach: list[int], keys: set[str]) -> None:
+        more = len(letters) - len(self._letters)
+        self._letters += [set() for _ in range(more)]
+        self._reach += [0] * more
+        for j, (new, count) in enumerate(zip(letters, reach, strict=True)):
+            self._letters[j] |= new
+            self._reach[j] += count
         for key in keys:
             if len(self._keys) >= _ENOUGH:
                 break
@@ -179,13 +185,19 @@ class IdentifierTransformer(_Unlearnt):
 
     def merge(self, other: IdentifierTransformer) -> None:
         self._integer, self._digits = self._integer or other._integer, max(self._digits, other._digits)
-        self._add(other._letters, other._keys)
+        self._add(other._letters, other._reach, other._keys)
 
     def finish(self, protection: Protection) -> None:
         if self._letters:
             fixed = len(self._keys) >= _ENOUGH
-            self._shape = [_place(letters, fixed) for letters in self._letters]
-        self._letters, self._keys = [], set()
+            # what lies beyond the ends of nearly all keys is the rest of few, and says who they are
+            least = min(protection.min_count, self._reach[0])
+            self._shape = [
+                _place(letters, fixed and reach >= _ENOUGH)
+                for letters, reach in zip(self._letters, self._reach, strict=True)
+                if reach >= least
+            ]
+        self._letters, self._reach, self._keys = [], [], set()
 
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         if self._integer and self._shape is None:

@@ -17,7 +17,7 @@ from synthkit.schema import Boolean, ColumnType, Constant, Datetime, Duration, N
 from synthkit.transforms.base import Array, ColumnTransformer
 from synthkit.transforms.generated import ConstantTransformer
 
-__all__ = ["fit_piece", "hide_constants", "merge_types"]
+__all__ = ["fit_piece", "hide_constants", "merge_types", "without_keys"]
 
 Transformers = Mapping[Hashable, ColumnTransformer]
 
@@ -93,6 +93,12 @@ def hide_constants(
                 stacklevel=4,
             )
     return replace(schema, columns={**schema.columns, **hidden}), hidden
+
+
+def without_keys(kind: ColumnType) -> ColumnType:
+    """The type of a column whose cells are generated, with a dtype that does not list the cells of training."""
+    spec = kind.dtype or {}
+    return replace(kind, dtype=spec["inner"]) if spec.get("kind") == "category" else kind
 
 
 def _contradicts(kind: ColumnType, values: Array) -> bool:
