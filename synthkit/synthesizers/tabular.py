@@ -33,6 +33,7 @@ from synthkit.synthesizers.completing import given_columns
 from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
 from synthkit.synthesizers.records import warn_of_records
 from synthkit.synthesizers.restoring import loaded, restored
+from synthkit.synthesizers.scenarios import Scenarios
 from synthkit.synthesizers.training import Training
 
 __all__ = ["TabularSynthesizer"]
@@ -42,7 +43,7 @@ _ROUNDS = 100  # of rejection by ``accept``
 _FEW = 2000  # rows: with fewer, "auto" lets the trees compete
 
 
-class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
+class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
     """A generative model of one table.
 
     Args:
@@ -176,6 +177,7 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         *,
         where: Mapping[Hashable, Any] | pd.DataFrame | None = None,
         accept: Callable[[pd.DataFrame], Any] | None = None,
+        rebalance: Mapping[Hashable, Mapping[Any, float]] | None = None,
         seed: int | None = None,
     ) -> pd.DataFrame:
         """Draw ``n`` synthetic rows.
@@ -185,6 +187,8 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
             where: a dict of column -> value, list of allowed values, ``between(low, high)``, ``isnull()`` or
                 ``notnull()``; or a DataFrame with one row per wanted row, whose empty cells are drawn.
             accept: a predicate over a table, True for the rows to keep; rejection in bounded rounds.
+            rebalance: column -> value (or ``between``, ``isnull()``) -> share, as in ``{"sex": {"F": .5, "M": .5}}``:
+                the rows have exactly these shares; of several columns the combinations nearest to the model's own.
             seed: an integer for a repeatable table; None: a fresh one.
 
         Returns:
@@ -197,6 +201,10 @@ class TabularSynthesizer(BaseEstimator):  # type: ignore[misc]
         rows = self._rows(n, where)
         check("TabularSynthesizer.sample", "seed", seed, Optional(Interval(int, 0)))
         seed = entropy(None) if seed is None else seed
+        if rebalance is not None:
+            if accept is not None:
+                raise ParamError("TabularSynthesizer.sample: arguments 'accept' and 'rebalance' do not go together.")
+            return self._rebalanced(rows, rebalance, where, seed)
         compiled = compile_where(self.encoder_, where, rows)
         if accept is None:
             return self._draw(compiled, rows, seed)

@@ -1,0 +1,277 @@
+"""Tables that are asked for: other shares, other means, an outcome that does not depend on a group, rows with edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from synthkit.encoder import TableEncoder
+from synthkit.errors import ConditionError, ParamError
+from synthkit.models import Model
+from synthkit.params import Interval, Optional, check
+from synthkit.runtime import entropy
+from synthkit.schema import Boolean, Categorical, Identifier, Numeric, Personal, Schema
+from synthkit.synthesizers.edits import off_support, with_edits
+from synthkit.synthesizers.levelling import levelled
+from synthkit.synthesizers.tilting import Moments, Shares, check_shares, chosen_rows, fits, raked
+
+__all__ = ["Counterfactual", "Scenarios"]
+
+_POOL = 20_000  # rows, from which joint shares are taken
+_MOST = 40  # times the wanted rows, that are drawn to choose from
+_RARE = 0.01  # of drawn rows are less likely: off support
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """What the model draws for rows with edited cells: conditional draws, which say nothing of causes.
+
+    Attributes:
+        draws: ``n`` completions of each given row; a two-level index of the given row's label and the draw's number.
+        outcome: with a target, one line per given row: the probability of each class (or the mean, and quantiles .05,
+            .5 and .95, of a number), with ``low`` and ``high`` for the noise of so many draws, not for the model's
+            own error.
+        support: ``(rows,)`` share of rows that the model draws freely and that are less likely than the edited one in
+            what it holds and sets.
+        off_support: is that share below .01? Then the model was asked for what it hardly ever saw.
+    """
+
+    draws: pd.DataFrame
+    outcome: pd.DataFrame | None
+    support: pd.Series
+    off_support: pd.Series
+
+
+class Scenarios:
+    """The part of :class:`synthkit.TabularSynthesizer` that draws what-if tables; its attributes are told there."""
+
+    schema_: Schema
+    encoder_: TableEncoder
+    model_: Model
+    sample: Callable[..., pd.DataFrame]
+    complete: Callable[..., pd.DataFrame]
+    _fitted: Callable[[str], None]
+    _fresh_keys: Callable[[pd.DataFrame, int], pd.DataFrame]
+
+    # ---------------------------------------------------------------- shares
+    def _rebalanced(self, n: int, shares: Shares, where: Any, seed: int) -> pd.DataFrame:
+        """Rows with exactly the wanted shares of some columns, and of all others the law given these."""
+        name = "TabularSynthesizer.sample"
+        check_shares(shares, name, "rebalance")
+        if where is not None and not isinstance(where, Mapping):
+            raise ConditionError(f"{name}: argument 'rebalance' goes with a dict 'where', not with a DataFrame.")
+        self._known(shares, name, "rebalance", where)
+        keys = [list(own) for own in shares.values()]
+        wanted = [np.array(list(own.values()), np.float64) for own in shares.values()]
+        joint = wanted[0]
+        if len(keys) > 1:
+            pool = self.sample(_POOL, where=where, seed=entropy(seed, 8))
+            masks = [np.stack([fits(pool[c], k) for k in own]) for c, own in zip(shares, keys, strict=True)]
+            counts = np.zeros([len(own) for own in keys])
+            for cell in product(*map(range, counts.shape)):
+                counts[cell] = np.logical_and.reduce([m[i] for m, i in zip(masks, cell, strict=True)]).sum()
+            joint = raked(counts, wanted, name, list(shares))
+        parts = []
+        for k, cell in enumerate(product(*map(range, joint.shape))):
+            rows = int(self._numbers(joint, n)[cell])
+            if rows:
+                here = {c: own[i] for c, own, i in zip(shares, keys, cell, strict=True)}
+                parts.append(self.sample(rows, where={**(where or {}), **here}, seed=entropy(seed, 9, k)))
+        table = pd.concat(parts, ignore_index=True) if parts else self.sample(0, seed=seed)
+        order = np.random.default_rng(entropy(seed, 10)).permutation(len(table))
+        table = table.take(order).reset_index(drop=True)
+        return self._fresh_keys(table, seed)
+
+    @staticmethod
+    def _numbers(joint: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+        """Counts that sum to ``n`` and lie nearest to the shares (largest remainders)."""
+        exact = joint.ravel() / joint.sum() * n
+        counts = np.floor(exact).astype(np.int64)
+        counts[np.argsort(counts - exact, kind="stable")[: n - counts.sum()]] += 1
+        out: NDArray[np.int64] = counts.reshape(joint.shape)
+        return out
+
+    def shift(
+        self,
+        n: int,
+        *,
+        shares: Shares | None = None,
+        means: Mapping[Hashable, float] | None = None,
+        where: Mapping[Hashable, Any] | None = None,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Draw a scenario: other marginals of some columns, with everything else as it is given them.
+
+        An ageing population, a stressed portfolio: the rows are chosen from more drawn ones with the weights nearest to
+        equal that have the wanted shares and means (entropy balancing, Hainmueller 2012). That conditionals hold while
+        marginals move is an assumption, and yours.
+
+        Args:
+            n: rows.
+            shares: column -> value, ``between(low, high)``, ``isnull()`` -> share; those of a column sum to 1.
+            means: numeric column -> mean of its filled cells.
+            where: conditions, as in :meth:`sample`, that hold in all rows.
+            seed: an integer for a repeatable table.
+
+        Raises:
+            ParamError: shares that do not sum to 1, or an unknown column. ConditionError: the model draws too few rows
+                of the kind.
+        """
+        name = "TabularSynthesizer.shift"
+        self._fitted("shift")
+        check(name, "n", n, Interval(int, 1))
+        check(name, "seed", seed, Optional(Interval(int, 0)))
+        if shares is None and means is None:
+            raise ParamError(f"{name}: arguments 'shares' and 'means' are both None; say what is to shift.")
+        if shares is not None:
+            check_shares(shares, name, "shares")
+        self._known(shares or {}, name, "shares", where)
+        self._known(means or {}, name, "means", where)
+        for column, mean in (means or {}).items():
+            if not isinstance(self.schema_.columns[column], Numeric) or not np.isfinite(mean):
+                raise ParamError(
+                    f"{name}: argument 'means': column {column!r} must be one of numbers, its mean finite."
+                )
+        seed = entropy(None) if seed is None else seed
+        times = 4
+        while times <= _MOST:
+            pool = self.sample(times * n + 1000, where=where, seed=entropy(seed, 8, times))
+            moments = Moments.of(pool, shares or {}, means or {})
+            rng = np.random.default_rng(entropy(seed, 11, times))
+            weights = moments.weights(name)
+            order = np.lexsort([rng.random(len(pool)), *moments.features.T[::-1]])
+            rows = chosen_rows(weights, order, n, rng)
+            if rows is not None:
+                return pool.take(rng.permutation(rows)).reset_index(drop=True)
+            times *= 2
+        raise ConditionError(
+            f"{name}: rows of the kind are too rare among {times // 2 * n} drawn ones; ask for a smaller shift, fewer "
+            "rows, or pin values with 'where'."
+        )
+
+    def _known(self, columns: Mapping[Hashable, Any], name: str, argument: str, where: Any) -> None:
+        for column in columns:
+            if column not in self.schema_.columns:
+                raise ParamError(f"{name}: argument {argument!r}: there is no column {column!r}.")
+            if isinstance(self.schema_.columns[column], Identifier | Personal):
+                raise ParamError(f"{name}: argument {argument!r}: column {column!r} is generated, and has no shares.")
+            if column in (where or {}):
+                raise ParamError(f"{name}: column {column!r} is in {argument!r} and in 'where'; keep one.")
+
+    # ---------------------------------------------------------------- fairness
+    def fair(
+        self,
+        n: int,
+        target: Hashable,
+        protected: Hashable | Sequence[Hashable],
+        *,
+        tolerance: float = 0.02,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Draw rows in which the target does not depend on the protected columns (demographic parity of the table).
+
+        Rows are drawn as by :meth:`sample`; then the target alone is drawn anew where it has to change: per group of
+        the protected columns the odds of its classes are multiplied by constants that bring their shares to those of
+        all rows. All other columns stay as they are, in every pair. A model trained on such rows may still treat groups
+        differently, as other columns tell the group: :func:`synthkit.fairness` measures that on real rows.
+
+        Args:
+            n: rows.
+            target: a categorical or boolean column; protected: one such column or several (their combinations).
+            tolerance: how far apart the shares of two groups may be; small groups are met to the row.
+            seed: an integer for a repeatable table.
+
+        Raises:
+            ParamError: a column is unknown, or of another type. ConditionError: groups are too small for the tolerance.
+        """
+        name = "TabularSynthesizer.fair"
+        self._fitted("fair")
+        check(name, "n", n, Interval(int, 1))
+        check(name, "seed", seed, Optional(Interval(int, 0)))
+        check(name, "tolerance", tolerance, Interval(float, 0, 1, "right"))
+        several = isinstance(protected, Sequence) and not isinstance(protected, str)
+        groups: list[Hashable] = list(protected) if several else [protected]  # type: ignore[arg-type, list-item]
+        for column in (target, *groups):
+            kind = self.schema_.columns.get(column)
+            if not isinstance(kind, Categorical | Boolean):
+                raise ParamError(f"{name}: column {column!r} must be a categorical or boolean column of the table.")
+        if target in groups or not groups:
+            raise ParamError(f"{name}: argument 'protected' must name columns other than the target.")
+        seed = entropy(None) if seed is None else seed
+        plain = self.sample(n, seed=seed)
+        return levelled(self, plain, target, groups, tolerance, entropy(seed, 12))
+
+    # ---------------------------------------------------------------- what if
+    def counterfactual(
+        self,
+        rows: pd.DataFrame,
+        set: Mapping[Hashable, Any],
+        hold: Sequence[Hashable] | Literal["rest"] = "rest",
+        *,
+        n: int = 500,
+        target: Hashable | None = None,
+        seed: int | None = None,
+    ) -> Counterfactual:
+        """Draw what rows might be with some cells edited: the law of the free columns given the edited and held ones.
+
+        Conditional, not causal: the model answers with what rows like the edited one are like in the table. Whether an
+        intervention would bring that about is not in the table.
+
+        Args:
+            rows: given rows, with all columns that are held.
+            set: column -> value for all rows, or one value per row.
+            hold: columns that keep the rows' own cells; "rest": all that are neither set nor the target.
+            n: draws per row.
+            target: the outcome whose probabilities are told.
+            seed: an integer for a repeatable result.
+
+        Raises:
+            ParamError, ConditionError: an unknown column, one that is set and held, a value outside the domain, or
+                nothing to draw.
+        """
+        name = "TabularSynthesizer.counterfactual"
+        self._fitted("counterfactual")
+        check(name, "n", n, Interval(int, 1))
+        check(name, "seed", seed, Optional(Interval(int, 0)))
+        edited = with_edits(self.encoder_, rows, set, hold, target, name)
+        seed = entropy(None) if seed is None else seed
+        at = np.repeat(np.arange(len(rows)), n)
+        draws = self.complete(edited.take(at).reset_index(drop=True), seed=entropy(seed, 13))
+        for column in edited.columns:
+            given = edited[column].take(at).reset_index(drop=True)
+            draws[column] = given.astype(draws[column].dtype) if given.notna().all() else given
+        numbers = pd.Index(np.tile(np.arange(n), len(rows)))
+        names = [rows.index.name or "row", "draw"]
+        draws.index = pd.MultiIndex.from_arrays([rows.index.repeat(n), numbers], names=names)
+        support = pd.Series(off_support(self, edited, entropy(seed, 14)), index=rows.index, name="support")
+        outcome = None if target is None else _outcome(draws[target], len(rows), n, rows.index)
+        return Counterfactual(draws, outcome, support, (support < _RARE).rename("off_support"))
+
+
+def _outcome(drawn: pd.Series, rows: int, n: int, index: pd.Index) -> pd.DataFrame:
+    """Probabilities (Wilson's 95 % intervals), or mean and quantiles, of the target per row."""
+    z = float(norm.ppf(0.975))
+    if pd.api.types.is_numeric_dtype(drawn.dtype) and not pd.api.types.is_bool_dtype(drawn.dtype):
+        values = drawn.astype("float64").to_numpy(np.float64).reshape(rows, n)
+        mean, half = np.nanmean(values, axis=1), z * np.nanstd(values, axis=1, ddof=min(1, n - 1)) / np.sqrt(n)
+        out: dict[Any, Any] = {"mean": mean, "low": mean - half, "high": mean + half}
+        quantiles = np.nanquantile(values, [0.05, 0.5, 0.95], axis=1)
+        out |= {f"q{q}": v for q, v in zip((5, 50, 95), quantiles, strict=True)}
+        return pd.DataFrame(out, index=index)
+    classes = sorted(drawn.dropna().unique(), key=str)
+    cells = drawn.astype(object).to_numpy().reshape(rows, n)
+    lines = {}
+    for one in classes:
+        share = np.array([[v is not None and v == one for v in line] for line in cells], np.float64).mean(axis=1)
+        centre, half = (share + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
+        half = half * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        lines[one] = {"probability": share, "low": np.maximum(centre - half, 0), "high": np.minimum(centre + half, 1)}
+    table: pd.DataFrame = pd.concat({one: pd.DataFrame(line, index=index) for one, line in lines.items()}, axis=1)
+    return table
