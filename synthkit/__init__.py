@@ -8,6 +8,7 @@ from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SynthkitError, SynthkitWarning
 from synthkit.imputation import ImputationSet, Imputer, SeriesImputer, score_imputation
+from synthkit.metrics.fairness import Fairness, fairness
 from synthkit.metrics.temporal_report import PanelReport, score_panel
 from synthkit.pii import PIIReport, detect_pii
 from synthkit.pooling import Pooled, pool
@@ -15,7 +16,7 @@ from synthkit.progress import Progress
 from synthkit.protect import Protection
 from synthkit.report import Comparison, Report, compare, evaluate
 from synthkit.schema import Schema
-from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer, from_schema
+from synthkit.synthesizers import Counterfactual, SequenceSynthesizer, TabularSynthesizer, from_schema
 
 __all__ = [
     "AnonymizedTable",
@@ -23,6 +24,8 @@ __all__ = [
     "CanaryAudit",
     "Certificate",
     "Comparison",
+    "Counterfactual",
+    "Fairness",
     "FileAudit",
     "ImputationSet",
     "Imputer",
@@ -47,6 +50,7 @@ __all__ = [
     "detect_pii",
     "errors",
     "evaluate",
+    "fairness",
     "file_attack",
     "find_errors",
     "from_schema",

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 Shares = Mapping[Hashable, Mapping[Any, float]]
 _CLOSE = 1e-3  # of a wanted moment, in standard deviations or as a share
 _ROUNDS = 500
+_STEEP = 60.0  # of a log-weight per unit of a feature: what needs more cannot be met
 
 
 def check_shares(shares: Any, where: str, argument: str) -> None:
@@ -107,7 +108,8 @@ class Moments:
             e = np.exp(z - top)
             return float(top + np.log(e.sum())), (e @ centred) / e.sum()
 
-        found = minimize(dual, np.zeros(centred.shape[1]), jac=True, method="BFGS", options={"maxiter": _ROUNDS})
+        start, ends = np.zeros(centred.shape[1]), [(-_STEEP, _STEEP)] * centred.shape[1]
+        found = minimize(dual, start, jac=True, method="L-BFGS-B", bounds=ends, options={"maxiter": _ROUNDS})
         z = centred @ found.x
         weights: Floats = np.exp(z - z.max())
         weights /= weights.sum()

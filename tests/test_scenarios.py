@@ -1,0 +1,218 @@
+"""Tables that are asked for: shares are met, conditionals hold, known laws are recovered, causal words are not used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthkit import TabularSynthesizer, between, fairness, isnull
+from synthkit.errors import ConditionError, ParamError, SchemaError
+from synthkit.synthesizers.levelling import _coupled, _levelled
+from synthkit.synthesizers.scenarios import Counterfactual
+from synthkit.synthesizers.tilting import chosen_rows, raked
+
+
+def chance(age, sex, edu):
+    return 1 / (1 + np.exp(2.5 - 0.03 * (age - 40) - 1.2 * (sex == "M") - (edu == "hi")))
+
+
+def people(rows: int = 3000, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 90, rows)
+    sex = rng.choice(["F", "M"], rows, p=[0.33, 0.67])
+    edu = rng.choice(["lo", "mid", "hi"], rows, p=[0.5, 0.3, 0.2])
+    rich = np.where(rng.random(rows) < chance(age, sex, edu), "yes", "no")
+    hours = (40 + 5 * (sex == "M") + 5 * rng.normal(size=rows)).round()
+    return pd.DataFrame({"id": np.arange(rows) + 1, "age": age, "sex": sex, "edu": edu, "hours": hours, "rich": rich})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return TabularSynthesizer("autoregressive", random_state=0, max_steps=400).fit(people())
+
+
+def share(table: pd.DataFrame, by: str) -> pd.Series:
+    return (table["rich"] == "yes").groupby(table[by]).mean()
+
+
+# -------------------------------------------------------------------- shares
+def test_rebalanced_shares_are_exact_and_conditionals_hold(fitted):
+    out = fitted.sample(2000, rebalance={"sex": {"F": 0.5, "M": 0.5}}, seed=1)
+    assert (out["sex"] == "F").sum() == 1000 and out["id"].is_unique
+    assert abs(share(out, "sex") - share(people(), "sex")).max() < 0.06
+    pd.testing.assert_frame_equal(out, fitted.sample(2000, rebalance={"sex": {"F": 0.5, "M": 0.5}}, seed=1))
+
+
+def test_several_margins_and_ranges_and_where(fitted):
+    wanted = {"sex": {"F": 0.7, "M": 0.3}, "age": {between(18, 39): 0.1, between(40, 89): 0.9}}
+    out = fitted.sample(1000, rebalance=wanted, where={"edu": "hi"}, seed=2)
+    assert len(out) == 1000 and (out["edu"] == "hi").all()
+    assert abs((out["sex"] == "F").mean() - 0.7) <= 0.002 and abs((out["age"] < 40).mean() - 0.1) <= 0.002
+    # nearest to the model's own: the two columns are independent in the table, and stay so
+    assert abs((out["age"] < 40)[out["sex"] == "F"].mean() - 0.1) < 0.03
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 4), st.integers(2, 4), st.integers(0, 2**31))
+def test_raking_meets_margins_and_keeps_odds_ratios(a, b, seed):
+    rng = np.random.default_rng(seed)
+    joint = rng.random((a, b)) + 0.05
+    wanted = [rng.dirichlet(np.ones(k)) for k in (a, b)]
+    out = raked(joint, wanted, "t", ["x", "y"])
+    assert np.allclose(out.sum(axis=1), wanted[0], atol=1e-6) and np.allclose(out.sum(axis=0), wanted[1], atol=1e-6)
+    ratio = [t[0, 0] * t[1, 1] / (t[0, 1] * t[1, 0]) for t in (joint, out)]
+    assert np.isclose(ratio[0], ratio[1], rtol=1e-3)
+
+
+def test_shift_meets_shares_and_means_and_keeps_what_they_do_not_tell(fitted):
+    wanted = {"age": {between(18, 40): 0.2, between(41, 89): 0.8}}
+    out = fitted.shift(1500, shares=wanted, means={"hours": 45}, seed=1)
+    assert abs((out["age"] <= 40).mean() - 0.2) < 0.01 and abs(out["hours"].mean() - 45) < 0.2
+    assert len(out) == 1500 and out["id"].is_unique
+    old, real = (t[t["age"] > 60] for t in (out, people()))
+    assert abs(share(old, "edu") - share(real, "edu")).max() < 0.12
+    with pytest.raises(ConditionError, match="column 'hours' cannot be met"):
+        fitted.shift(500, means={"hours": 400}, seed=1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(50, 400), st.integers(0, 2**31))
+def test_chosen_rows_are_different_and_follow_the_weights(rows, seed):
+    rng = np.random.default_rng(seed)
+    weights = rng.random(rows) + 0.2
+    weights /= weights.sum()
+    hits = np.zeros(rows)
+    for _ in range(200):
+        at = chosen_rows(weights, rng.permutation(rows), rows // 5, rng)
+        assert at is not None and len(set(at)) == rows // 5
+        hits[at] += 1
+    expected = 200 * (rows // 5) * weights
+    assert (np.abs(hits - expected) < 6 * np.sqrt(expected) + 3).all()
+
+
+# -------------------------------------------------------------------- fairness
+def test_fair_draws_level_the_target_and_nothing_else(fitted):
+    plain, out = fitted.sample(3000, seed=3), fitted.fair(3000, "rich", "sex", seed=3)
+    real = people(3000, 9)
+    assert share(plain, "sex").diff().abs().max() > 0.1
+    assert share(out, "sex").diff().abs().max() < 0.002, "to a row"
+    pd.testing.assert_frame_equal(out.drop(columns="rich"), plain.drop(columns="rich"))
+    assert (out["rich"] != plain["rich"]).mean() < 0.12
+    assert abs(share(out, "edu") - share(plain, "edu")).max() < 0.04, "what else tells the target still does"
+    found = fairness(real, out, target="rich", protected="sex", plain=plain)
+    before = fairness(real, plain, target="rich", protected="sex")
+    assert found.positive == "yes" and found.table_gap < 0.002 < before.table_gap
+    assert found.model_gap < 0.5 * before.model_gap and -0.02 < found.auc_loss < 0.15
+    assert list(found.per_group.index) == ["F", "M"] and "AUC" in str(found)
+
+
+def test_fair_over_combinations_without_a_law_of_the_target(fitted):
+    copula = TabularSynthesizer("copula", random_state=0).fit(people())
+    out = copula.fair(1500, "rich", ["sex", "edu"], seed=1)
+    levels = out.groupby(["sex", "edu"])["rich"].apply(lambda v: (v == "yes").mean())
+    assert levels.max() - levels.min() < 0.02
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(30, 200), st.integers(2, 4), st.integers(0, 2**31))
+def test_levelled_laws_have_the_shares_and_coupled_codes_their_counts(rows, classes, seed):
+    rng = np.random.default_rng(seed)
+    laws = rng.dirichlet(np.ones(classes), rows) * 0.9 + 0.1 / classes
+    shares = rng.dirichlet(np.full(classes, 5.0))
+    new = _levelled(laws, shares)
+    assert np.allclose(new.mean(axis=0), shares, atol=1e-4) and np.allclose(new.sum(axis=1), 1)
+    codes = np.array([rng.choice(classes, p=law) for law in laws])
+    out = _coupled(codes, laws, new, shares, rng)
+    assert np.abs(np.bincount(out, minlength=classes) - shares * rows).max() < 1
+
+
+def test_fairness_refuses_what_it_cannot_judge():
+    table = people(200)
+    for change, error, words in [
+        ({"target": "hours"}, ParamError, "is a number"),
+        ({"target": "nothing"}, ParamError, "no column 'nothing'"),
+        ({"protected": "rich"}, ParamError, "besides the target"),
+        ({"positive": "maybe"}, ParamError, "no class"),
+    ]:
+        with pytest.raises(error, match=words):
+            fairness(table, table, **{"target": "rich", "protected": "sex", **change})
+    with pytest.raises(SchemaError, match="fewer than two groups"):
+        fairness(table[table["sex"] == "F"], table, target="rich", protected="sex")
+
+
+# -------------------------------------------------------------------- what if
+def test_counterfactual_probabilities_are_those_of_the_law(fitted):
+    rows = people(60, 5)
+    found = fitted.counterfactual(rows, {"age": 80}, target="rich", n=200, seed=1)
+    assert isinstance(found, Counterfactual)
+    truth = chance(80, rows["sex"].to_numpy(), rows["edu"].to_numpy())
+    told = found.outcome["yes"]
+    assert np.abs(told["probability"].to_numpy() - truth).mean() < 0.1
+    assert (told["low"] <= told["probability"]).all() and (told["probability"] <= told["high"]).all()
+    assert np.corrcoef(told["probability"], truth)[0, 1] > 0.7
+    drawn = found.draws
+    assert len(drawn) == 12_000 and (drawn["age"] == 80).all() and drawn.index.names == ["row", "draw"]
+    for name in ("sex", "edu", "hours"):
+        assert (drawn.loc[rows.index[2], name] == rows[name].iloc[2]).all(), "held cells stay"
+
+
+def test_counterfactual_with_free_columns_one_value_per_row_and_a_number(fitted):
+    rows = people(3, 6).set_index(pd.Index(["a", "b", "c"]))
+    found = fitted.counterfactual(rows, {"sex": ["M", "F", "M"]}, hold=["age"], n=300, target="hours", seed=1)
+    assert found.outcome.index.tolist() == ["a", "b", "c"]
+    mean = found.outcome["mean"]
+    assert mean["a"] - mean["b"] > 2 and ((found.outcome["q5"] < mean) & (mean < found.outcome["q95"])).all()
+    assert found.draws.loc["b", "edu"].nunique() == 3, "free columns are drawn"
+
+
+def test_off_support_is_flagged():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=2000)
+    table = pd.DataFrame({"x": x, "y": x + 0.05 * rng.normal(size=2000), "z": rng.normal(size=2000)})
+    rows = pd.DataFrame({"x": [0.0, 2.0], "y": [0.0, -2.0], "z": [0.0, 0.0]})
+    for model in ("autoregressive", "copula"):
+        fitted = TabularSynthesizer(model, random_state=0, max_steps=300).fit(table)
+        found = fitted.counterfactual(rows, {"x": [0.0, 2.0]}, hold=["y"], n=5, seed=0)
+        assert found.off_support.tolist() == [False, True], model
+
+
+def test_no_causal_word_is_used():
+    text = " ".join(str(m.__doc__) for m in (TabularSynthesizer.counterfactual, Counterfactual)).lower()
+    assert "not causal" in text and "effect" not in text
+
+
+# -------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda s: s.sample(10, rebalance={"sex": {"F": 0.5}}), ParamError, "do not sum to 1"),
+        (lambda s: s.sample(10, rebalance={"no": {"F": 1.0}}), ParamError, "no column 'no'"),
+        (lambda s: s.sample(10, rebalance={"id": {1: 1.0}}), ParamError, "is generated"),
+        (lambda s: s.sample(10, rebalance={}), ParamError, "must be a dict"),
+        (lambda s: s.sample(10, rebalance={"sex": {"F": -1.0, "M": 2.0}}), ParamError, ">= 0"),
+        (lambda s: s.sample(10, rebalance={"sex": {"F": 1.0}}, where={"sex": "M"}), ParamError, "keep one"),
+        (lambda s: s.sample(10, rebalance={"sex": {"X": 1.0}}), ConditionError, "domain"),
+        (lambda s: s.sample(10, rebalance={"sex": {isnull(): 1.0}}), ConditionError, "never null"),
+        (lambda s: s.sample(9, rebalance={"sex": {"F": 1.0}}, accept=lambda t: t["age"] > 0), ParamError, "'accept'"),
+        (lambda s: s.shift(10), ParamError, "both None"),
+        (lambda s: s.shift(10, means={"sex": 1.0}), ParamError, "one of numbers"),
+        (lambda s: s.fair(10, "hours", "sex"), ParamError, "categorical or boolean"),
+        (lambda s: s.fair(10, "rich", "rich"), ParamError, "other than the target"),
+        (lambda s: s.fair(10, "rich", "edu"), ConditionError, "too few for"),
+        (lambda s: s.counterfactual(people(2), {"age": 30}), ParamError, "nothing to draw"),
+        (lambda s: s.counterfactual(people(2), {"age": 30}, ["age"]), ParamError, "in 'set' and in 'hold'"),
+        (lambda s: s.counterfactual(people(2), {"age": 30}, target="age"), ParamError, "set or held"),
+        (lambda s: s.counterfactual(people(2), {"age": [30]}, target="rich"), ParamError, "1 values for 2 rows"),
+        (lambda s: s.counterfactual(people(2), {"sex": "X"}, target="rich"), ConditionError, "domain"),
+        (lambda s: s.counterfactual(people(2), {"age": None}, target="rich"), ConditionError, "set to null"),
+        (lambda s: s.counterfactual(people(2), {"no": 1}, target="rich"), ParamError, "no column 'no'"),
+        (lambda s: s.counterfactual(people(2)[["age"]], {"sex": "F"}, target="rich"), ParamError, "lacks column"),
+        (lambda s: s.counterfactual(people(0), {"sex": "F"}, target="rich"), ParamError, "one row or more"),
+    ],
+)
+def test_bad_input(fitted, call, error, words):
+    with pytest.raises(error, match=words):
+        call(fitted)
