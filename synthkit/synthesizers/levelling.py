@@ -60,8 +60,11 @@ def _laws(synthesizer: Any, part: pd.DataFrame, target: Hashable, seed: int) -> 
     encoded = synthesizer.encoder_.encode(part)
     found = centres.laws(encoded, {target: np.ones(len(part), np.bool_)})
     if found and target in found:
-        values = centres.values(target, 1).tolist()
-        return values, np.maximum(found[target], 1e-9)
+        cells = centres.values(target, 1)
+        values = list(dict.fromkeys(cells.tolist()))
+        if part[target].isin(values).all():  # of a number, every value is a cell of its own
+            sums = np.stack([found[target][:, (cells == value).to_numpy(np.bool_)].sum(axis=1) for value in values], 1)
+            return values, np.maximum(sums, 1e-9)
     values = sorted(part[target].unique(), key=str)
     counts = np.full((len(part), len(values)), 0.5)
     rest = part.drop(columns=target)

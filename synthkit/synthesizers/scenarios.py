@@ -26,6 +26,7 @@ __all__ = ["Counterfactual", "Scenarios"]
 
 _POOL = 20_000  # rows, from which joint shares are taken
 _MOST = 40  # times the wanted rows, that are drawn to choose from
+_FEW = 20  # values of a number that counts as classes
 _RARE = 0.01  # of drawn rows are less likely: off support
 
 
@@ -184,7 +185,7 @@ class Scenarios:
 
         Args:
             n: rows.
-            target: a categorical or boolean column; protected: one such column or several (their combinations).
+            target: a column of a few values; protected: one such column or several (their combinations).
             tolerance: how far apart the shares of two groups may be; small groups are met to the row.
             seed: an integer for a repeatable table.
 
@@ -199,13 +200,15 @@ class Scenarios:
         several = isinstance(protected, Sequence) and not isinstance(protected, str)
         groups: list[Hashable] = list(protected) if several else [protected]  # type: ignore[arg-type, list-item]
         for column in (target, *groups):
-            kind = self.schema_.columns.get(column)
-            if not isinstance(kind, Categorical | Boolean):
-                raise ParamError(f"{name}: column {column!r} must be a categorical or boolean column of the table.")
+            if not isinstance(self.schema_.columns.get(column), Categorical | Boolean | Numeric):
+                raise ParamError(f"{name}: column {column!r} must be a column of the table that has a few values.")
         if target in groups or not groups:
             raise ParamError(f"{name}: argument 'protected' must name columns other than the target.")
         seed = entropy(None) if seed is None else seed
         plain = self.sample(n, seed=seed)
+        for column in (target, *groups):
+            if isinstance(self.schema_.columns[column], Numeric) and plain[column].nunique() > _FEW:
+                raise ParamError(f"{name}: column {column!r} has more than {_FEW} values; cut it into classes first.")
         return levelled(self, plain, target, groups, tolerance, entropy(seed, 12))
 
     # ---------------------------------------------------------------- what if
