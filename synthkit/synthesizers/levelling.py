@@ -49,8 +49,8 @@ def levelled(
     out = plain.copy()
     cells = out[target].copy()
     changed = filled[new != codes]
-    cells.iloc[changed] = np.array([values[k] for k in new[new != codes]], dtype=object)
-    out[target] = cells.astype(plain[target].dtype)
+    cells.iloc[changed] = pd.Series([values[k] for k in new[new != codes]]).astype(cells.dtype).array
+    out[target] = cells
     return out
 
 
