@@ -274,6 +274,23 @@ def test_an_audit_can_be_stopped_and_says_so():
     assert found.refits == 5 and [s.done for s in seen] == [1, 2, 3, 4, 5]
 
 
+def test_an_interrupted_audit_tells_what_it_has():
+    fits = []
+
+    class Interrupted(Law):
+        def fit(self, table: Table) -> Interrupted:
+            fits.append(len(table))
+            if len(fits) in (5, 7):
+                raise KeyboardInterrupt
+            return self
+
+    with pytest.warns(SynthkitWarning, match="interrupted after 4 of 50"):
+        assert audit(SMALL, synthesizer=Interrupted(), refits=50).refits == 4
+    with pytest.raises(KeyboardInterrupt):  # two fits tell nothing
+        audit(SMALL, synthesizer=Interrupted(), refits=50)
+    assert set(fits) == {100}
+
+
 def test_what_an_audit_cannot_do_is_told():
     with pytest.raises(SchemaError, match="rows=2000"):
         audit(pd.concat([TABLE] * 6), synthesizer=Law())
