@@ -18,8 +18,8 @@ from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 __all__ = [
     "Audit",
     "CanaryAudit",
-    "FileAudit",
     "Comparison",
+    "FileAudit",
     "ImputationSet",
     "Imputer",
     "PanelReport",
