@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.panels import _parser as panels_parser
+from benchmarks.privacy import _parser as privacy_parser
 from benchmarks.run import _parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
 from benchmarks.series import _parser as series_parser
@@ -108,6 +109,7 @@ def test_commands_of_the_benchmark_guide_are_understood():
     parsers = {"benchmarks.run": _parser, "benchmarks.panels": panels_parser, "benchmarks.series": series_parser}
     parsers["benchmarks.series_imputation"] = gaps_parser
     parsers["benchmarks.series_scores"] = scores_parser
+    parsers["benchmarks.privacy"] = privacy_parser
     for words in commands:
         if words[2] != "venv":
             assert parsers[words[2]]().parse_args(words[3:])
