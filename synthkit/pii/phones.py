@@ -8,7 +8,7 @@ import numpy as np
 
 from synthkit.pii.checks import words
 
-__all__ = ["WEAK_PHONE", "is_date", "is_written_phone", "make_phone", "phone_style"]
+__all__ = ["FORMS", "WEAK_PHONE", "is_date", "is_written_phone", "make_phone", "phone_style"]
 
 Rng = np.random.Generator
 WEAK_PHONE = re.compile(r"\+?[\d\s().\-/]{7,22}(?:\s?(?:x|ext\.?)\s?\d{1,6})?", re.ASCII)
@@ -35,7 +35,18 @@ _CODES = words(
     "357 358 359 370 371 372 373 374 375 376 377 378 380 381 382 383 385 386 387 389 420 421 423 852 880 886 "
     "961 962 963 964 965 966 971 972 973 974"
 )
-_LOCALE = {"en": "1", "us": "1", "gb": "44", "uk": "44", "de": "49", "fr": "33", "au": "61"}
+_TRUNK = {"GB": "44", "DE": "49", "FR": "33", "AU": "61"}
+FORMS = {  # how a number of the country is usually written
+    "GB": "+44 #### ######",
+    "DE": "+49 ## ########",
+    "FR": "+33 # ## ## ## ##",
+    "ES": "+34 ### ### ###",
+    "IT": "+39 ### #######",
+    "NL": "+31 # ########",
+    "BE": "+32 ### ## ## ##",
+    "CH": "+41 ## ### ## ##",
+    "AT": "+43 ### #######",
+}
 
 
 def is_written_phone(text: str) -> bool:
@@ -61,17 +72,20 @@ def phone_style(text: str) -> str:
     head = body[:start]
     if start:
         head += next((c for n in (1, 2, 3) if (c := body[start : start + n]) in _CODES), "")
+        trunk = re.match(r"\s?\(0\)", body[len(head) :])  # "+44 (0)20"
+        head += trunk.group() if trunk else ""
     elif body.startswith(("0", "(0")):
         head = body[: body.index("0") + 1]
     return head + re.sub(r"\d", "#", body[len(head) :] + (extension or ""))
 
 
-def _country(style: str, locale: str | None) -> str:
+def _country(style: str, home: str) -> str:
+    """The country code of a form: its own, or that of the country at home."""
     found = re.match(r"(?:\+|00)(\d+)", style)
     if found:
         return found.group(1)
     if style.startswith(("0", "(0")):
-        return _LOCALE.get((locale or "")[-2:].lower(), "") if locale else ""
+        return _TRUNK.get(home, "")
     return "1" if style.count("#") == 10 else ""
 
 
@@ -86,14 +100,17 @@ def _fiction(rng: Rng, country: str, length: int) -> str:
     return ""
 
 
-def make_phone(rng: Rng, rows: int, style: str, locale: str | None = None, realistic: bool = False) -> list[str]:
-    """So many numbers of a form; where the country has numbers for fiction, and unless ``realistic``, of these."""
+def make_phone(rng: Rng, rows: int, style: str, home: str = "US", realistic: bool = False) -> list[str]:
+    """So many numbers of a form; where the country has numbers for fiction, and unless ``realistic``, of these.
+
+    Args:
+        home: the country of numbers that are written without one.
+    """
     body = style.split("x")[0].split("ext")[0]
-    country, wanted = _country(style, locale), body.count("#")
-    trunk = 1 if country in ("44", "33", "49", "61") and style.startswith("+") and "(0" in style else 0
+    country, wanted = _country(style, home), body.count("#")
     out = []
     for drawn in rng.integers(0, 10, size=(rows, style.count("#") + 1)).astype(str):
-        start = "" if realistic else _fiction(rng, country, wanted - trunk)
+        start = "" if realistic else _fiction(rng, country, wanted)
         digits = list(drawn)
         if not start and digits[0] in "01":  # no number begins with these
             digits[0] = str(rng.integers(2, 10))
