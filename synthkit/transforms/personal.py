@@ -53,7 +53,7 @@ class PersonalTransformer(ColumnTransformer):
         if self._of.personal:
             self.stream = f"person:{kind.person or ''}"
         self._names, self._faker = LANGUAGES["en"], False
-        self._integer = False
+        self._integer = str((kind.dtype or {}).get("name", "")).lower().startswith(("int", "uint"))
         self._seen: list[Array] = []  # hashes of cells, only to tell how many are distinct
         self._formats: dict[str, _Support] = {}
         self.size, self.share, self.unique = 1, 1.0, False
@@ -107,7 +107,7 @@ class PersonalTransformer(ColumnTransformer):
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         # what the columns of a person share comes first
         whole = self.unique or self.share == 1
-        size = rows if whole else max(int(np.ceil(self.share * rows)), self.size)
+        size = rows if whole else max(round(self.share * rows), self.size)
         people = rng.integers(0, 2**62, size)
         pick = np.arange(rows) if whole else rng.integers(0, size, rows)
         weights = np.array([w for _, w in self._styles])
