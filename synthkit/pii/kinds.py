@@ -271,7 +271,7 @@ def _make_iban(m: Makings, style: str) -> list[str]:
 
 def _card(texts: Sequence[str]) -> Bools:
     bare = _bare(texts)
-    good = np.array([t.isascii() and t.isdigit() and 13 <= len(t) <= 19 for t in bare], dtype=bool)
+    good = np.array([t.isascii() and t.isdigit() and 12 <= len(t) <= 19 for t in bare], dtype=bool)
     good[good] = banking.card_holds([t for t, g in zip(bare, good, strict=True) if g])
     return good
 

@@ -12,13 +12,15 @@ __all__ = ["FORMS", "WEAK_PHONE", "is_date", "is_written_phone", "make_phone", "
 
 Rng = np.random.Generator
 WEAK_PHONE = re.compile(r"\+?[\d\s().\-/]{7,22}(?:\s?(?:x|ext\.?)\s?\d{1,6})?", re.ASCII)
+_EXTENSION = re.compile(r"\s?(?:x|ext\.?)\s?\d{1,6}$")
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}.*|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}.*")
 _WRITTEN = re.compile(
     r"\+\d{1,3}[\s.\-/(]{0,2}\d[\d\s().\-/]{5,18}"  # international
     r"|00[1-9]\d{0,2}[\s.\-/]\d[\d\s().\-/]{5,18}"
-    r"|(?:\+?1[\s.\-])?\([2-9]\d\d\)\s?\d{3}[\s.\-]\d{4}(?:\s?(?:x|ext\.?)\s?\d{1,6})?"  # North America
+    r"|(?:\+?1[\s.\-])?\([2-9]\d\d\)\s?\d{3}[\s.\-]\d{4}"  # North America
     r"|(?:1[\s.\-])?[2-9]\d\d[\-.][2-9]\d\d[\-.]\d{4}"
     r"|\(?0\d{2,5}\)?[\s/\-]+\d[\d\s\-]{4,9}\d"  # national, with the trunk digit
+    r"|\(0\d{1,5}\)\s?\d[\d\s\-]{3,9}\d"
     r"|0[1-9](?:[\s.]\d\d){4}",  # France
     re.ASCII,
 )
@@ -51,9 +53,10 @@ FORMS = {  # how a number of the country is usually written
 
 def is_written_phone(text: str) -> bool:
     """Is the text written as only phone numbers are (with a country code, or grouped in a country's way)?"""
-    if not _WRITTEN.fullmatch(text) or _DATE.fullmatch(text):
+    body = _EXTENSION.sub("", text)
+    if not _WRITTEN.fullmatch(body) or _DATE.fullmatch(body):
         return False
-    return 8 <= sum(c.isdigit() for c in text) <= 17
+    return 8 <= sum(c.isdigit() for c in body) <= 17
 
 
 def is_date(text: str) -> bool:
