@@ -190,6 +190,11 @@ def test_names_and_addresses_need_their_header_and_names_of_things_are_none():
     assert detect_pii(table).kinds == {"surname": "last_name", "name": "full_name", "address": "address"}
     cars = detect_pii(pd.DataFrame({"name": rng.choice(names, 200)}))
     assert cars.kinds == {} and cars.findings[0].confidence < 0.5
+    colours = pd.DataFrame(
+        {"name": [f"{c} {k}" for c in ("White", "Green", "Gray", "Brown") for k in ("King", "Bell", "Shirt")]}
+    )
+    assert detect_pii(colours).kinds == {}
+    assert detect_pii(pd.DataFrame({"Name": made("first_name")})).kinds == {"Name": "first_name"}
     assert detect_pii(pd.DataFrame({"first_name": [True, False] * 20, "email": range(40)})).kinds == {}
 
 
@@ -205,6 +210,12 @@ def test_whole_numbers_are_no_personal_data(digits):
         }
     )
     assert len(detect_pii(table)) == 0
+
+
+def test_a_locale_leaves_out_numbers_of_other_countries():
+    table = pd.DataFrame({"x": made("national_id", style="pl_pesel:plain")})
+    assert detect_pii(table).kinds == detect_pii(table, locale="pl").kinds == {"x": "national_id"}
+    assert detect_pii(table, locale="de_DE").kinds == {}
 
 
 def test_few_values_prove_less():
