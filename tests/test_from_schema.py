@@ -111,6 +111,11 @@ def test_dtypes_of_keys_and_numbers_are_the_declared_ones():
     assert (table.dtypes == real.dtypes).all() and table["id"].is_unique
 
 
+def test_an_entity_is_a_key_whatever_its_type():
+    table = from_schema(Schema({"who": Categorical(), "n": COLUMNS["n"]}, entity="who")).sample(50, seed=0)
+    assert table["who"].is_unique and table["who"].notna().all()
+
+
 def test_what_only_data_could_tell_is_named_at_once():
     open_ = {"a": Numeric(), "b": Categorical(), "c": Duration(), "d": Datetime(low="2020-01-01"), "e": Personal()}
     with pytest.raises(SchemaError, match=r"5 column.*'a' \(Numeric needs 'low'.*'c' \(Duration.*'e' \(Personal needs"):
