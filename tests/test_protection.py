@@ -165,8 +165,6 @@ def test_digits_that_few_rows_need_are_cut():
     cents[3], thousands[3] = 12.3456789012, 45678
     hours = rng.integers(0, 900, 500) * 24 + 8 + rng.integers(0, 9, 500)
     times = pd.Timestamp("2020-01-01") + pd.to_timedelta(hours, "h")
-        rng.integers(0, 900, 500) * 24 + 8 + rng.integers(0, 9, 500), "h"
-    )
     table = pd.DataFrame({"cents": cents, "thousands": thousands, "time": times, "any": rng.normal(size=500)})
     table.loc[3, "time"] += pd.Timedelta("11min 13s 7ns")
     encoder = TableEncoder().fit(table)
