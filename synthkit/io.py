@@ -180,8 +180,8 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
         if hashlib.sha256(body + tensors).hexdigest() != head["sha256"]:
             raise LoadError(f"{where}: the content does not match its digest; the file was altered or damaged.")
         return from_json(json.loads(body, parse_constant=_no_number)), dict(load_tensors(tensors))
-    except LoadError:
-        raise
+    except LoadError as error:
+        raise error if str(error).startswith(where) else LoadError(f"{where}: {error}") from error
     except OSError as error:
         raise LoadError(f"{where}: the file cannot be read ({error.strerror or 'damaged'}).") from error
     except Exception as error:
