@@ -53,6 +53,18 @@ def check_room(model: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Non
         raise LoadError("the file's model is larger than its weights tell; it was altered.")
 
 
+def _shapes(spec: ModelSpec, layout: Layout) -> Model | None:
+    """The model without memory; None where it cannot be built so.
+
+    Row models of panels compute with their laws while they are built; the ranges of hyper-parameters are their bound.
+    """
+    try:
+        with torch.device("meta"):
+            return spec.restore(layout)
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
 def restored(
     value: Mapping[str, Any], layout: Layout, arrays: Mapping[str, NDArray[Any]], prefix: str = "model/"
 ) -> tuple[ModelSpec, Model]:
@@ -70,8 +82,9 @@ def restored(
     spec.check_params()
     state = {k.removeprefix(prefix): torch.as_tensor(v) for k, v in arrays.items() if k.startswith(prefix)}
     with seeded(0, torch.device("cpu")):  # the caller's random state stays as it is
-        with torch.device("meta"):  # shapes alone: nothing is allocated
-            check_room(spec.restore(layout), state)
+        shapes = _shapes(spec, layout)
+        if shapes is not None:
+            check_room(shapes, state)
         model = spec.restore(layout)
         model.load_state_dict(state)
     return spec, model
