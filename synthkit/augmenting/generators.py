@@ -40,9 +40,7 @@ def default_generator(rows: int, entity: Hashable | None = None) -> TabularSynth
     return TabularSynthesizer(spec, protect=None, entity=entity)
 
 
-def fitted(
-    generator: Any, table: pd.DataFrame, target: Hashable, seed: int, *, entity: Hashable | None = None
-) -> Any:
+def fitted(generator: Any, table: pd.DataFrame, target: Hashable, seed: int, *, entity: Hashable | None = None) -> Any:
     """A fresh copy of ``generator`` (None: the default), fitted on ``table``.
 
     Raises:

@@ -133,7 +133,9 @@ class Study:
             train, test = next(split.split(np.zeros(len(rows)), self.y[rows]))
         else:
             time = None if self.time is None else self.time[rows]
-            train, test = folds_of(self.y[rows], (min(_INNER, 2) if time is not None else _INNER, 1), entity, time, seed)[-1]
+            train, test = folds_of(
+                self.y[rows], (min(_INNER, 2) if time is not None else _INNER, 1), entity, time, seed
+            )[-1]
         return Fold(rows[train], rows[test])
 
     # ---------------------------------------------------------------- choices inside a fold
@@ -236,5 +238,3 @@ class Study:
         used = folds[: len(amounts)]
         share = float(np.mean([len(fold.test) / len(fold.train) for fold in used]))
         return Measured(pd.DataFrame(lines), pd.DataFrame(groups), amounts, share, stopped)
-
-

@@ -72,7 +72,9 @@ def score_all(
         "average_precision": float(np.mean([average_precision_score(y == c, answers[:, c]) for c in there]))
         if there
         else nothing,
-        "roc_auc": float(np.mean([placements(answers[y == c, c], answers[y != c, c])[0].mean() for c in there])) if there else nothing,
+        "roc_auc": float(np.mean([placements(answers[y == c, c], answers[y != c, c])[0].mean() for c in there]))
+        if there
+        else nothing,
         "log_loss": float(-np.log(np.clip(answers[np.arange(len(y)), y], _TINY, 1.0)).mean()),
         "brier": float(((hit - answers) ** 2).sum(axis=1).mean()) / (2.0 if classes == 2 else 1.0),
         "balanced_accuracy": float(np.mean(right)) if len(right) > 1 else nothing,

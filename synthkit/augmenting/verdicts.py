@@ -56,7 +56,7 @@ def by_group(measured: Measured, learners: Sequence[str], primary: str, names: S
     for learner in learners if len(measured.groups) else ():
         own = measured.groups[measured.groups["learner"] == learner]
         for g, part in own.groupby("group"):
-            wide = part.pivot_table(index="fold", columns="arm", values="value", dropna=False)
+            wide = part.set_index(["fold", "arm"])["value"].unstack("arm")  # noqa: PD010
             # folds in which the group has one class only have no value
             change = METRICS[primary] * (wide[AUGMENTED] - wide[NOTHING])
             found = corrected(change.to_numpy(), measured.share, _level(learners))
@@ -115,10 +115,8 @@ def overall(verdicts: dict[str, tuple[Said, str]], gate: str) -> tuple[Said, str
 
 def _folds(scores: pd.DataFrame, learner: str, metric: str) -> pd.DataFrame:
     rows = scores[(scores["learner"] == learner) & (scores["metric"] == metric)]
-    return rows.pivot_table(index="fold", columns="arm", values="value", dropna=False)
+    return rows.set_index(["fold", "arm"])["value"].unstack("arm")  # noqa: PD010
 
 
 def _level(learners: Sequence[str]) -> float:
     return 1 - (1 - LEVEL) / len(learners)
-
-
