@@ -33,7 +33,7 @@ class Arm(NamedTuple):
     def shares(self, classes: int) -> NDArray[np.float64]:
         """``(classes,)`` of the (weighted) rows."""
         count = np.bincount(self.y, weights=self.weight, minlength=classes).astype(np.float64)
-        return count / count.sum()
+        return np.asarray(count / count.sum())
 
 
 def arms_of(

@@ -133,9 +133,9 @@ class Study:
             train, test = next(split.split(np.zeros(len(rows)), self.y[rows]))
         else:
             time = None if self.time is None else self.time[rows]
-            train, test = folds_of(
-                self.y[rows], (min(_INNER, 2) if time is not None else _INNER, 1), entity, time, seed
-            )[-1]
+            # forward, three blocks teach and a fourth judges
+            cv = (_INNER if time is None else _INNER - 1, 1)
+            train, test = folds_of(self.y[rows], cv, entity, time, seed)[-1]
         return Fold(rows[train], rows[test])
 
     # ---------------------------------------------------------------- choices inside a fold

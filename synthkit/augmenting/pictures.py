@@ -43,8 +43,7 @@ def forest(table: pd.DataFrame, metric: str, verdict: str) -> Figure:
         if np.isfinite(row["low"]):
             clear = row["low"] > 0 or row["high"] < 0
             colour = ("#0b6e4f" if row["low"] > 0 else "#b3261e") if clear else "#56607a"
-            shape = {"stroke": colour, "stroke_width": 2}
-            body += el("line", x1=x(row["low"]), x2=x(row["high"]), y1=y, y2=y, **shape)
+            body += el("line", x1=x(row["low"]), x2=x(row["high"]), y1=y, y2=y, stroke=colour, stroke_width=2)
             body += el("circle", cx=x(row["difference"]), cy=y, r=4.5 if clear else 3.5, fill=colour)
     for value in ticks(low, high):
         body += text(compact(value), x(value) - 10, bottom + 14)

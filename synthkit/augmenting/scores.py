@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,18 +68,19 @@ def score_all(
     hit = np.eye(classes)[y]
     said = decide(answers, true, threshold)
     right = [float((said[y == c] == c).mean()) for c in np.unique(y)]
-    nothing = float("nan")
+    precision = [average_precision_score(y == c, answers[:, c]) for c in there]
+    above = [placements(answers[y == c, c], answers[y != c, c])[0].mean() for c in there]
     return {
-        "average_precision": float(np.mean([average_precision_score(y == c, answers[:, c]) for c in there]))
-        if there
-        else nothing,
-        "roc_auc": float(np.mean([placements(answers[y == c, c], answers[y != c, c])[0].mean() for c in there]))
-        if there
-        else nothing,
+        "average_precision": _mean(precision),
+        "roc_auc": _mean(above),
         "log_loss": float(-np.log(np.clip(answers[np.arange(len(y)), y], _TINY, 1.0)).mean()),
         "brier": float(((hit - answers) ** 2).sum(axis=1).mean()) / (2.0 if classes == 2 else 1.0),
-        "balanced_accuracy": float(np.mean(right)) if len(right) > 1 else nothing,
+        "balanced_accuracy": _mean(right) if len(right) > 1 else float("nan"),
     }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
 
 
 class Difference(NamedTuple):

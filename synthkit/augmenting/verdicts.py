@@ -63,7 +63,7 @@ def by_group(measured: Measured, learners: Sequence[str], primary: str, names: S
             lines.append(
                 {
                     "learner": learner,
-                    "group": names[int(g)],  # type: ignore[call-overload]
+                    "group": names[int(str(g))],
                     "rows": float(part.groupby("fold")["rows"].first().mean()),
                     "augmented": float(wide[AUGMENTED].mean()),
                     "nothing": float(wide[NOTHING].mean()),
