@@ -64,7 +64,7 @@ def augment(
         target: a column of classes without nulls.
         goal: "balance": every class grows to the most frequent one's size; "rare": the rarest class grows by
             ``amount`` times its rows; "grow": all classes do.
-        learners: of "boosting" (gradient boosting, 100 rounds) and "logistic" (regression, standardised).
+        learners: of "boosting" (gradient boosting, 60 rounds) and "logistic" (regression, standardised).
         cv: folds and repeats. Stratified; with ``entity`` whole entities; with ``time`` forward, each block of rows
             judged by models of all earlier ones, without repeats.
         subgroup: a column without nulls: differences per group are told (they do not change the verdict).
