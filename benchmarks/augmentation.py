@@ -113,6 +113,7 @@ def _verdict(what: str, seed: int, options: argparse.Namespace, table: pd.DataFr
         amount=options.amount,
         cv=tuple(options.cv),
         synthesizer=generator,
+        gate=False,
         random_state=seed,
     )
     line = {"what": what, "seed": seed, "rows": len(table), "goal": options.goal, "verdict": found.verdict}
@@ -120,7 +121,7 @@ def _verdict(what: str, seed: int, options: argparse.Namespace, table: pd.DataFr
     own = found.table[found.table["primary"]]
     for r in own.to_dict("records"):
         line[f"{r['learner']} - {r['against']}"] = r["difference"]
-    return {**line, "gate": found.gate.status, "seconds": time.perf_counter() - begin}
+    return {**line, "seconds": time.perf_counter() - begin}
 
 
 # -------------------------------------------------------------------- real tables
@@ -142,7 +143,7 @@ def tables(options: argparse.Namespace) -> list[dict[str, Any]]:
             )
             forced = augment_rows(train, target, options, seed)
             line = {"what": "tables", "data": name, "seed": seed, "rows": len(train), "goal": options.goal}
-            line |= {"verdict": found.verdict, "gate": found.gate.status, "added": sum(found.added.values())}
+            line |= {"verdict": found.verdict, "gate": found.gate_status, "added": sum(found.added.values())}
             for r in found.table[found.table["primary"]].to_dict("records"):
                 line[f"{r['learner']} - {r['against']}"] = r["difference"]
                 if r["against"] == "nothing":

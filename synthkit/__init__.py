@@ -1,6 +1,7 @@
 """synthkit: synthetic tables that are measurably like the real ones."""
 
 from synthkit import errors, models, plots, rules
+from synthkit.augmenting import Augmentation, Oversampler, augment
 from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
@@ -15,9 +16,11 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = [
+    "Augmentation",
     "Comparison",
     "ImputationSet",
     "Imputer",
+    "Oversampler",
     "PanelReport",
     "Pooled",
     "Progress",
@@ -30,6 +33,7 @@ __all__ = [
     "SynthkitWarning",
     "TableEncoder",
     "TabularSynthesizer",
+    "augment",
     "between",
     "compare",
     "errors",

@@ -20,7 +20,11 @@ _ME = "augment"
 
 
 def check_arguments(
-    known: Mapping[str, Any], force: object, mark: object, max_seconds: object, progress: object, random_state: object
+    known: Mapping[str, Any],
+    switches: Mapping[str, object],
+    max_seconds: object,
+    progress: object,
+    random_state: object,
 ) -> None:
     """Arguments that need no table.
 
@@ -37,8 +41,8 @@ def check_arguments(
     cv = known["cv"]
     if not (isinstance(cv, Sequence) and len(cv) == 2 and Interval(int, 2).ok(cv[0]) and Interval(int, 1).ok(cv[1])):
         raise ParamError("augment: argument 'cv' must be (folds, repeats): at least two folds and one repeat.")
-    check(_ME, "force", force, OneOf(True, False))
-    check(_ME, "mark", mark, OneOf(True, False))
+    for name, value in switches.items():
+        check(_ME, name, value, OneOf(True, False))
     check(_ME, "max_seconds", max_seconds, Optional(Interval(float, 0, None, "neither")))
     check(_ME, "random_state", random_state, Optional(Interval(int, 0)))
     if not (progress is None or isinstance(progress, bool) or callable(progress)):

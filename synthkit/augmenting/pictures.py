@@ -54,12 +54,13 @@ def page(found: Augmentation) -> str:
     """A whole HTML page."""
     parts = [
         f"<h1>Augmentation: {esc(found.verdict)}</h1><p>{esc(found.reason)}</p>",
-        f"<p>Profile 'augmentation': {esc(found.gate.status)}</p>",
+        f"<p>Profile 'augmentation': {esc(found.gate_status)}</p>",
         f"<pre>{esc_lines(str(found))}</pre>",
         *(found.plot(metric).inline(fluid=False) for metric in dict.fromkeys([found.metric, *METRICS])),
         "<h2>Differences</h2>" + _table(found.table),
-        "<h2>Gates</h2>" + _table(found.gate.to_frame().reset_index()),
     ]
+    if found.gate is not None:
+        parts.append("<h2>Gates</h2>" + _table(found.gate.to_frame().reset_index()))
     body = "".join(f'<section class="card">{part}</section>' for part in parts)
     return (
         '<!doctype html><html lang="en" class="skr"><head><meta charset="utf-8"><title>Augmentation</title>'

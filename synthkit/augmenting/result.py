@@ -32,7 +32,8 @@ class Augmentation:
             says which metric is judged.
         scores: mean score per learner and metric, a column per arm.
         groups: the primary metric's differences to nothing per subgroup; empty without one.
-        gate: of the profile "augmentation", on rows of the first fold that its generator has not seen.
+        gate: of the profile "augmentation", on rows of the first fold that its generator has not seen; None if it was
+            not asked for.
         metric: the primary one; added: drawn rows in ``data`` by class; about: what was done.
     """
 
@@ -43,7 +44,7 @@ class Augmentation:
     table: pd.DataFrame
     scores: pd.DataFrame
     groups: pd.DataFrame
-    gate: Verdict
+    gate: Verdict | None
     metric: str
     added: Mapping[Hashable, int]
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -59,10 +60,18 @@ class Augmentation:
             "table": _records(self.table),
             "scores": _records(self.scores),
             "groups": _records(self.groups),
-            "gate": {"status": self.gate.status, "results": _records(self.gate.to_frame().reset_index())},
+            "gate": {
+                "status": self.gate_status,
+                "results": [] if self.gate is None else _records(self.gate.to_frame().reset_index()),
+            },
             "added": {str(name): rows for name, rows in self.added.items()},
             "about": dict(self.about),
         }
+
+    @property
+    def gate_status(self) -> str:
+        """ "pass", "fail", "cannot tell" or "not checked"."""
+        return "not checked" if self.gate is None else self.gate.status
 
     def to_json(self, path: str | Path | None = None) -> str:
         """:attr:`report` as JSON; written to ``path`` if one is given."""
@@ -89,7 +98,7 @@ class Augmentation:
         shown = self.scores[self.scores["metric"] == self.metric].set_index("learner")[list(ARMS)]
         lines = [
             f"{self.verdict}: {self.reason}",
-            f"profile 'augmentation': {self.gate.status}",
+            f"profile 'augmentation': {self.gate_status}",
             "",
             f"{self.metric} (mean over {self.about.get('folds', '?')} folds of real rows)",
             shown.to_string(float_format="{:.3f}".format, na_rep="-"),

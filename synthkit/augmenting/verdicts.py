@@ -86,7 +86,11 @@ def judged(table: pd.DataFrame, learners: Sequence[str]) -> dict[str, tuple[Said
     for learner in learners:
         lines = table[table["primary"] & (table["learner"] == learner)].set_index("against")
         sign = METRICS[str(lines["metric"].iloc[0])]
-        best = str((sign * lines.loc[list(CONTROLS), "other"]).idxmax())
+        others = sign * lines.loc[list(CONTROLS), "other"]
+        if others.isna().any() or lines["difference"].isna().any():
+            out[learner] = "no evidence", "no fold could be judged"
+            continue
+        best = str(others.idxmax())
         against, nothing = lines.loc[best], lines.loc[NOTHING]
         if against["low"] > 0:
             out[learner] = "helps", f"better than {best}, the best of {', '.join(CONTROLS)}"

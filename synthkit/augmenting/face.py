@@ -42,6 +42,7 @@ def augment(
     amount: float | Sequence[float] = 1.0,
     force: bool = False,
     mark: bool = False,
+    gate: bool = True,
     max_seconds: float | None = None,
     progress: bool | Callable[[FoldDone], bool | None] | None = None,
     random_state: int | None = None,
@@ -78,6 +79,7 @@ def augment(
         amount: how far (1: fully balanced, or as many rows again). Several: the best on a quarter of the training rows
             is chosen inside each fold, which takes one more fit; 0 among them means that nothing may be chosen.
         force: add the rows whatever the verdict; mark: add a boolean column ``is_synthetic``.
+        gate: check the profile "augmentation" first; False: the verdict rests on the measurement alone.
         max_seconds: folds (beyond two) that have not begun by then are left out.
         progress: True for a bar on stderr, or a callable given a :class:`FoldDone`; returning True stops.
         random_state: an integer for repeatable results; None draws one.
@@ -87,12 +89,12 @@ def augment(
             class, or numbers to regress; a subgroup, entity or time with nulls; fewer rows of a class than folds.
 
     >>> from synthkit.testing.metrics import draw
-    >>> found = augment(draw(150, 0), target="late", cv=(2, 1), synthesizer="copula", random_state=0)
+    >>> found = augment(draw(150, 0), target="late", cv=(2, 1), synthesizer="copula", gate=False, random_state=0)
     >>> found.verdict, len(found.data)
     ('no evidence', 150)
     """
     known = {"goal": goal, "learners": learners, "cv": cv, "metric": metric, "amount": amount}
-    check_arguments(known, force, mark, max_seconds, progress, random_state)
+    check_arguments(known, {"force": force, "mark": mark, "gate": gate}, max_seconds, progress, random_state)
     check_columns(df, target, subgroup, entity, time, mark)
     classes = classes_of(df, target)
     primary = metric or ("average_precision" if len(classes) == 2 else "log_loss")
@@ -102,16 +104,16 @@ def augment(
     study = _study(df, target, classes, roles, goal, amounts, tuple(learners), primary, synthesizer, seed)
     folds = folds_of(study.y, cv, study.entity, study.time, entropy(seed, 0))
     first = study.generator(folds[0].train, 0)
-    gate = _gated(study, folds[0], first)
+    gated = _gated(study, folds[0], first) if gate else None
     measured = study.measure(folds, first, max_seconds, progress)
     table = differences(measured, study.learners, primary)
     verdicts = judged(table, study.learners)
-    verdict, reason = overall(verdicts, gate.status)
+    verdict, reason = overall(verdicts, "not checked" if gated is None else gated.status)
     data, added = _data(study, measured, verdict == "helps" or force, mark)
     names = [] if subgroup is None else list(pd.factorize(df[subgroup])[1])
     about = _about(study, measured, folds, cv, {"subgroup": subgroup, "entity": entity, "time": time})
     groups = by_group(measured, study.learners, primary, names)
-    return Augmentation(verdict, reason, verdicts, data, table, means(measured), groups, gate, primary, added, about)
+    return Augmentation(verdict, reason, verdicts, data, table, means(measured), groups, gated, primary, added, about)
 
 
 def _study(
