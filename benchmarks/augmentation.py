@@ -51,15 +51,22 @@ class Copies:
 
 
 class Law:
-    """Two classes of normals around two means, in ``width`` columns, half of them noise, and a category that leans."""
+    """Two classes of normals around two means, in ``width`` columns, half of them noise, and a category that leans.
 
-    def __init__(self, width: int, gap: float, rare: float) -> None:
-        self.width, self.gap, self.rare = width, gap, rare
+    With ``turn``, columns of the second half come in pairs whose correlation is ``turn`` in one class and its opposite
+    in the other: what no line can see, and boosting needs many rows for.
+    """
+
+    def __init__(self, width: int, gap: float, rare: float, turn: float = 0.0) -> None:
+        self.width, self.gap, self.rare, self.turn = width, gap, rare, turn
 
     def of(self, y: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
         """Rows with given classes."""
         shift = np.where(np.arange(self.width) < self.width // 2, self.gap, 0.0)
         x = rng.normal(size=(len(y), self.width)) + y[:, None] * shift
+        half = self.width // 2
+        for j in range(half, self.width - 1, 2) if self.turn else ():
+            x[:, j + 1] = self.turn * np.where(y == 1, 1, -1) * x[:, j] + np.sqrt(1 - self.turn**2) * x[:, j + 1]
         table = pd.DataFrame(x, columns=[f"x{j}" for j in range(self.width)])
         table["c"] = np.where(rng.random(len(y)) < 0.4 + 0.2 * y, "u", "v")
         return table.assign(y=y)
@@ -97,7 +104,7 @@ def aa(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def planted(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The law as the generator; few rows of the rarer class in many columns."""
-    law = Law(options.width, options.gap, 0.08)
+    law = Law(options.width, options.gap, 0.12, options.turn)
     return [
         _verdict("planted", seed, options, law.draw(options.rows, 1000 + seed), Truth(law))
         for seed in range(options.start, options.start + options.runs)
@@ -253,6 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--width", type=int, default=20, help="columns of the planted gain")
     parser.add_argument("--gap", type=float, default=0.35, help="between the classes, in standard deviations a column")
+    parser.add_argument("--turn", type=float, default=0.6, help="of the correlations of the planted gain")
     parser.add_argument("--goal", default="balance", choices=["balance", "grow", "rare"])
     parser.add_argument("--amount", type=float, default=1.0)
     parser.add_argument("--metric")
