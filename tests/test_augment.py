@@ -54,10 +54,10 @@ def test_copies_are_no_evidence():
 
 @pytest.fixture(scope="module")
 def planted():
-    law = Law(40, 0.3, 0.15)
-    table = law.draw(300, 1)
-    how = {**QUICK, "gate": True, "metric": "log_loss"}
-    return table, augment(table, goal="grow", amount=8.0, cv=(5, 1), synthesizer=Truth(law), **how)
+    law = Law(100, 0.2, 0.5)
+    table = law.draw(300, 0)
+    how = {**QUICK, "metric": "log_loss"}
+    return table, augment(table, goal="grow", amount=8.0, cv=(5, 2), synthesizer=Truth(law), **how)
 
 
 def test_a_planted_gain_is_found(planted):
@@ -111,7 +111,7 @@ def test_same_seed_same_result_and_the_table_stays(planted):
 def test_report_page_and_picture(planted, tmp_path):
     _, found = planted
     assert json.loads(found.to_json(tmp_path / "a.json"))["verdict"] == "helps"
-    assert json.loads((tmp_path / "a.json").read_text())["gate"]["status"] == found.gate.status
+    assert json.loads((tmp_path / "a.json").read_text())["gate"]["status"] == "not checked"
     page = found.to_html(tmp_path / "a.html").read_text()
     assert (
         "Augmentation: helps" in page and page.count("<svg") == 5 and "http://" not in page.replace("http://www.w3", "")
@@ -354,7 +354,10 @@ def test_the_command_prints_the_verdict_and_writes_the_table(tmp_path, capsys):
     )
     found = augment(table, cv=(2, 1), synthesizer="copula", **{**QUICK, "gate": True})
     assert f"{found.verdict}: " in capsys.readouterr().out
-    assert json.loads((tmp_path / "a.json").read_text())["verdict"] == found.verdict
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["verdict"] == found.verdict
+    assert found.gate is not None and written["gate"]["status"] == found.gate.status
+    assert {r["score"] for r in written["gate"]["results"]} >= {"shape", "pair", "detection"}
     pd.testing.assert_frame_equal(pd.read_csv(files[1]), found.data)
     assert main(["augment", files[0], "--target", "z", "-o", files[1], *words]) == 2
     assert "no column" in capsys.readouterr().err
