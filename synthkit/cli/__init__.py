@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, evaluate, anonymize, info.
-=======
-"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, augment, evaluate, info; as the API.
->>>>>>> haug
+"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, augment, evaluate, anonymize, info.
 
 Results go to stdout; progress, warnings and errors to stderr, an error in one line. Exit codes: 0 done, 2 bad arguments
 or input, 130 interrupted (a fit that had begun is then saved with its best weights so far, an evaluation with its
@@ -23,11 +19,8 @@ import numpy as np
 import pandas as pd
 
 import synthkit
-<<<<<<< HEAD
 from synthkit.cli.anonymize import add_anonymize
-=======
 from synthkit.cli.augment import add_augment
->>>>>>> haug
 from synthkit.cli.clean import add_errors, add_inspect
 from synthkit.cli.evaluate import add_evaluate
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
