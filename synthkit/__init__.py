@@ -3,6 +3,7 @@
 from synthkit import errors, models, plots, rules
 from synthkit.anonymizing import AnonymizedTable, Certificate, anonymize
 from synthkit.auditing import Audit, CanaryAudit, FileAudit, audit, canaries, file_attack
+from synthkit.augmenting import Augmentation, Oversampler, augment
 from synthkit.cleaning import find_errors, inspect, missingness
 from synthkit.conditions import between, isnull, notnull
 from synthkit.encoder import TableEncoder
@@ -21,6 +22,7 @@ from synthkit.synthesizers import Counterfactual, SequenceSynthesizer, TabularSy
 __all__ = [
     "AnonymizedTable",
     "Audit",
+    "Augmentation",
     "CanaryAudit",
     "Certificate",
     "Comparison",
@@ -29,6 +31,7 @@ __all__ = [
     "FileAudit",
     "ImputationSet",
     "Imputer",
+    "Oversampler",
     "PIIReport",
     "PanelReport",
     "Pooled",
@@ -44,6 +47,7 @@ __all__ = [
     "TabularSynthesizer",
     "anonymize",
     "audit",
+    "augment",
     "between",
     "canaries",
     "compare",

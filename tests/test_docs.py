@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.augmentation import _parser as augmentation_parser
 from benchmarks.panels import _parser as panels_parser
 from benchmarks.run import _parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
@@ -107,6 +108,7 @@ def test_commands_of_the_benchmark_guide_are_understood():
     assert len(commands) > 4
     parsers = {"benchmarks.run": _parser, "benchmarks.panels": panels_parser, "benchmarks.series": series_parser}
     parsers["benchmarks.series_imputation"] = gaps_parser
+    parsers["benchmarks.augmentation"] = augmentation_parser
     parsers["benchmarks.series_scores"] = scores_parser
     for words in commands:
         if words[2] != "venv":

@@ -55,6 +55,7 @@ FLOORS = {
     "cleaning": 6,
     "anonymizing": 7,
     "auditing": 6,
+    "augmenting": 7,
     "cli": 9,
     "testing": 9,
     "__main__": 9,

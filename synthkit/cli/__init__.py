@@ -1,4 +1,4 @@
-"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, evaluate, anonymize, info.
+"""The ``synthkit`` command: demo, fit, sample, extend, inspect, errors, impute, augment, evaluate, anonymize, info.
 
 Results go to stdout; progress, warnings and errors to stderr, an error in one line. Exit codes: 0 done, 2 bad arguments
 or input, 130 interrupted (a fit that had begun is then saved with its best weights so far, an evaluation with its
@@ -20,6 +20,7 @@ import pandas as pd
 
 import synthkit
 from synthkit.cli.anonymize import add_anonymize
+from synthkit.cli.augment import add_augment
 from synthkit.cli.clean import add_errors, add_inspect
 from synthkit.cli.evaluate import add_evaluate
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     add_inspect(commands)
     add_errors(commands)
     add_impute(commands)
+    add_augment(commands)
     add_evaluate(commands)
     add_anonymize(commands)
 
