@@ -174,7 +174,7 @@ def stress(synthesizer: TabularSynthesizer, table: pd.DataFrame, drawn: pd.DataF
 
 # -------------------------------------------------------------------- the picture
 INK, SOFT, REAL, MADE, HARD, GRID = "#1f2933", "#7b8794", "#2b6cb8", "#e07a1f", "#b3261e", "#e4e7eb"
-WIDE, TALL, LEFT, TOP = 470, 260, 70, 100
+WIDE, TALL, LEFT, TOP = 470, 260, 70, 130
 DASH = "6 4"
 
 
@@ -237,7 +237,7 @@ def panel_grades(tables: dict[str, pd.DataFrame]) -> Panel:
     """Default rates by grade."""
     rates = {name: by_grade(table) for name, table in tables.items()}
     top = 1.05 * max(high.max() for _, _, high in rates.values())
-    panel = Panel(0, "Default rate by grade", "bands: 95 %, of as many rows", (-0.3, 4.3), (0, top))
+    panel = Panel(0, "Default rate by grade", "bands: intervals of 95 % for that many rows", (-0.3, 4.3), (0, top))
     panel.axis(dict(enumerate(GRADES)), "x")
     panel.axis({v: f"{v:g} %" for v in ticks(0, top)}, "y")
     x = np.arange(5.0)
@@ -324,15 +324,15 @@ def panel_help(found: Augmentation) -> Panel:
 def write_picture(panels: list[Panel], path: Path) -> None:
     """Four panels and a legend."""
     width, height = 2 * WIDE + 140 + LEFT + 40, TOP + 2 * (TALL + 110) - 50
-    parts, x = [el("text", "A loan portfolio, real, drawn and stressed", x=LEFT, y=26, class_="h")], LEFT
+    parts, x = [el("text", "A loan portfolio, real, drawn and stressed", x=LEFT, y=32, class_="h")], LEFT
     for name, colour, dash in (
         ("real", REAL, None),
         ("drawn", MADE, None),
         ("stressed", HARD, None),
         ("the law", INK, DASH),
     ):
-        parts.append(el("line", x1=x, x2=x + 26, y1=45, y2=45, stroke=colour, stroke_width=3, stroke_dasharray=dash))
-        parts.append(el("text", name, x=x + 32, y=49))
+        parts.append(el("line", x1=x, x2=x + 26, y1=56, y2=56, stroke=colour, stroke_width=3, stroke_dasharray=dash))
+        parts.append(el("text", name, x=x + 32, y=60))
         x += 60 + 7 * len(name)
     style = f"text{{font:12px sans-serif;fill:{INK}}}.t{{font-size:15px}}.h{{font-size:20px}}.t,.h{{font-weight:600}}"
     body = el("rect", width="100%", height="100%", fill="white") + "".join(parts)
