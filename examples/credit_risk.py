@@ -166,8 +166,8 @@ def stress(synthesizer: TabularSynthesizer, table: pd.DataFrame, drawn: pd.DataF
     }
     print(f"\n{'figure, %':<24}" + "".join(f"{name:>15}" for name in tables))
     for label, ask in (
-        ("unemployed", lambda t: 100 * (t["employment"] == "unemployed").mean()),
-        ("grade E", lambda t: 100 * (t["grade"] == "E").mean()),
+        ("share of unemployed", lambda t: 100 * (t["employment"] == "unemployed").mean()),
+        ("share of grade E", lambda t: 100 * (t["grade"] == "E").mean()),
         ("default rate", lambda t: 100 * t["defaulted"].mean()),
         ("expected loss", loss),
     ):
