@@ -176,9 +176,11 @@ def read_png(path: Path) -> np.ndarray:
     return lines[:, 1:]
 
 
-def test_every_example_is_tested():
+def test_every_example_is_tested_and_explained():
     tested = set(re.findall(r'output\("(\w+\.py)"', Path(__file__).read_text(encoding="utf-8")))
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
+    explained = (EXAMPLES.parent / "docs" / "examples.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`examples/(\w+\.py)`", explained)) == tested
 
 
 @pytest.mark.slow
