@@ -156,11 +156,13 @@ def what_if(synthesizer: TabularSynthesizer, holdout: pd.DataFrame) -> pd.DataFr
 
 
 def stress(synthesizer: TabularSynthesizer, table: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The same law given employment, with more unemployed; beside the truth of such a portfolio."""
+    """The same law given employment, with more unemployed; beside the truth, and the real rows with other weights."""
+    more = table["employment"].map({job: share / JOBS[job] for job, share in stressed().items()})
     tables = {
         "real": table,
         "drawn": drawn,
         "law": draw_loans(50_000, 4),
+        "real, weighted": table.sample(50_000, replace=True, weights=more, random_state=0),
         "stressed": synthesizer.shift(2 * len(table), shares={"employment": stressed()}, seed=3),
         "law, stressed": draw_loans(50_000, 5, stressed()),
     }
@@ -262,7 +264,7 @@ def panel_losses(tables: dict[str, pd.DataFrame]) -> Panel:
     rng, curves = np.random.default_rng(0), {}
     for name in ("law", "drawn", "law, stressed", "stressed"):
         amount, gone = tables[name]["amount"].to_numpy(), tables[name]["defaulted"].to_numpy()
-        rows = rng.integers(0, len(amount), (2000, 1000))
+        rows = rng.integers(0, len(amount), (4000, 1000))
         curves[name] = 100 * LOST * (amount[rows] * gone[rows]).sum(1) / amount[rows].sum(1)
     end = max(np.quantile(c, 0.999) for c in curves.values())
     grid = np.linspace(0, end, 150)

@@ -141,7 +141,7 @@ def forest(fits: dict[str, Fit]) -> list[str]:
     """Coefficients with intervals of 95 %, a group of lines per column."""
     z = norm.ppf(0.975)
     ends = [b + side * z * v**0.5 for fit in fits.values() for b, v in fit.values() for side in (-1, 1)]
-    low, high = min(ends), max(ends)
+    low, high = min(ends) - 2, max(ends) + 2
 
     def at(value: float) -> float:
         return LEFT + (value - low) / (high - low) * WIDE

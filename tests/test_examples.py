@@ -60,8 +60,8 @@ def test_credit_risk(tmp_path):
     assert all(low < chance < high for chance, low, high, _ in edits.values())
     (flagged,) = (line for line in text.splitlines() if line.endswith("OFF SUPPORT"))
     assert flagged.strip().startswith("unemployed, income 9,000")
-    real, drawn, law, stressed, truth = row(text, "default rate ")
-    assert row(text, "share of unemployed")[3] == 15 and abs(real - law) < 1.5
+    real, drawn, law, _, stressed, truth = row(text, "default rate ")
+    assert row(text, "share of unemployed")[4] == 15 and abs(real - law) < 1.5
     assert stressed > drawn + 1 and abs(stressed - truth) < abs(drawn - truth) and abs(stressed - truth) < 3
     assert panels(picture) == 4
 
