@@ -163,7 +163,7 @@ def stress(synthesizer: TabularSynthesizer, table: pd.DataFrame, drawn: pd.DataF
         "drawn": drawn,
         "law": draw_loans(50_000, 4),
         "real, weighted": table.sample(50_000, replace=True, weights=more, random_state=0),
-        "stressed": synthesizer.shift(2 * len(table), shares={"employment": stressed()}, seed=3),
+        "stressed": synthesizer.shift(5 * len(table), shares={"employment": stressed()}, seed=3),
         "law, stressed": draw_loans(50_000, 5, stressed()),
     }
     print(f"\n{'figure, %':<24}" + "".join(f"{name:>15}" for name in tables))
@@ -242,7 +242,13 @@ def panel_grades(tables: dict[str, pd.DataFrame]) -> Panel:
     """Default rates by grade."""
     rates = {name: by_grade(table) for name, table in tables.items()}
     top = 1.05 * max(high.max() for _, _, high in rates.values())
-    panel = Panel(0, "Default rate by grade", "bands: intervals of 95 % for that many rows", (-0.3, 4.3), (0, top))
+    panel = Panel(
+        0,
+        "Default rate by grade",
+        "bands: intervals of 95 % for that many rows; dashed: the law, stressed",
+        (-0.3, 4.3),
+        (0, top),
+    )
     panel.axis(dict(enumerate(GRADES)), "x")
     panel.axis({v: f"{v:g} %" for v in ticks(0, top)}, "y")
     x = np.arange(5.0)
