@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from synthkit.errors import SynthkitWarning
 from synthkit.params import Interval, param
-from synthkit.runtime import entropy, seeded
+from synthkit.runtime import entropy, seeded, single_precision
 from synthkit.series.base import Budget, Channels, FittedSeries, Floats, SeriesSpec
 from synthkit.series.closed import ClosedForm
 from synthkit.series.margins import Margins
@@ -344,7 +344,8 @@ class ChainedSeries(FittedSeries):
         base = torch.from_numpy(noise).float()
         past = Blocks(base, torch.from_numpy(history).float(), self.codec.code(state), torch.tensor(calendar).float())
         device = next(self.net.parameters()).device
-        drawn = self.net.draw(base.to(device), past.to(device), rng).double().cpu().numpy() - self.shift
+        with single_precision():
+            drawn = self.net.draw(base.to(device), past.to(device), rng).double().cpu().numpy() - self.shift
         if self.net.mixes:
             drawn = np.where(rng.random((len(noise), 1, 1)) < self.share, drawn, noise)
         else:
