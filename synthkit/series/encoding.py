@@ -261,26 +261,27 @@ class SeriesEncoder:
             begin += part.width
         return values
 
-    def learn_atoms(self, values: Floats) -> list[int]:
+    def learn_atoms(self, values: Floats, rows: Ints) -> list[int]:
         """Learn which numbers the levels among training ``values`` ``(T, Q)`` show, and return these columns."""
         least = 1 if self.protect is None else self.protect.min_count
         levels = [part.columns[0] for part in self.parts_ if isinstance(part, ScoreColumn)]
         self.texture_ = Texture()
-        self.texture_.learn_atoms(values, levels, least)
+        self.texture_.learn_knots(values, rows, [p.columns[0] for p in self.parts_ if not isinstance(p, BarColumns)])
+        self.texture_.learn_atoms(values, levels, least, rows)
         return levels
 
-    def learn_texture(self, values: Floats, starts: Ints, drawn: Floats, rows: Ints) -> None:
-        """Learn how training ``values`` ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
-        levels = self.learn_atoms(values)
+    def learn_texture(self, real: Coded, drawn: Floats, rows: Ints) -> None:
+        """Learn how training values ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
+        levels = self.learn_atoms(real.values, real.rows)
         changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
         _, states = self.regimes(rows[:, 0])
         raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
         plain = self._values(raw, states)
-        self.texture_.apply(plain, 0)
-        self.texture_.learn_stillness(values, plain, levels, changes, starts)
+        self.texture_.apply(plain, rows, 0)
+        self.texture_.learn_stillness(real.values, plain, levels, changes, real.starts)
 
     def _table(self, values: Floats, rows: Ints, seed: int) -> pd.DataFrame:
-        self.texture_.apply(values, seed)
+        self.texture_.apply(values, rows, seed)
         return self.frame_.table(values, [self.calendar_.times(r) for r in rows], seed)
 
     # ---------------------------------------------------------------- where draws begin

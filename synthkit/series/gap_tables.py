@@ -104,7 +104,8 @@ class TableFiller:
         for t, drawn in (ahead or {}).items():
             own = [q for q in active if null[t, q]]
             out[2:, t, own] = drawn[:, own]
-        on_atoms(self.encoder.texture_.atoms, out[2:], null)
+        texture = self.encoder.texture_
+        on_atoms({q: shown for q, shown in texture.atoms.items() if q not in texture.knots}, out[2:], null)
         for q in active:
             gap = null[:, q]
             out[:, gap, q] = self._on_grid(out[:, gap, q], q)

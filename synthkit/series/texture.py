@@ -8,11 +8,13 @@ two states, together with the others that do (days without trading).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from synthkit.series.knots import Knots, find_knots
 
 __all__ = ["Texture"]
 
@@ -29,6 +31,7 @@ class Texture:
 
     Attributes:
         atoms: key -> the values it can show, ascending, each of at least ``least`` rows; band: key -> dead band.
+        knots: key -> rows that tell those between (see :mod:`synthkit.series.knots`).
         alone, together: chances of standing still after a moving and after a still row; by key, and of all such keys.
     """
 
@@ -36,13 +39,20 @@ class Texture:
     band: dict[int, float] = field(default_factory=dict)
     alone: dict[int, list[float]] = field(default_factory=dict)
     together: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    knots: dict[int, Knots] = field(default_factory=dict)
 
-    def learn_atoms(self, values: Floats, keys: list[int], least: int) -> None:
-        """Learn what ``(T, Q)`` values can be shown."""
+    def learn_knots(self, values: Floats, rows: Ints, keys: list[int]) -> None:
+        """Learn which columns of ``(T, Q)`` values follow from few of their rows ``(T,)``."""
+        found = {q: find_knots(values[:, q], rows) for q in keys}
+        self.knots = {q: knots for q, knots in found.items() if knots is not None}
+
+    def learn_atoms(self, values: Floats, keys: list[int], least: int, rows: Ints | None = None) -> None:
+        """Learn what ``(T, Q)`` values, in ``rows`` ``(T,)``, can be shown (at knots, where a column has those)."""
         for q in keys:
-            shown, counts = np.unique(values[:, q], return_counts=True)
+            x = values[:, q] if rows is None or q not in self.knots else values[self.knots[q].at(rows), q]
+            shown, counts = np.unique(x, return_counts=True)
             kept = counts >= max(least, 1)
-            if counts[kept].sum() >= _COVERED * len(values) and len(values) >= _EACH * len(shown):
+            if counts[kept].sum() >= _COVERED * len(x) and len(x) >= _EACH * len(shown):
                 self.atoms[q] = shown[kept]
 
     def learn_stillness(
@@ -52,12 +62,12 @@ class Texture:
         inside = np.ones(len(values) - 1, bool)
         inside[starts[1:] - 1] = False
         still = (np.diff(values, axis=0) == 0)[inside]
-        for q in levels:
+        for q in [q for q in levels if q not in self.knots]:
             share = float(still[:, q].mean())
             size = np.abs(np.diff(drawn[..., q], axis=1))
             if share > _STILL and share - float((size == 0).mean()) > _STILL / 2:
                 self.band[q] = _band(drawn[..., q], share)
-        wandering = [q for q in changes if still[:, q].mean() > _STILL]
+        wandering = [q for q in changes if still[:, q].mean() > _STILL and q not in self.knots]
         if not wandering:
             return
         joint = still[:, wandering].all(1) if len(wandering) > 1 else np.zeros(len(still), bool)
@@ -65,8 +75,8 @@ class Texture:
         for q in wandering:
             self.alone[q] = _chain(still[:, q], ~joint[1:])
 
-    def apply(self, values: Floats, seed: int) -> None:
-        """Give ``(n, L, Q)`` values their texture, in place."""
+    def apply(self, values: Floats, rows: Ints, seed: int) -> None:
+        """Give ``(n, L, Q)`` values of ``(n, L)`` rows their texture, in place."""
         for q, atoms in self.atoms.items():
             x = values[..., q]
             at = np.clip(np.searchsorted(atoms, x), 1, max(len(atoms) - 1, 1))
@@ -77,6 +87,8 @@ class Texture:
             values[..., q] = _held(values[..., q], band)
         if self.alone:
             self._still(values, np.random.default_rng((seed, 11)))
+        for q, knots in self.knots.items():
+            values[..., q] = knots.apply(values[..., q], rows)
 
     def _still(self, values: Floats, rng: np.random.Generator) -> None:
         n, length, _ = values.shape
@@ -90,12 +102,14 @@ class Texture:
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON value and arrays."""
         value = {"band": self.band, "alone": self.alone, "together": self.together}
+        value["knots"] = {q: asdict(knots) for q, knots in self.knots.items()}
         return value, {str(q): atoms for q, atoms in self.atoms.items()}
 
     @classmethod
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Texture:
         atoms = {int(q): np.asarray(x) for q, x in arrays.items()}
-        return cls(atoms, dict(value["band"]), dict(value["alone"]), list(value["together"]))
+        knots = {q: Knots(**own) for q, own in value.get("knots", {}).items()}
+        return cls(atoms, dict(value["band"]), dict(value["alone"]), list(value["together"]), knots)
 
 
 def _chain(still: NDArray[np.bool_], use: NDArray[np.bool_]) -> list[float]:

@@ -124,7 +124,7 @@ class SeriesBackend:
         length = min(len(coded.channels), _TRIAL)
         begin = encoder.starts(4, length, np.random.default_rng(0))
         drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
-        encoder.learn_texture(coded.values, coded.starts, drawn, rows)
+        encoder.learn_texture(coded, drawn, rows)
         out.filler = TableFiller.fit(encoder, table, entropy(seed, 10))
         if out.copies:
             warnings.warn(
