@@ -277,7 +277,6 @@ class SeriesEncoder:
         _, states = self.regimes(rows[:, 0])
         raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
         plain = self._values(raw, states)
-        self.texture_.apply(plain, rows, 0)
         self.texture_.learn_stillness(real.values, plain, levels, changes, real.starts)
 
     def _table(self, values: Floats, rows: Ints, seed: int) -> pd.DataFrame:

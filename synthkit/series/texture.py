@@ -58,15 +58,16 @@ class Texture:
     def learn_stillness(
         self, values: Floats, drawn: Floats, levels: list[int], changes: list[int], starts: Ints
     ) -> None:
-        """Learn when ``(T, Q)`` values stand still, beside ``(n, L, Q)`` draws that were not held."""
+        """Learn when ``(T, Q)`` values stand still, beside ``(n, L, Q)`` draws without a texture."""
         inside = np.ones(len(values) - 1, bool)
         inside[starts[1:] - 1] = False
         still = (np.diff(values, axis=0) == 0)[inside]
         for q in [q for q in levels if q not in self.knots]:
             share = float(still[:, q].mean())
-            size = np.abs(np.diff(drawn[..., q], axis=1))
-            if share > _STILL and share - float((size == 0).mean()) > _STILL / 2:
-                self.band[q] = _band(drawn[..., q], share)
+            if share > _STILL and share - _stillness(self._shown(drawn[..., q], q)) > _STILL / 2:
+                band = self._band(drawn[..., q], q, share)
+                if band > 0:
+                    self.band[q] = band
         wandering = [q for q in changes if still[:, q].mean() > _STILL and q not in self.knots]
         if not wandering:
             return
@@ -77,18 +78,35 @@ class Texture:
 
     def apply(self, values: Floats, rows: Ints, seed: int) -> None:
         """Give ``(n, L, Q)`` values of ``(n, L)`` rows their texture, in place."""
-        for q, atoms in self.atoms.items():
-            x = values[..., q]
-            at = np.clip(np.searchsorted(atoms, x), 1, max(len(atoms) - 1, 1))
-            if len(atoms) > 1:
-                lower, upper = atoms[at - 1], atoms[at]
-                values[..., q] = np.where(x - lower <= upper - x, lower, upper)
-        for q, band in self.band.items():
+        for q, band in self.band.items():  # before it is shown: of what steps of 10, a band of 10 would take them all
             values[..., q] = _held(values[..., q], band)
+        for q in self.atoms:
+            values[..., q] = self._shown(values[..., q], q)
         if self.alone:
             self._still(values, np.random.default_rng((seed, 11)))
         for q, knots in self.knots.items():
             values[..., q] = knots.apply(values[..., q], rows)
+
+    def _shown(self, x: Floats, q: int) -> Floats:
+        """The nearest values that a key can show."""
+        atoms = self.atoms.get(q)
+        if atoms is None or len(atoms) < 2:
+            return x
+        at = np.clip(np.searchsorted(atoms, x), 1, len(atoms) - 1)
+        lower, upper = atoms[at - 1], atoms[at]
+        return np.asarray(np.where(x - lower <= upper - x, lower, upper))
+
+    def _band(self, x: Floats, q: int, share: float) -> float:
+        """The dead band under which a share of the rows ``(n, L)`` of a key stand still."""
+        low, high = 0.0, float(np.quantile(np.abs(np.diff(x, axis=1)), min(share, 1.0))) * 2 + 1e-12
+        for _ in range(14):
+            middle = (low + high) / 2
+            if _stillness(self._shown(_held(x, middle), q)) < share:
+                low = middle
+            else:
+                high = middle
+        off = [abs(_stillness(self._shown(_held(x, band), q)) - share) for band in (0.0, low, high)]
+        return (0.0, low, high)[int(np.argmin(off))]  # a draw of few values may be too still with any band
 
     def _still(self, values: Floats, rng: np.random.Generator) -> None:
         n, length, _ = values.shape
@@ -138,13 +156,5 @@ def _held(x: Floats, band: float) -> Floats:
     return out
 
 
-def _band(x: Floats, share: float) -> float:
-    """The dead band under which a share of rows stand still."""
-    low, high = 0.0, float(np.quantile(np.abs(np.diff(x, axis=1)), min(share, 1.0))) * 2 + 1e-12
-    for _ in range(14):
-        middle = (low + high) / 2
-        if (np.diff(_held(x, middle), axis=1) == 0).mean() < share:
-            low = middle
-        else:
-            high = middle
-    return high
+def _stillness(x: Floats) -> float:
+    return float((np.diff(x, axis=1) == 0).mean())
