@@ -1,4 +1,4 @@
-"""What a column can show between its knots and on its grid, and how sure a law of few rows may be."""
+"""What a column can show between its knots and on its grid, what answers in one step, how sure a law of few rows is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from synthkit import SequenceSynthesizer
+from synthkit.series.base import Channels
+from synthkit.series.closed import ClosedForm
 from synthkit.series.knots import Knots, find_knots
 from synthkit.series.state_space import LinearLaw
 from synthkit.series.texture import Texture
@@ -79,3 +81,30 @@ def test_intervals_of_gaps_in_few_rows_are_wide_enough():
         gap = LinearLaw.fit(y, start, level, group, 0, seed).gap(y, start)
         off.append((x[gap.rows] - gap.mean) / gap.spread)
     assert 0.9 < np.concatenate(off).std() < 1.08
+
+
+def test_a_volume_answers_to_the_whole_move_and_not_to_its_parts():
+    """Gap and body turn back on each other where the volume is low: scales of the parts say nothing of it."""
+    rng = np.random.default_rng(0)
+    gap, noise = rng.normal(size=1500), rng.normal(size=1500)
+    body = rng.choice([-0.9, 0.9], 1500) * gap + 0.44 * rng.normal(size=1500)
+    size = np.abs(gap + body)
+    x = np.stack([gap, body, 0.6 * (size - size.mean()) / size.std() + 0.8 * noise], 1)
+    about = Channels(
+        ("gap", "body", "volume"),
+        np.array([False, False, True]),
+        np.zeros(3, np.int64),
+        np.arange(3),
+        move=np.array([1.0, 1.0, 0.0]),
+        told=np.array([False, False, True]),
+    )
+    law = ClosedForm.fit(x, None, np.zeros(1, np.int64), about)
+    drawn = law.draw(4, 1500, seed=1)
+    found = np.corrcoef(drawn[..., 2].ravel(), np.abs(drawn[..., :2].sum(-1)).ravel())[0, 1]
+    assert found == pytest.approx(0.6, abs=0.15)
+    assert drawn[..., 2].std() == pytest.approx(1.0, abs=0.1)
+
+    one, two = (law._state(5, None, None)[0] for _ in range(2))
+    z = 0.5 * rng.normal(size=(5, 3))
+    c, _ = law.take_step(one, *law._next(one, None), z)
+    assert law.undo_step(two, *law._next(two, None), c) == pytest.approx(z, abs=1e-9)

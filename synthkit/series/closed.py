@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthkit.errors import TrainingError
+from synthkit.series.answers import Answers
 from synthkit.series.base import Channels, FittedSeries
 from synthkit.series.linear import Ridge, fit_scale
 from synthkit.series.margins import Margins
@@ -37,7 +38,8 @@ class ClosedForm(FittedSeries):
 
     Attributes:
         about: channels; features: lags; mean: ``(M, D)`` weights; scale: ``(N, D)`` weights of the log scale, and
-            ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes.
+            ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes; answers: of volumes to
+            moves.
         law: of residuals; margins: maps of draws; low, high: ``(D,)`` bounds of channels; floor,
             top: ``(D,)`` of log scales.
         typical: ``(N,)`` features of the scale, on average.
@@ -48,6 +50,7 @@ class ClosedForm(FittedSeries):
     mean: Floats
     scale: Floats
     now: Floats
+    answers: Answers
     base: Floats
     cap: Floats
     low: Floats
@@ -63,6 +66,7 @@ class ClosedForm(FittedSeries):
         self.about = about
         self.features = Memory(lags, _pool(about))
         self.memory = int(4 * HALF_LIVES[-1])
+        self.answers = Answers.of(about)
 
     # ---------------------------------------------------------------- fitting
     @classmethod
@@ -106,6 +110,7 @@ class ClosedForm(FittedSeries):
         squares = moving(np.minimum(e**2, self.cap), starts, np.minimum(self.base, self.cap))
         y = self.features.scale_features(lags[:, 0], means, squares, errors, covariates)
         z = self._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
+        self.answers = self.answers.fit(e[use], z[use], self.about.role)
         most = _ODD * np.quantile(np.abs(z[use]), 0.995, axis=0)
         self.law = ResidualLaw.fit(np.clip(z[use], -most, most))
 
@@ -219,13 +224,30 @@ class ClosedForm(FittedSeries):
         for t in range(length):
             x = None if covariates is None else np.broadcast_to(covariates[:, at + t], (n, covariates.shape[2]))
             mean, logs = self._next(state, x)
-            c = self._bounded(mean + np.exp(np.clip(logs, self.floor, self.top)) * z[:, t])
-            if self.now.any():  # changes hang on the levels of the same step
-                logs = np.clip(logs + c @ self.now, self.floor, self.top)
-                c = self._bounded(mean + np.exp(logs) * z[:, t])
-            state.push(c, c - mean, self.cap)
-            out[:, t] = c
+            out[:, t], _ = self.take_step(state, mean, logs, z[:, t])
         return self._bounded(self.margins.apply(out))
+
+    def take_step(self, state: State, mean: Floats, logs: Floats, z: Floats) -> tuple[Floats, Floats]:
+        """``(n, D)`` channels of residuals ``z``, and their scales; the state takes them in."""
+        scale = np.exp(np.clip(logs, self.floor, self.top))
+        c = self._bounded(mean + scale * z)
+        if self.now.any():  # changes hang on the levels of the same step
+            scale = np.exp(np.clip(logs + c @ self.now, self.floor, self.top))
+            c = self._bounded(mean + scale * z)
+        if self.answers.weight.any():  # and what is new in a volume on the size of the move
+            told = self.answers.told
+            fresh = self.answers.lean(z[:, told], c - mean, scale)
+            c[:, told] = np.clip(mean[:, told] + scale[:, told] * fresh, self.low[told], self.high[told])
+        state.push(c, c - mean, self.cap)
+        return c, scale
+
+    def undo_step(self, state: State, mean: Floats, logs: Floats, c: Floats) -> Floats:
+        """``(n, D)`` residuals of channels ``c`` that came; the state takes them in."""
+        e, scale = c - mean, np.exp(np.clip(logs + c @ self.now, self.floor, self.top))
+        z, told = e / scale, self.answers.told
+        z[:, told] = self.answers.unlean(z[:, told], e, scale)
+        state.push(c, e, self.cap)
+        return np.asarray(z)
 
     def _bounded(self, c: Floats) -> Floats:
         return np.clip(c, self.low, self.high)
@@ -263,6 +285,7 @@ class ClosedForm(FittedSeries):
         for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             arrays[name] = getattr(self, name)
         arrays |= {f"margins/{k}": getattr(self.margins, k) for k in ("found", "wanted", "slopes")}
+        arrays |= {f"answers/{k}": getattr(self.answers, k) for k in ("told", "whole", "weight", "usual")}
         arrays |= {"level": about.level, "group": about.group, "role": about.role}
         fields = {"names": list(about.names), "period": about.period, "lags": list(self.features.lags), "law": value}
         return fields, arrays
@@ -274,6 +297,8 @@ class ClosedForm(FittedSeries):
         out = cls(about, tuple(int(k) for k in value["lags"]))
         for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             setattr(out, name, np.asarray(arrays[name]))
+        if "answers/told" in arrays:  # files of before have none
+            out.answers = Answers(*(np.asarray(arrays[f"answers/{k}"]) for k in ("told", "whole", "weight", "usual")))
         out.margins = Margins(*(np.asarray(arrays[f"margins/{k}"]) for k in ("found", "wanted", "slopes")))
         own = {k.removeprefix("law/"): v for k, v in arrays.items() if k.startswith("law/")}
         out.law = ResidualLaw.from_state(value["law"], own)

@@ -187,7 +187,14 @@ class SeriesEncoder:
         roles = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         period = self.calendar_.seasons().get("hour", 0) if "hour" in self.used_ else 0
         names = tuple(f"{self.frame_.names[part.columns[0]]}/{kind}" for part in self.parts_ for kind in part.kinds)
-        self.about_ = Channels(names, level, group.astype(np.int64), np.array([roles[k] for k in keys]), period)
+        role = np.array([roles[k] for k in keys])
+        self.about_ = Channels(names, level, group.astype(np.int64), role, period, *self._moves(level, group))
+
+    def _moves(self, level: NDArray[np.bool_], group: Ints) -> tuple[Floats, NDArray[np.bool_]]:
+        """``(D,)`` parts of bars' whole changes, and ``(D,)`` which levels stand beside a bar."""
+        bar = np.concatenate([np.full(part.width, isinstance(part, BarColumns)) for part in self.parts_])
+        bars = np.bincount(group[bar & ~level], minlength=self.frame_.groups) == 2  # gap and body: one bar
+        return np.where(bar & ~level, self.scale_, 0.0), bars[group] & level & ~bar
 
     def _cycle(self, name: str, places: int) -> int:
         """Rows of one season."""
@@ -349,6 +356,8 @@ class SeriesEncoder:
             "about/level": self.about_.level,
             "about/group": self.about_.group,
             "about/role": self.about_.role,
+            "about/move": self.about_.move,
+            "about/told": self.about_.told,
         }
         value["texture"], atoms = self.texture_.to_state()
         arrays |= {f"atoms/{k}": v for k, v in atoms.items()}
@@ -374,7 +383,8 @@ class SeriesEncoder:
         out.centre_, out.scale_ = arrays["centre"], arrays["scale"]
         about = value["about"]
         level, group, role = (arrays[f"about/{k}"] for k in ("level", "group", "role"))
-        out.about_ = Channels(tuple(about["names"]), level, group, role, int(about["period"]))
+        more = (arrays.get("about/move"), arrays.get("about/told"))  # files of before have none
+        out.about_ = Channels(tuple(about["names"]), level, group, role, int(about["period"]), *more)
         out.regime_rows_, out.regime_lengths_ = arrays["regime/rows"], arrays["regime/lengths"]
         out.regime_channels_ = arrays["regime/channels"]
         out.regime_states_ = [arrays[f"regime/state/{i}"] for i in range(len(out.parts_))]

@@ -40,6 +40,10 @@ _LONGEST = 48  # steps of a seasonal lag: a longer one makes a wide band, and pr
 _ROUNDS = 3  # of stochastic EM
 _HALF_LIVES = (2.0, 8.0, 32.0)
 _LEAST = 30  # rows behind a regression
+_TAUGHT, _BLIND = (
+    0.6,
+    0.02,
+)  # share of what an innovation hangs on that is empty: scales do not learn from it, or look at it
 _NATS = 4  # that a varying scale must bring in all rows: of 200 rows, one in four had such a scale by chance
 _WORK = 3e10  # multiplications of one factor: beyond, seasonal lags are left out
 
@@ -253,7 +257,7 @@ class LinearLaw:
                 else:
                     self.base[tier, j] = max(float((own**2).mean()) if len(own) else 1.0, 1e-12)
         e = self._innovations(x, starts, tiers)
-        blind = self._blind(~known, starts, tiers)
+        blind = self._hidden(~known, starts, tiers) > _TAUGHT
         y = self._scale_features(np.where(blind, np.sqrt(self.base[tiers]), e), starts, tiers)  # as in gaps
         unit = e / np.sqrt(self.base[tiers])
         self.scale, self.bounds = np.zeros(y.shape[1:]), np.zeros((2, x.shape[1]))
@@ -314,19 +318,19 @@ class LinearLaw:
         null = np.isnan(x)
         full = lines(x, starts)
         e = self._innovations(full, starts, tiers)
-        z = np.where(self._blind(null, starts, tiers), np.sqrt(self.base[tiers]), e)
+        z = np.where(self._hidden(null, starts, tiers) > _BLIND, np.sqrt(self.base[tiers]), e)
         y = self._scale_features(z, starts, tiers)
         return np.clip(np.einsum("tfd,fd->td", y, self.scale), self.bounds[0], self.bounds[1])
 
-    def _blind(self, null: Bools, starts: Ints, tiers: Ints) -> Bools:
-        """``(T, D)`` innovations that hang on empty cells."""
+    def _hidden(self, null: Bools, starts: Ints, tiers: Ints) -> Floats:
+        """``(T, D)`` weights of the empty cells that innovations hang on; inf of empty cells themselves."""
         back = [_back(null.astype(float), starts, k) for k in self.lags]
         share = np.zeros(null.shape)
         for tier in range(len(self.weights)):
             at = tiers == tier
             for b, w in zip(back, self.weights[tier], strict=True):
                 share[at] += b[at] @ np.abs(w)
-        return np.asarray(null | (share > 0.02))
+        return np.where(null, np.inf, share)
 
     def _matrix(self, rows: Ints, columns: Ints, tiers: Ints, starts: Ints, shape: tuple[int, ...]) -> csr_matrix:
         """``(T D, N)`` what each equation takes of each empty cell."""
