@@ -1,8 +1,8 @@
 """How levels answer to the size of a move in the same step: the volume beside a bar.
 
-Scales of gap and body hang on the volume, but the whole move tells it better than its parts do (they turn back or go on,
-and are large together). So what is new in a volume leans on what is new in the size of the whole move (Karpoff, J.
-Financial and Quantitative Analysis 22, 1987), by the correlation of the two in training. Scales stay as they were.
+Scales of gap and body hang on the volume, but the whole move tells it better than its parts do (they turn back or
+go on, and are large together). So what is new in a volume leans on what is new in the size of the whole move (Karpoff,
+J. Financial and Quantitative Analysis 22, 1987), by the correlation of the two in training. Scales stay as they were.
 """
 
 from __future__ import annotations

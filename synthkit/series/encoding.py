@@ -356,9 +356,9 @@ class SeriesEncoder:
             "about/level": self.about_.level,
             "about/group": self.about_.group,
             "about/role": self.about_.role,
-            "about/move": self.about_.move,
-            "about/told": self.about_.told,
         }
+        if self.about_.move is not None and self.about_.told is not None:
+            arrays |= {"about/move": self.about_.move, "about/told": self.about_.told}
         value["texture"], atoms = self.texture_.to_state()
         arrays |= {f"atoms/{k}": v for k, v in atoms.items()}
         for name, table in self.profiles_.items():
