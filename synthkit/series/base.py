@@ -50,7 +50,6 @@ class Channels:
             channels of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of
             one role mean the same in different groups; period: steps of one season (24 for hours with a daily
             profile), 0: none; least: rows that must stand behind a number that a model stores.
-            profile), 0: none.
         move: ``(D,)`` weights of channels in the whole change of their group (gap and body of a bar), 0 of others;
             None: all 0.
         told: ``(D,)`` bool, levels that answer to the size of that change in the same step (the volume beside a bar);

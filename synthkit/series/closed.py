@@ -119,8 +119,6 @@ class ClosedForm(FittedSeries):
         most = _ODD * quantiles(np.abs(z[use]), _OUTER, least)[0]
         self.law = ResidualLaw.fit(np.clip(z[use], -most, most), least)
         self.answers = self.answers.fit(e[use], z[use], self.about.role)
-        most = _ODD * np.quantile(np.abs(z[use]), 0.995, axis=0)
-        self.law = ResidualLaw.fit(np.clip(z[use], -most, most))
 
     def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
         """Map the law of long draws to that of training."""

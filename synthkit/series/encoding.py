@@ -192,9 +192,9 @@ class SeriesEncoder:
         roles = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         period = self.calendar_.seasons().get("hour", 0) if "hour" in self.used_ else 0
         names = tuple(f"{self.frame_.names[part.columns[0]]}/{kind}" for part in self.parts_ for kind in part.kinds)
-        self.about_ = Channels(names, level, group.astype(np.int64), np.array([roles[k] for k in keys]), period, least)
         role = np.array([roles[k] for k in keys])
-        self.about_ = Channels(names, level, group.astype(np.int64), role, period, *self._moves(level, group))
+        moves = self._moves(level, group)
+        self.about_ = Channels(names, level, group.astype(np.int64), role, period, least, *moves)
 
     def _moves(self, level: NDArray[np.bool_], group: Ints) -> tuple[Floats, NDArray[np.bool_]]:
         """``(D,)`` parts of bars' whole changes, and ``(D,)`` which levels stand beside a bar."""
