@@ -116,9 +116,9 @@ class ClosedForm(FittedSeries):
         squares = moving(np.minimum(e**2, self.cap), starts, np.minimum(self.base, self.cap))
         y = self.features.scale_features(lags[:, 0], means, squares, errors, covariates)
         z = self._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
+        self.answers = self.answers.fit(e[use], z[use], self.about.role)
         most = _ODD * quantiles(np.abs(z[use]), _OUTER, least)[0]
         self.law = ResidualLaw.fit(np.clip(z[use], -most, most), least)
-        self.answers = self.answers.fit(e[use], z[use], self.about.role)
 
     def _fit_margins(self, c: Floats, covariates: Floats | None) -> None:
         """Map the law of long draws to that of training."""
