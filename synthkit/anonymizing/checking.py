@@ -29,6 +29,7 @@ CRITERIA: Mapping[str, tuple[str, ...]] = {
 """Criterion -> the scores that test it. The first three are those of the Article 29 Working Party (2014)."""
 _OPTIONAL = ("singling_out", "linkability", "attribute_inference", "near_copies")  # tables may have nothing to attack
 EXTRA = {
+    "copies": Gate(0.01, 0.10, whole="fresh"),
     "membership": Gate(0.03, 0.15, whole="best"),
     "membership_tpr": Gate(0.01, 0.10, optional=True, whole="best"),  # members found at 1 % false alarms: 2 % at most
     # a risk is a share of the holdout rows that are missed: of a rare secret these are few
