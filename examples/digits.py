@@ -34,14 +34,14 @@ def read_digits(quick: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     images, classes = load_digits(return_X_y=True)
     table = pd.DataFrame(images.astype(int), columns=PIXELS).assign(**{"class": classes})
     train, holdout = train_test_split(table, test_size=0.3, random_state=0, stratify=table["class"])
-    return train.head(600 if quick else None).reset_index(drop=True), holdout.reset_index(drop=True)
+    return train.head(450 if quick else None).reset_index(drop=True), holdout.reset_index(drop=True)
 
 
 def draw(model: str, train: pd.DataFrame, quick: bool) -> pd.DataFrame:
     """A synthetic digit for every real one, of the same class."""
     schema = Schema.infer(train, overrides={"class": "categorical"})
     start = time.perf_counter()
-    synthesizer = TabularSynthesizer(model, schema=schema, random_state=0, max_steps=150 if quick else None)
+    synthesizer = TabularSynthesizer(model, schema=schema, random_state=0, max_steps=110 if quick else None)
     synthesizer.fit(train)
     seconds = time.perf_counter() - start
     threes = synthesizer.sample(5, where={"class": 3}, seed=0)
