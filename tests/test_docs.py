@@ -85,6 +85,7 @@ def test_bash_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"age": rng.integers(18, 90, 200), "sex": rng.choice(["F", "M"], 200)})
     table.loc[::10, "sex"] = None
+    table["pressure"] = (90 + 0.6 * table["age"] + rng.normal(0, 10, 200)).round(1)
     table.to_csv("table.csv", index=False)
     table.sample(100, random_state=0).to_csv("holdout.csv", index=False)
     for seed, name in enumerate(("visits", "drawn_visits", "other_visits")):
