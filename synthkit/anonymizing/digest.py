@@ -40,7 +40,7 @@ def table_digest(table: pd.DataFrame) -> str:
         if isinstance(cells.dtype, pd.CategoricalDtype):
             cells = cells.astype(object)
         if cells.dtype == object:
-            cells = cells.map(lambda v: None if v is None or v != v else str(v))
+            cells = cells.astype(str).where(cells.notna(), None)
         own = pd.util.hash_pandas_object(cells, index=False).to_numpy(np.uint64)
         salt = np.uint64(int.from_bytes(hashlib.sha256(f"{k}:{name}".encode()).digest()[:8], "little"))
         rows = np.asarray((rows ^ own) * np.uint64(0x100000001B3) + salt, np.uint64)

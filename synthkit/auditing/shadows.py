@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,12 +92,15 @@ def audit(
     subject = Subject("audit", df, synthesizer, entity)
     index, chosen = _rows(subject, df, rows, random_state)
     judged_rows = _targets(targets, df)[chosen]
+    if isinstance(secrets, str) or not isinstance(secrets, Iterable):
+        raise ParamError("audit: argument 'secrets' takes a list of columns, even of one.")
+    secrets = tuple(secrets)
     unknown = [name for name in secrets if name not in subject.kinds]
-    if unknown or isinstance(secrets, str):
+    if unknown:
         raise ParamError(
             f"audit: argument 'secrets' takes a list of columns that are learnt; not among them: {unknown}."
         )
-    work = _Work(subject, tuple(secrets), times, random_state)
+    work = _Work(subject, secrets, times, random_state)
     stopped = work.all(refits, max_seconds, progress)
     if len(work.learnt) < _FEWEST:
         raise ParamError(
