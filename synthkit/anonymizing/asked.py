@@ -121,11 +121,11 @@ class Asked:
                 raise SchemaError(f"anonymize: column {value!r} ({argument}) has empty cells; fill or drop these rows.")
 
     def _check_keep(self) -> None:
-        for argument, why in (
-            ("secrets", "what is kept as it is, is no secret"),
-            ("quasi_identifiers", "of what is kept as it is, rare combinations come back"),
+        for argument, names, why in (
+            ("secrets", self.secrets, "what is kept as it is, is no secret"),
+            ("quasi_identifiers", self.protection.quasi_identifiers, "rare combinations of it would come back"),
         ):
-            both = [name for name in self.keep if name in getattr(self, argument)]
+            both = [name for name in self.keep if name in names]
             if both:
                 raise ParamError(
                     f"anonymize: column {both[0]!r} is in 'keep' and in {argument!r}: {why}; leave it out of one."
@@ -190,6 +190,6 @@ def _is_column(table: pd.DataFrame, name: Any) -> bool:
 
 def _listed(table: pd.DataFrame, value: Any) -> tuple[Any, ...]:
     """Names of columns as a tuple; a single name, which may be a tuple itself, is a list of one."""
-    if isinstance(value, str) or not isinstance(value, Iterable) or (value != () and _is_column(table, value)):
-        return (value,)
-    return tuple(value)
+    single = isinstance(value, str) or not isinstance(value, Iterable)
+    single |= isinstance(value, tuple) and len(value) > 0 and _is_column(table, value)
+    return (value,) if single else tuple(value)

@@ -33,8 +33,8 @@ class Certificate:
     Attributes:
         content: plain JSON: ``purpose``, ``recipients``, ``released``, ``unit``, ``source`` (digest, counts, split),
             ``columns`` (name, type, role, treatment), ``safeguards`` (with counts), ``criteria`` (one entry per
-            test, or "not tested" and why), ``gates``, ``attackers``, ``earlier_runs``, ``seeds``, ``versions``,
-            ``created``, ``retest_by``, ``limits``.
+            test, or "not tested" and why), ``secrets`` (one entry each), ``gates``, ``attackers``, ``earlier_runs``,
+            ``seeds``, ``versions``, ``created``, ``retest_by``, ``limits``.
 
     >>> Certificate({"synthkit_certificate": 1, "unit": "row"}).to_json().splitlines()[1]
     ' "synthkit_certificate": 1,'

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.drawing import Draw
 from synthkit.metrics.base import Score
+from synthkit.metrics.tables import kinds_of
 from synthkit.report import Report, evaluate
 from synthkit.report.gates import Gate, Verdict
 from synthkit.report.panel import ROW_METRICS
 from synthkit.report.profiles import PROFILES
 from synthkit.schema import Schema
 
-__all__ = ["CRITERIA", "EXTRA", "criteria", "judge", "outcome", "score"]
+__all__ = ["CRITERIA", "EXTRA", "criteria", "judge", "of_secrets", "outcome", "score"]
 
 CRITERIA: Mapping[str, tuple[str, ...]] = {
     "singling out": ("singling_out",),
@@ -44,8 +45,8 @@ def score(asked: Asked, draw: Draw, seed: int, max_seconds: float | None, progre
     common: dict[str, Any] = {
         "holdout": draw.holdout,
         "target": asked.target,
-        "secrets": asked.secrets,
-        "schema": _schema(draw),
+        "secrets": _attacked(asked, draw),
+        "schema": _schema(asked, draw),
         "level": asked.level,
         "seed": seed,
         "max_seconds": max_seconds,
@@ -66,9 +67,16 @@ def _panel_metrics() -> tuple[str, ...]:
     return (*PANEL_METRICS, *ROW_METRICS)
 
 
-def _schema(draw: Draw) -> Schema:
-    schema = draw.schema
-    return schema if schema.entity is None else replace(schema, entity=None)
+def _schema(asked: Asked, draw: Draw) -> Schema:
+    """Of the columns that are judged; keys of single rows are not."""
+    schema = draw.schema if draw.schema.entity is None else replace(draw.schema, entity=None)
+    keys = asked.entity if asked.kind == "rows" else None
+    return schema if keys is None else schema.project([name for name in schema.columns if name != keys])
+
+
+def _attacked(asked: Asked, draw: Draw) -> tuple[Hashable, ...]:
+    """Secrets that there is an attack on: cells of the others are generated, none is learnt."""
+    return tuple(name for name in asked.secrets if name in kinds_of(draw.schema))
 
 
 def judge(asked: Asked, report: Report) -> Verdict:
@@ -105,6 +113,27 @@ def criteria(report: Report, verdict: Verdict) -> list[dict[str, Any]]:
             noted = [report.scores[name].note for name in names if name in report.scores]
             found = [{"criterion": criterion, "status": "not tested", "why": next(iter(noted), why) or why}]
         out += found
+    return out
+
+
+def of_secrets(asked: Asked, draw: Draw, report: Report) -> list[dict[str, Any]]:
+    """Per secret: was it attacked, and the greatest risk among the attackers, with its interval."""
+    risks: dict[tuple[Hashable, str], Any] = {}
+    for name in CRITERIA["inference"]:
+        if name in report.scores:
+            risks |= report.scores[name].details.get("risks", {})
+    out: list[dict[str, Any]] = []
+    for secret in asked.secrets:
+        own = {who: risk for (name, who), risk in risks.items() if name == secret and not math.isnan(risk.value)}
+        if own:
+            who = max(own, key=lambda key, own=own: own[key].value)  # type: ignore[misc]
+            found = {"status": "tested", "attacker": who, "value": float(own[who].value)}
+            out.append({"column": str(secret), **found, "interval": [float(end) for end in own[who].interval()]})
+            continue
+        why = "too few rows have it, or it has one value"
+        if secret not in _attacked(asked, draw):
+            why = "it is empty, or generated afresh: no cell is learnt"
+        out.append({"column": str(secret), "status": "not tested", "why": why})
     return out
 
 

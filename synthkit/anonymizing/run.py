@@ -139,7 +139,7 @@ def anonymize(
     book, digest = Ledger.open(ledger), table_digest(df)
     seed = entropy(None) % 2**32 if random_state is None else int(random_state)
     earlier, created = book.earlier(digest), now()
-    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked)
+    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked, model)
     parts, several = hold_back(df, entity, holdout, seed), asked.kind == "records"
     known: dict[str, Any] = {"entity": entity if several else None, "keep": asked.keep, "n": n}
     drawn = draw(df, parts, fitted, **known, seed=entropy(seed, 1) % 2**32)
@@ -162,13 +162,33 @@ def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) ->
     return SequenceSynthesizer(model, entity=asked.entity, time=asked.time, kind="panel", **common)
 
 
-def _given(synthesizer: Any, asked: Asked) -> Any:
+def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec) -> Any:
+    """The caller's synthesizer, not fitted where it is ours."""
+    others = {"model": model != "auto", "protect": asked.protect != "standard", "schema": asked.schema is not None}
+    others["quasi_identifiers"] = bool(asked.quasi_identifiers)
+    if any(others.values()):
+        name = next(name for name, given in others.items() if given)
+        raise ParamError(
+            f"anonymize: argument {name!r} does not go with 'synthesizer', which would not heed it; give it to the "
+            "synthesizer."
+        )
     if not (callable(getattr(synthesizer, "fit", None)) and callable(getattr(synthesizer, "sample", None))):
         raise ParamError("anonymize: argument 'synthesizer' must have methods fit(table) and sample(n, seed=).")
     ours = isinstance(synthesizer, (TabularSynthesizer, SequenceSynthesizer))
     if asked.keep and not ours:
         raise ParamError("anonymize: argument 'keep' needs a synthesizer of synthkit; leave 'synthesizer' out.")
-    return clone(synthesizer) if ours else synthesizer
+    if not ours:
+        return synthesizer
+    if synthesizer.entity not in (None, asked.entity):
+        raise ParamError(
+            f"anonymize: argument 'synthesizer' has the entity {synthesizer.entity!r}, and 'entity' is another; parts "
+            "are split and protected by one."
+        )
+    if asked.kind == "records" and isinstance(synthesizer, TabularSynthesizer):
+        raise ParamError(
+            "anonymize: argument 'synthesizer' draws single rows, but entities have several; use SequenceSynthesizer."
+        )
+    return clone(synthesizer).set_params(entity=asked.entity)
 
 
 def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: Any) -> AnonymizedTable:
