@@ -138,7 +138,7 @@ class Layout:
     def empty(self, rows: int, device: torch.device | str = "cpu") -> Encoded:
         """``rows`` rows of which nothing is known."""
         return Encoded(
-            num=torch.zeros(rows, self.n_num, device=device),
+            num=torch.zeros(rows, self.n_num, dtype=torch.float32, device=device),
             cat=torch.zeros(rows, self.n_cat, dtype=self.code_dtype, device=device),
             num_known=torch.zeros(rows, self.n_num, dtype=torch.bool, device=device),
             cat_known=torch.zeros(rows, self.n_cat, dtype=torch.bool, device=device),

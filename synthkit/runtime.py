@@ -10,7 +10,7 @@ import torch
 
 from synthkit.errors import ParamError
 
-__all__ = ["available_devices", "entropy", "resolve_device", "seeded"]
+__all__ = ["available_devices", "entropy", "resolve_device", "seeded", "single_precision"]
 
 
 def available_devices() -> list[str]:
@@ -57,6 +57,8 @@ def entropy(seed: int | np.random.Generator | None, *path: int) -> int:
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """torch's random state is ``seed`` inside the block, and what it was before after it.
 
+    So is its default of precision, single inside: nets and codes are made in it, whatever the caller computes in.
+
     >>> before = torch.random.get_rng_state()
     >>> with seeded(3):
     ...     first = torch.rand(2)
@@ -71,4 +73,24 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         if on_gpu:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
+        with single_precision():
+            yield
+
+
+@contextlib.contextmanager
+def single_precision() -> Iterator[None]:
+    """torch's default of precision is single inside the block, and what it was before after it.
+
+    >>> with single_precision():
+    ...     torch.zeros(1).dtype
+    torch.float32
+    """
+    before = torch.get_default_dtype()
+    if before == torch.float32:
         yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

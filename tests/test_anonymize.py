@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkit import Protection, SequenceSynthesizer, TabularSynthesizer, anonymize
+from synthkit import Protection, SequenceSynthesizer, TabularSynthesizer, anonymize, evaluate
 from synthkit.anonymizing import Certificate, table_digest
+from synthkit.anonymizing.asked import Asked
+from synthkit.anonymizing.checking import _by_difference
 from synthkit.anonymizing.drawing import draw, hold_back
 from synthkit.cli import main
 from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError
+from synthkit.metrics.rates import Risk
+from synthkit.report.gates import GateResult
 from synthkit.testing import tiny_table
 
 FAST = {"model": "copula", "undecided": "note", "random_state": 0}
@@ -216,6 +221,20 @@ def test_odd_columns_and_what_the_synthesizer_itself_says():
         anonymize(real, **{**asked, "synthesizer": TabularSynthesizer(entity="g")})
     with pytest.raises(ParamError, match="draws single rows"):
         anonymize(visits(), **asked)
+
+
+def test_an_easy_secret_is_judged_by_the_difference_of_rates():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"age": rng.integers(20, 90, 900), "x": rng.normal(size=900), "rare": rng.random(900) < 0.02})
+    asked = Asked.of(table, secrets=["rare"])
+    risk = Risk(0.978, 0.975, 720, 180)
+    score = evaluate(table[:720], table[720:], metrics=["shape"]).scores["shape"]
+    score = replace(score, details={"risk": risk})
+    wide = GateResult("attribute_inference", "", "cannot tell", "few", 0.1, (-0.5, 0.6), 0.05, 0.25)
+    assert asked.kind == "rows" and _by_difference(wide, score).status == "pass"
+    assert _by_difference(replace(wide, status="fail"), score).status == "fail"
+    leaks = replace(score, details={"risk": Risk(0.99, 0.93, 720, 180)})
+    assert _by_difference(wide, leaks).status == "cannot tell"
 
 
 # -------------------------------------------------------------------- parts and digests

@@ -78,6 +78,7 @@ def search(path: Path, wanted: list[bytes]) -> list[bytes]:
     return [needle for needle in wanted if needle in content]
 
 
+@pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
 def test_the_search_finds_what_is_there(tmp_path):
     synthesizer = TabularSynthesizer("independent", protect=None, random_state=0).fit(planted(200))
     synthesizer.save(tmp_path / "open")

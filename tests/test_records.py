@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-from examples.finance import draw_accounts
+from examples.credit_risk import draw_loans
 from synthkit import SequenceSynthesizer, SynthkitWarning, TabularSynthesizer
 from synthkit.synthesizers.records import looks_like_records
 from synthkit.testing import draw_panel
@@ -46,7 +46,7 @@ def test_other_tables_are_not(mixed):
     once = draw_panel(40, 0).drop_duplicates("who").rename(columns={"who": "patient_id"})
     frozen = draw_panel(40, 0).rename(columns={"who": "patient_id"})
     frozen["when"] = frozen.groupby("patient_id")["when"].transform("min")  # a time of the patient, not of the row
-    tables = [mixed, tiny_table(), draw_normals(500, 0), draw_accounts(500, 0), sold, once, frozen, frozen[:0]]
+    tables = [mixed, tiny_table(), draw_normals(500, 0), draw_loans(500, 0), sold, once, frozen, frozen[:0]]
     tables += [load(as_frame=True).frame for load in (load_breast_cancer, load_diabetes, load_wine)]
     tables += [sold.sort_values("age"), sold.sort_values("sold"), draw_panel(5, 0).rename(columns={"who": "id"})]
     for table in tables:

@@ -16,6 +16,7 @@ from synthkit.errors import ParamError, SynthkitWarning, TrainingError
 from synthkit.progress import Progress
 from synthkit.series import SERIES_MODELS, Budget, FittedSeries, SeriesSpec, SeriesVAE, vae
 from synthkit.series.chained import ChainedSeries
+from synthkit.series.nets import Training
 
 Floats = NDArray[np.float64]
 NETS = ("gan", "vae")
@@ -196,8 +197,14 @@ def test_a_budget_ends_training_and_an_interrupt_keeps_what_was_learnt(monkeypat
     assert Budget(9.0, 5).after(2.0) == Budget(7.0, 5)  # what is beneath a net takes of its time
     assert Budget(9.0).after(20.0) == Budget(1.0) and Budget(0.5).after(20.0) == Budget(0.5)
     assert Budget(steps=5).after(20.0) == Budget(steps=5)
-    short = SeriesVAE(**{**QUICK, "steps": 10**6}).fit(x, seed=0, budget=Budget(seconds=1.0))
-    assert np.isfinite(short.draw(1, 20, seed=0)).all()
+    short = Training(torch.nn.Linear(1, 1), lambda k: None, lambda: 0.0, 10**6, seconds=0.0).run()
+    assert short.stopped_by == "seconds" and len(short.losses) == 2
+
+    with pytest.warns(SynthkitWarning, match="'max_seconds' leaves no time"):
+        none = SeriesVAE(**QUICK).fit(x[:400], seed=0, budget=Budget(seconds=1e-3))
+    closed = none.whitener.closed  # type: ignore[attr-defined]
+    assert none.share == 0  # type: ignore[attr-defined]
+    assert none.draw(40, 50, seed=0).std() == pytest.approx(closed.draw(40, 50, seed=0).std(), rel=0.1)
 
     told: list[int] = []
     stop = Budget(progress=lambda p: told.append(p.step) is None)

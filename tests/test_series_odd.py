@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthkit import Schema, SequenceSynthesizer, io
+from synthkit import Schema, SequenceSynthesizer, SeriesImputer, io
 from synthkit.errors import ParamError, SchemaError
 
 pytestmark = pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
@@ -233,3 +233,30 @@ def test_a_level_that_drifts_is_drawn_where_it_was_then(tmp_path: Path):
 def test_levels_that_return_to_one_mean_have_no_course():
     assert not fitted(table(2000)).series_.course.slow.any()
     assert not fitted(drifting(300)).series_.course.slow.any()  # too short to tell
+
+
+# -------------------------------------------------------------------- periods, and numbers that have no log
+def test_periods_are_refused_with_the_remedy():
+    real = table(100)
+    months = pd.period_range("2000-01", periods=len(real), freq="M")
+    for name in (None, "month"):
+        given = real[["price"]].set_axis(months.rename(name))
+        for learn in (SequenceSynthesizer(time=name), SeriesImputer(time=name)):
+            with pytest.raises(SchemaError, match=type(learn).__name__ + r".fit.*periods.*table\.to_timestamp\(\)"):
+                learn.fit(given)
+    with pytest.raises(SchemaError, match=r"column 'day' holds periods.*\.dt\.to_timestamp\(\)"):
+        fitted(real.assign(day=months))
+    drawn = SequenceSynthesizer(random_state=0).fit(real[["price"]].set_axis(months.to_timestamp())).sample(length=3)
+    assert isinstance(drawn.index, pd.DatetimeIndex) and (drawn.index.day == 1).all()
+
+
+def test_numbers_without_a_log_are_refused_where_gaps_are_filled():
+    real = table(200)
+    real.loc[50:55, "price"] = np.nan
+    odd = real.assign(price=real["price"].where(real.index != 100, -1.0))
+    message = "column 'price' holds numbers that are not above 0"
+    with pytest.raises(SchemaError, match=f"SequenceSynthesizer.impute: {message}"):
+        fitted(real).impute(odd)
+    with pytest.raises(SchemaError, match=f"SeriesImputer.transform: {message}"):
+        SeriesImputer(time="day", random_state=0).fit(real).transform(odd)
+    assert SeriesImputer(time="day", random_state=0).fit(odd).transform(odd).notna().all(axis=None)

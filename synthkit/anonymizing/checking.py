@@ -10,9 +10,10 @@ from typing import Any
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.drawing import Draw
 from synthkit.metrics.base import Score
+from synthkit.metrics.rates import Risk
 from synthkit.metrics.tables import kinds_of
 from synthkit.report import Report, evaluate
-from synthkit.report.gates import Gate, Verdict
+from synthkit.report.gates import Gate, GateResult, Verdict
 from synthkit.report.panel import ROW_METRICS
 from synthkit.report.profiles import PROFILES
 from synthkit.schema import Schema
@@ -29,12 +30,15 @@ CRITERIA: Mapping[str, tuple[str, ...]] = {
 """Criterion -> the scores that test it. The first three are those of the Article 29 Working Party (2014)."""
 _OPTIONAL = ("singling_out", "linkability", "attribute_inference", "near_copies")  # tables may have nothing to attack
 EXTRA = {
+    "copies": Gate(0.01, 0.10, whole="fresh"),
     "membership": Gate(0.03, 0.15, whole="best"),
     "membership_tpr": Gate(0.01, 0.10, optional=True, whole="best"),  # members found at 1 % false alarms: 2 % at most
     # a risk is a share of the holdout rows that are missed: of a rare secret these are few
     "attribute_inference": Gate(0.05, 0.50, optional=True, whole="best"),
     "entity_inference": Gate(0.05, 0.50, optional=True, whole="best"),
 }
+_GAIN = 0.05  # of an attack's rate of success, beyond that on control rows
+_WIDE = 3.0  # standard errors: for all gates of a profile together
 _ONLY_ROWS = ("near_copies", "dcr", "nndr", "membership", "membership_tpr", "attribute_inference")
 _ONLY_RECORDS = ("entity_copies", "memorisation", "entity_membership", "entity_inference")
 _OF_RECORDS = ("copies", "singling_out", "linkability")  # of one record of each entity
@@ -98,7 +102,31 @@ def judge(asked: Asked, report: Report) -> Verdict:
         for name, gate in known.items()
         if name in names
     }
-    return report.check(asked.profile, **{**extra, **dict(asked.gates or {})})
+    verdict = report.check(asked.profile, **{**extra, **dict(asked.gates or {})})
+    if profile.strict:
+        return verdict
+    results = tuple(
+        _by_difference(r, report.scores[r.score]) if r.score in report.scores else r for r in verdict.results
+    )
+    return replace(verdict, results=results)
+
+
+def _by_difference(result: GateResult, score: Score) -> GateResult:
+    """A risk is a share of what an attacker of the control rows misses: of an easy secret, hardly anything.
+
+    Where so few misses cannot tell, the difference of the rates of success may: it is what an attacker gains.
+    """
+    risk = score.details.get("risk")
+    if result.status != "cannot tell" or not isinstance(risk, Risk):
+        return result
+    rates = [((r * n + 0.5) / (n + 1), n) for r, n in ((risk.train, risk.n_train), (risk.control, risk.n_control))]
+    half = _WIDE * math.sqrt(sum(r * (1 - r) / n for r, n in rates))
+    gain = risk.train - risk.control
+    if gain + half > _GAIN:
+        return result
+    told = f"{risk.train:.3f} against {risk.control:.3f} on rows held back, difference {gain:.3f} in "
+    reason = f"success {told}[{gain - half:.3f}, {gain + half:.3f}]: below {_GAIN:g}, though {result.reason}"
+    return replace(result, status="pass", reason=reason)
 
 
 # -------------------------------------------------------------------- criteria

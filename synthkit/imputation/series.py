@@ -106,7 +106,8 @@ class SeriesImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.entity is not None and not self._side_by_side(X):
             return PanelFiller(self.entity, self.time, self.protect).fit(X, seed)
         encoder = SeriesEncoder(time=self.time, entity=self.entity, protect=self.protect)
-        encoder.learn_atoms(encoder.fit(X).values)
+        coded = encoder.fit(X)
+        encoder.learn_atoms(coded.values, coded.rows)
         return TableFiller.fit(encoder, X, seed)
 
     def _side_by_side(self, X: Any) -> bool:

@@ -50,6 +50,10 @@ class Channels:
             channels of one group belong together (the bar and the volume of one asset); role: ``(D,)`` int, channels of
             one role mean the same in different groups; period: steps of one season (24 for hours with a daily
             profile), 0: none; least: rows that must stand behind a number that a model stores.
+        move: ``(D,)`` weights of channels in the whole change of their group (gap and body of a bar), 0 of others;
+            None: all 0.
+        told: ``(D,)`` bool, levels that answer to the size of that change in the same step (the volume beside a bar);
+            None: none.
     """
 
     names: tuple[str, ...]
@@ -58,6 +62,8 @@ class Channels:
     role: NDArray[np.int64]
     period: int = 0
     least: int = 1
+    move: NDArray[np.float64] | None = None
+    told: NDArray[np.bool_] | None = None
 
     @classmethod
     def plain(cls, d: int, period: int = 0) -> Channels:

@@ -16,7 +16,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from synthkit.errors import SynthkitWarning
 from synthkit.params import Interval, param
-from synthkit.runtime import entropy, seeded
+from synthkit.runtime import entropy, seeded, single_precision
 from synthkit.series.base import Budget, Channels, FittedSeries, Floats, SeriesSpec
 from synthkit.series.closed import ClosedForm
 from synthkit.series.margins import Margins
@@ -45,6 +45,7 @@ _FAR = 6.0  # of white scores
 _CALLS, _TRIAL, _SMOOTH = 12, 1500, 60
 _SPREAD = (0.75, 1.33)  # of a level's long draws, over those of the closed form
 _HALVINGS = 3
+_AFTER = 6.0  # trials' time that is kept for what follows the training of a net
 _BLOCK = 2**22  # numbers drawn at once
 
 
@@ -175,20 +176,22 @@ class ChainedSpec(SeriesSpec, ABC):
         out = ChainedSeries(self, whitener, _Codec.fit(rows), 0 if covariates is None else covariates.shape[1])
         begin, held = _cut(rows, self.block, self.history)
         if len(begin) < _FEWEST or len(held) < _FEWEST_HELD:
-            warnings.warn(
-                f"SequenceSynthesizer.fit: {len(begin)} blocks of {self.block} rows after {self.history} others are "
-                f"too few to train model {self.name!r}; draws are those of the closed form beneath it. Give a longer "
-                "series, or a recipe of shorter blocks.",
-                SynthkitWarning,
-                stacklevel=4,
-            )
+            why = f"{len(begin)} blocks of {self.block} rows after {self.history} others are too few"
+            _warn(f"{why} to train model {self.name!r}", "a longer series, or a recipe of shorter blocks")
             return out
         room = np.stack([starts, np.append(starts[1:], len(channels))], 1)
         device = torch.device("cpu") if device is None else device
         blocks = [out.blocks(rows, covariates, at).to(device) for at in (begin, held)]
         lesson = Lesson(out, channels, covariates, room, begin, held, blocks[0], blocks[1], seed)
-        out.train(lesson, budget.after(time.monotonic() - began), device)
-        out.settle(channels, covariates)
+        before = time.monotonic()
+        usual = out._trial(channels, covariates, share=0.0)[0]
+        now = time.monotonic()
+        left = None if budget.seconds is None else budget.seconds - (now - began) - _AFTER * (now - before)
+        if left is not None and left <= 0:
+            _warn(f"argument 'max_seconds' leaves no time to train and to check model {self.name!r}", "more seconds")
+            return out
+        out.train(lesson, replace(budget, seconds=left), device)
+        out.settle(channels, covariates, usual, None if left is None else now + left)
         return out
 
     @staticmethod
@@ -257,14 +260,16 @@ class ChainedSeries(FittedSeries):
         state = self.codec.code(rows.state[at])
         return Blocks(white[ahead], white[before], state, torch.from_numpy(calendar).float())
 
-    def settle(self, c: Floats, covariates: Floats | None) -> None:
-        """Keep long draws in place: the mean of scores, spreads of levels, and laws of changes."""
+    def settle(self, c: Floats, covariates: Floats | None, usual: Floats, end: float | None) -> None:
+        """Keep long draws in place: the mean of scores, spreads of levels (as in ``usual`` ones, of the closed form),
+        and laws of changes. After the time ``end`` no smaller share of the net is tried, but none."""
         closed = self.whitener.closed
-        usual = self._trial(c, covariates, share=0.0)[0]
         for k in range(_HALVINGS + 1):
             self.shift = np.zeros(self.sizes.d)
-            if k == _HALVINGS:
+            if k == _HALVINGS or (k and end is not None and time.monotonic() > end):
                 self.share = 0.0
+            if not self.share:
+                break
             for _ in range(2):
                 drawn, white = self._trial(c, covariates, share=self.share)
                 plain = self.whitener.drawn(1, _POOL, np.random.default_rng(0))[0]
@@ -272,11 +277,10 @@ class ChainedSeries(FittedSeries):
             drawn, _ = self._trial(c, covariates, share=self.share)
             ratio = drawn.std(0) / np.maximum(usual.std(0), 1e-9)
             off = closed.about.level & ((ratio < _SPREAD[0]) | (ratio > _SPREAD[1]))
-            if not off.any() or not self.share:
+            if not off.any():
                 break
             self.share /= 2
         if not self.share:
-            self.shift = np.zeros(self.sizes.d)
             return
         closed.margins = Margins.fit(drawn, c, ~closed.about.level, closed.about.least)
 
@@ -344,7 +348,8 @@ class ChainedSeries(FittedSeries):
         base = torch.from_numpy(noise).float()
         past = Blocks(base, torch.from_numpy(history).float(), self.codec.code(state), torch.tensor(calendar).float())
         device = next(self.net.parameters()).device
-        drawn = self.net.draw(base.to(device), past.to(device), rng).double().cpu().numpy() - self.shift
+        with single_precision():
+            drawn = self.net.draw(base.to(device), past.to(device), rng).double().cpu().numpy() - self.shift
         if self.net.mixes:
             drawn = np.where(rng.random((len(noise), 1, 1)) < self.share, drawn, noise)
         else:
@@ -377,6 +382,11 @@ class ChainedSeries(FittedSeries):
         out.net.load_state_dict(weights)
         out.share, out.gain, out.shift = float(value["share"]), float(value["gain"]), np.asarray(arrays["shift"])
         return out
+
+
+def _warn(why: str, remedy: str) -> None:
+    text = f"SequenceSynthesizer.fit: {why}; draws are those of the closed form beneath it. Give {remedy}."
+    warnings.warn(text, SynthkitWarning, stacklevel=5)
 
 
 def _cut(rows: WhiteRows, block: int, history: int) -> tuple[Ints, Ints]:

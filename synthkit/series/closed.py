@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthkit.errors import TrainingError
+from synthkit.series.answers import Answers
 from synthkit.series.base import Channels, FittedSeries
 from synthkit.series.far import far, quantiles
 from synthkit.series.linear import Ridge, fit_scale
@@ -31,6 +32,7 @@ _OUTER, _EDGES = np.array([0.995]), np.array([0.001, 0.999])
 _LEAD = (0.3, 0.4, 0.2, 0.1)  # of moving squares, by half life
 _ALIKE = 3  # channels of one role, for each to be drawn to what all have in common
 _ROUNDS = 7  # of mending
+_SOLVED = 8  # rounds in which volumes before they lean on moves are found; each leaves a tenth or so
 _BLOCK = 2**22  # numbers drawn at once
 
 
@@ -39,7 +41,8 @@ class ClosedForm(FittedSeries):
 
     Attributes:
         about: channels; features: lags; mean: ``(M, D)`` weights; scale: ``(N, D)`` weights of the log scale, and
-            ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes.
+            ``now``: ``(D, D)`` of the levels of the same step, in the log scale of changes; answers: of volumes to
+            moves.
         law: of residuals; margins: maps of draws; low, high: ``(D,)`` bounds of channels; floor,
             top: ``(D,)`` of log scales.
         typical: ``(N,)`` features of the scale, on average.
@@ -50,6 +53,7 @@ class ClosedForm(FittedSeries):
     mean: Floats
     scale: Floats
     now: Floats
+    answers: Answers
     base: Floats
     cap: Floats
     low: Floats
@@ -65,6 +69,7 @@ class ClosedForm(FittedSeries):
         self.about = about
         self.features = Memory(lags, _pool(about))
         self.memory = int(4 * HALF_LIVES[-1])
+        self.answers = Answers.of(about)
 
     # ---------------------------------------------------------------- fitting
     @classmethod
@@ -111,6 +116,7 @@ class ClosedForm(FittedSeries):
         squares = moving(np.minimum(e**2, self.cap), starts, np.minimum(self.base, self.cap))
         y = self.features.scale_features(lags[:, 0], means, squares, errors, covariates)
         z = self._fit_scale(y, c, e, use, 0 if covariates is None else covariates.shape[1])
+        self.answers = self.answers.fit(e[use], z[use], self.about.role)
         most = _ODD * quantiles(np.abs(z[use]), _OUTER, least)[0]
         self.law = ResidualLaw.fit(np.clip(z[use], -most, most), least)
 
@@ -221,13 +227,33 @@ class ClosedForm(FittedSeries):
         for t in range(length):
             x = None if covariates is None else np.broadcast_to(covariates[:, at + t], (n, covariates.shape[2]))
             mean, logs = self._next(state, x)
-            c = self._bounded(mean + np.exp(np.clip(logs, self.floor, self.top)) * z[:, t])
-            if self.now.any():  # changes hang on the levels of the same step
-                logs = np.clip(logs + c @ self.now, self.floor, self.top)
-                c = self._bounded(mean + np.exp(logs) * z[:, t])
-            state.push(c, c - mean, self.cap)
-            out[:, t] = c
+            out[:, t], _ = self.take_step(state, mean, logs, z[:, t])
         return self._bounded(self.margins.apply(out))
+
+    def take_step(self, state: State, mean: Floats, logs: Floats, z: Floats) -> tuple[Floats, Floats]:
+        """``(n, D)`` channels of residuals ``z``, and their scales; the state takes them in."""
+        scale = np.exp(np.clip(logs, self.floor, self.top))
+        c = self._bounded(mean + scale * z)
+        if self.now.any():  # changes hang on the levels of the same step
+            scale = np.exp(np.clip(logs + c @ self.now, self.floor, self.top))
+            c = self._bounded(mean + scale * z)
+        if self.answers.weight.any():  # and what is new in a volume on the size of the move
+            told = self.answers.told
+            fresh = self.answers.lean(z[:, told], c - mean, scale)
+            c[:, told] = np.clip(mean[:, told] + scale[:, told] * fresh, self.low[told], self.high[told])
+        state.push(c, c - mean, self.cap)
+        return c, scale
+
+    def undo_step(self, state: State, mean: Floats, logs: Floats, c: Floats) -> Floats:
+        """``(n, D)`` residuals of channels ``c`` that came; the state takes them in."""
+        e, told, first = c - mean, self.answers.told, c.copy()
+        for _ in range(_SOLVED if self.answers.weight.any() else 1):  # scales hang on volumes as they first were
+            scale = np.exp(np.clip(logs + first @ self.now, self.floor, self.top))
+            z = e / scale
+            z[:, told] = self.answers.unlean(z[:, told], e, scale)
+            first[:, told] = self._bounded(mean + scale * z)[:, told]
+        state.push(c, e, self.cap)
+        return np.asarray(z)
 
     def _bounded(self, c: Floats) -> Floats:
         return np.clip(c, self.low, self.high)
@@ -265,6 +291,7 @@ class ClosedForm(FittedSeries):
         for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             arrays[name] = getattr(self, name)
         arrays |= {f"margins/{k}": getattr(self.margins, k) for k in ("found", "wanted", "slopes")}
+        arrays |= {f"answers/{k}": getattr(self.answers, k) for k in ("told", "whole", "weight", "usual")}
         arrays |= {"level": about.level, "group": about.group, "role": about.role}
         fields = {"names": list(about.names), "period": about.period, "lags": list(self.features.lags), "law": value}
         return fields, arrays
@@ -276,6 +303,8 @@ class ClosedForm(FittedSeries):
         out = cls(about, tuple(int(k) for k in value["lags"]))
         for name in ("mean", "scale", "now", "base", "low", "high", "floor", "top", "gains", "cap"):
             setattr(out, name, np.asarray(arrays[name]))
+        if "answers/told" in arrays:  # files of before have none
+            out.answers = Answers(*(np.asarray(arrays[f"answers/{k}"]) for k in ("told", "whole", "weight", "usual")))
         out.margins = Margins(*(np.asarray(arrays[f"margins/{k}"]) for k in ("found", "wanted", "slopes")))
         own = {k.removeprefix("law/"): v for k, v in arrays.items() if k.startswith("law/")}
         out.law = ResidualLaw.from_state(value["law"], own)

@@ -192,7 +192,15 @@ class SeriesEncoder:
         roles = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         period = self.calendar_.seasons().get("hour", 0) if "hour" in self.used_ else 0
         names = tuple(f"{self.frame_.names[part.columns[0]]}/{kind}" for part in self.parts_ for kind in part.kinds)
-        self.about_ = Channels(names, level, group.astype(np.int64), np.array([roles[k] for k in keys]), period, least)
+        role = np.array([roles[k] for k in keys])
+        moves = self._moves(level, group)
+        self.about_ = Channels(names, level, group.astype(np.int64), role, period, least, *moves)
+
+    def _moves(self, level: NDArray[np.bool_], group: Ints) -> tuple[Floats, NDArray[np.bool_]]:
+        """``(D,)`` parts of bars' whole changes, and ``(D,)`` which levels stand beside a bar."""
+        bar = np.concatenate([np.full(part.width, isinstance(part, BarColumns)) for part in self.parts_])
+        bars = np.bincount(group[bar & ~level], minlength=self.frame_.groups) == 2  # gap and body: one bar
+        return np.where(bar & ~level, self.scale_, 0.0), bars[group] & level & ~bar
 
     def _cycle(self, name: str, places: int) -> int:
         """Rows of one season."""
@@ -266,26 +274,26 @@ class SeriesEncoder:
             begin += part.width
         return values
 
-    def learn_atoms(self, values: Floats) -> list[int]:
+    def learn_atoms(self, values: Floats, rows: Ints) -> list[int]:
         """Learn which numbers the levels among training ``values`` ``(T, Q)`` show, and return these columns."""
         least = Protection.of(self.protect).min_count
         levels = [part.columns[0] for part in self.parts_ if isinstance(part, ScoreColumn)]
         self.texture_ = Texture()
-        self.texture_.learn_atoms(values, levels, least)
+        self.texture_.learn_knots(values, rows, [p.columns[0] for p in self.parts_ if not isinstance(p, BarColumns)])
+        self.texture_.learn_atoms(values, levels, least, rows)
         return levels
 
-    def learn_texture(self, values: Floats, starts: Ints, drawn: Floats, rows: Ints) -> None:
-        """Learn how training ``values`` ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
-        levels = self.learn_atoms(values)
+    def learn_texture(self, real: Coded, drawn: Floats, rows: Ints) -> None:
+        """Learn how training values ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
+        levels = self.learn_atoms(real.values, real.rows)
         changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
         _, states = self.regimes(rows[:, 0])
         raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
         plain = self._values(raw, states)
-        self.texture_.apply(plain, 0)
-        self.texture_.learn_stillness(values, plain, levels, changes, starts)
+        self.texture_.learn_stillness(real.values, plain, levels, changes, real.starts)
 
     def _table(self, values: Floats, rows: Ints, seed: int) -> pd.DataFrame:
-        self.texture_.apply(values, seed)
+        self.texture_.apply(values, rows, seed)
         return self.frame_.table(values, [self.calendar_.times(r) for r in rows], seed)
 
     # ---------------------------------------------------------------- where draws begin
@@ -356,6 +364,8 @@ class SeriesEncoder:
             "about/group": self.about_.group,
             "about/role": self.about_.role,
         }
+        if self.about_.move is not None and self.about_.told is not None:
+            arrays |= {"about/move": self.about_.move, "about/told": self.about_.told}
         value["texture"], atoms = self.texture_.to_state()
         arrays |= {f"atoms/{k}": v for k, v in atoms.items()}
         for name, table in self.profiles_.items():
@@ -384,7 +394,8 @@ class SeriesEncoder:
         out.centre_, out.scale_ = arrays["centre"], arrays["scale"]
         about = value["about"]
         level, group, role = (arrays[f"about/{k}"] for k in ("level", "group", "role"))
-        out.about_ = Channels(tuple(about["names"]), level, group, role, int(about["period"]))
+        more = (arrays.get("about/move"), arrays.get("about/told"))  # files of before have none
+        out.about_ = Channels(tuple(about["names"]), level, group, role, int(about["period"]), *more)
         out.regime_rows_, out.regime_lengths_ = arrays["regime/rows"], arrays["regime/lengths"]
         out.regime_channels_ = arrays["regime/channels"]
         out.regime_states_ = [arrays[f"regime/state/{i}"] for i in range(len(out.parts_))]

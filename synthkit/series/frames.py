@@ -76,7 +76,7 @@ class Frame:
             raise SchemaError("SequenceSynthesizer.fit: the table has no rows.")
         if not table.columns.is_unique:
             raise SchemaError("SequenceSynthesizer.fit: two columns have one name; rename one.")
-        dated = time is None and entity is None and isinstance(table.index, pd.DatetimeIndex)
+        dated = time is None and entity is None and isinstance(table.index, pd.DatetimeIndex | pd.PeriodIndex)
         levels = (
             list(table.index.names)
             if dated
@@ -189,6 +189,20 @@ class Frame:
 
     # ---------------------------------------------------------------- tables to matrices
     def _flat(self, table: pd.DataFrame, where: str) -> pd.DataFrame:
+        if isinstance(table.index, pd.PeriodIndex) and (self.time == _INDEX or self.time in self.levels):
+            raise SchemaError(
+                f"SequenceSynthesizer.{where}: the table's index {'' if self.time == _INDEX else repr(self.time) + ' '}"
+                "holds periods, and a series has moments; convert it by table.to_timestamp()."
+            )
+        flat = self._columns(table, where)
+        if self.time in flat.columns and isinstance(flat[self.time].dtype, pd.PeriodDtype):
+            raise SchemaError(
+                f"SequenceSynthesizer.{where}: time column {self.time!r} holds periods, and a series has moments; "
+                "convert it by .dt.to_timestamp()."
+            )
+        return flat
+
+    def _columns(self, table: pd.DataFrame, where: str) -> pd.DataFrame:
         if self.time == _INDEX or (self.levels and self.levels[0] is None):
             return table.reset_index(names=_INDEX)
         flat = table.reset_index([n for n in self.levels if n in table.index.names]) if self.levels else table

@@ -14,6 +14,7 @@ Averaged weights are kept at the step at which a classifier tells free paths lea
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -138,7 +139,9 @@ class _Generator(BlockNet):
 
     def learn(self, lesson: Lesson, budget: Budget) -> tuple[float, float]:
         """See :meth:`BlockNet.learn`; the gain is in AUC of telling paths from held-out windows."""
+        began = time.monotonic()
         game = _Game(self, lesson, budget)
+        budget = budget.after(time.monotonic() - began)
         done = Training(
             self,
             game.step,

@@ -6,7 +6,7 @@ rows are, and not given.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from synthkit.series.columns import BarColumns, ChangeColumn, ScoreColumn
 from synthkit.series.encoding import SeriesEncoder
 from synthkit.series.filling import SeriesFiller, Traits
 
-__all__ = ["SHORT", "GapTable", "TableFiller", "on_atoms"]
+__all__ = ["SHORT", "GapTable", "TableFiller", "check_positive", "log_columns", "on_atoms"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -74,8 +74,15 @@ class TableFiller:
         return cls(encoder, filler)
 
     def lay_out(self, table: pd.DataFrame, where: str) -> GapTable:
-        """See :func:`lay_out`."""
-        return lay_out(self.encoder, table, where)
+        """See :func:`lay_out`.
+
+        Raises:
+            SchemaError: also where a column that is filled by logs holds a number that has none.
+        """
+        laid = lay_out(self.encoder, table, where)
+        logs = [q for q, own in zip(self.encoder.frame_.active, self.filler.logs, strict=True) if own]
+        check_positive(laid.values, [*log_columns(self.encoder), *logs], self.encoder.frame_.keys, where)
+        return laid
 
     def fill(
         self, laid: GapTable, n: int, seed: int, method: str = "auto", ahead: Mapping[int, Floats] | None = None
@@ -97,7 +104,8 @@ class TableFiller:
         for t, drawn in (ahead or {}).items():
             own = [q for q in active if null[t, q]]
             out[2:, t, own] = drawn[:, own]
-        on_atoms(self.encoder.texture_.atoms, out[2:], null)
+        texture = self.encoder.texture_
+        on_atoms({q: shown for q, shown in texture.atoms.items() if q not in texture.knots}, out[2:], null)
         for q in active:
             gap = null[:, q]
             out[:, gap, q] = self._on_grid(out[:, gap, q], q)
@@ -147,6 +155,26 @@ class TableFiller:
             numbers = frame._on_grid(numbers, name, kind)
             out[name] = from_canonical(numbers, np.isnan(numbers.astype(float)), kind, None, name)
         return out
+
+
+def log_columns(encoder: SeriesEncoder) -> list[int]:
+    """Columns of the matrix that a model of long series learns by log changes."""
+    parts = [p for p in encoder.parts_ if isinstance(p, BarColumns) or (isinstance(p, ChangeColumn) and p.logs)]
+    return [q for part in parts for q in part.columns]
+
+
+def check_positive(values: Floats, columns: Sequence[int], keys: Sequence[Hashable], where: str) -> None:
+    """Some columns of ``(T, Q)`` values hold no number (beside empty cells) that has no log.
+
+    Raises:
+        SchemaError: one of them does; ``keys`` say how it is called.
+    """
+    for q in columns:
+        if (values[:, q] <= 0).any():
+            raise SchemaError(
+                f"SequenceSynthesizer.{where}: column {keys[q]!r} holds numbers that are not above 0, and in the "
+                "training table all are; correct them, or empty the cells."
+            )
 
 
 def on_atoms(atoms: Mapping[int, Floats], draws: Floats, null: Bools) -> None:

@@ -134,13 +134,15 @@ def _cost(x: Floats, e: Floats, b: Floats) -> float:
     return float((s + (_NU + 1) / 2 * np.log1p((e * np.exp(-s)) ** 2 / _NU)).mean())
 
 
-def fit_scale(x: Floats, e: Floats, prior: Floats | None = None, lead: Floats | None = None) -> tuple[Floats, float]:
+def fit_scale(
+    x: Floats, e: Floats, prior: Floats | None = None, lead: Floats | None = None, *, nats: float = 0.0
+) -> tuple[Floats, float]:
     """Weights of log scale, and the nats per row that its features bring in left-out blocks (0: a constant scale).
 
     Args:
         x: ``(N, M)`` features, the first of which is 1; e: ``(N,)`` errors; prior: ``(M,)`` weights that others like
             this one have, which it is drawn to; lead: without one, ``(M,)`` the direction in which it is drawn, as far
-            as two numbers fitted by themselves say.
+            as two numbers fitted by themselves say. nats: that they must bring in all rows together, at least.
     """
     mean, spread = x.mean(0), x.std(0)
     mean[0], spread[0] = 0.0, 1.0
@@ -166,7 +168,7 @@ def fit_scale(x: Floats, e: Floats, prior: Floats | None = None, lead: Floats | 
             costs[k] += share * _cost(z[outside], e[outside], _scoring(z[inside], e[inside], penalty, drawn_to))
     best = int(costs.argmin())
     out = np.zeros(x.shape[1])
-    if base - costs[best] < _WORTH:
+    if base - costs[best] < max(_WORTH, nats / len(x)):
         out[0] = _scoring(one, e, 0.0)[0]
         return out, 0.0
     b = _scoring(z, e, penalties[best], drawn_to)

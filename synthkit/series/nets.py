@@ -145,12 +145,13 @@ class Training:
     def _loop(self) -> None:
         begin, stale = time.monotonic(), 0
         self._note(0)  # the closed form, from which nets start
+        judging = time.monotonic() - begin  # so long takes the last judgement, too
         for k in range(self.steps):
             self.module.train()
             self.step(k)
             follow = min(self.rate, (1 + k) / (10 + k))
             torch._foreach_lerp_(self._average, [x.detach() for x in self._tensors()], 1 - follow)
-            late = self.seconds is not None and time.monotonic() - begin > self.seconds
+            late = self.seconds is not None and time.monotonic() - begin + judging > self.seconds
             if not (late or (k + 1) % self.every == 0 or k + 1 == self.steps):
                 continue
             stale = 0 if self._note(k + 1) else stale + 1

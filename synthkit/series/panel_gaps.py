@@ -19,7 +19,7 @@ from synthkit.inference import canonical, from_canonical, infer_column
 from synthkit.protect import Protect, Protection
 from synthkit.schema import Numeric
 from synthkit.series.filling import SeriesFiller, Traits
-from synthkit.series.gap_tables import SHORT, GapTable, on_atoms
+from synthkit.series.gap_tables import SHORT, GapTable, check_positive, on_atoms
 from synthkit.series.texture import Texture
 
 __all__ = ["PanelFiller"]
@@ -165,6 +165,9 @@ class PanelFiller:
             values[at, q] = np.where(null, np.nan, numbers.astype(np.float64))[order]
         place, own = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
         place[order], own[order] = at, who
+        if where != "fit":
+            logs = np.flatnonzero(self.filler.logs).tolist()
+            check_positive(values, logs, list(self.kinds), where)
         gaps = {n: null for n in self.kinds if (null := table[n].isna().to_numpy()).any()}
         for name in self.steady:
             null = table[name].isna().to_numpy()

@@ -40,6 +40,11 @@ _LONGEST = 48  # steps of a seasonal lag: a longer one makes a wide band, and pr
 _ROUNDS = 3  # of stochastic EM
 _HALF_LIVES = (2.0, 8.0, 32.0)
 _LEAST = 30  # rows behind a regression
+_TAUGHT, _BLIND = (
+    0.6,
+    0.02,
+)  # share of what an innovation hangs on that is empty: scales do not learn from it, or look at it
+_NATS = 4  # that a varying scale must bring in all rows: of 200 rows, one in four had such a scale by chance
 _WORK = 3e10  # multiplications of one factor: beyond, seasonal lags are left out
 
 
@@ -161,6 +166,7 @@ class LinearLaw:
     def _fit_weights(self, x: Floats, known: Bools, starts: Ints) -> None:
         row, d = self._row(len(x), starts), x.shape[1]
         parts = self._features(x, starts)
+        self._counted = np.ones((len(self.weights), d))
         corr = np.nan_to_num(np.corrcoef(parts["now"][row >= 1].T).reshape(d, d))
         names = list(parts)
         flat = np.concatenate([np.ones((len(x), 1)), *parts.values()], 1)
@@ -172,6 +178,7 @@ class LinearLaw:
             for j in range(d):
                 chosen = [(n, k) for n in names for k in self._kin(n, j, tier, corr)]
                 columns = np.array([0, *(1 + names.index(n) * d + k for n, k in chosen)])
+                self._counted[tier, j] = len(columns)
                 w = _regressed(whole, inside, parts["now"][use, j], known[use, j], j, columns)
                 own = np.zeros(self.weights.shape[1:3])
                 own[1, j] = 1.0
@@ -250,19 +257,30 @@ class LinearLaw:
                 else:
                     self.base[tier, j] = max(float((own**2).mean()) if len(own) else 1.0, 1e-12)
         e = self._innovations(x, starts, tiers)
-        y = self._scale_features(e, starts, tiers)
+        blind = self._hidden(~known, starts, tiers) > _TAUGHT
+        y = self._scale_features(np.where(blind, np.sqrt(self.base[tiers]), e), starts, tiers)  # as in gaps
         unit = e / np.sqrt(self.base[tiers])
         self.scale, self.bounds = np.zeros(y.shape[1:]), np.zeros((2, x.shape[1]))
         for j in range(x.shape[1]):
-            use = known[:, j] & (tiers == tiers.max())
+            use = ~blind[:, j] & (tiers == tiers.max())  # drawn neighbours would teach how they were drawn
             if use.sum() < 2 * _LEAST:
                 continue
-            self.scale[:, j], _ = fit_scale(y[use][:, :, j], np.clip(unit[use, j], -30, 30))
+            self.scale[:, j], _ = fit_scale(y[use][:, :, j], np.clip(unit[use, j], -30, 30), nats=_NATS)
             logs = y[use][:, :, j] @ self.scale[:, j]
             rest = unit[use, j] * np.exp(-logs)
             self.scale[0, j] += 0.5 * np.log(max(float(np.minimum(rest**2, 25.0).mean()), 1e-6))
             logs = y[use][:, :, j] @ self.scale[:, j]
             self.bounds[:, j] = np.quantile(logs, [0.001, 0.999])
+        self._widen(known, tiers)
+
+    def _widen(self, known: Bools, tiers: Ints) -> None:
+        """Errors of rows that weights were fitted on are too small, and those of others larger: the final prediction
+        error (Akaike, Annals of the Institute of Statistical Mathematics 21, 1969)."""
+        for j in range(known.shape[1]):
+            rows = np.array([(known[:, j] & (tiers >= tier)).sum() for tier in range(len(self.weights))])
+            count = np.minimum(self._counted[:, j], rows / 3)
+            wider = (rows + count) / np.maximum(rows - count, 1)
+            self.base[:, j] *= np.where(rows > 0, wider, 1.0)
 
     # ---------------------------------------------------------------- the law of gaps
     def gap(self, x: Floats, starts: Ints) -> Gap:
@@ -300,16 +318,19 @@ class LinearLaw:
         null = np.isnan(x)
         full = lines(x, starts)
         e = self._innovations(full, starts, tiers)
+        z = np.where(self._hidden(null, starts, tiers) > _BLIND, np.sqrt(self.base[tiers]), e)
+        y = self._scale_features(z, starts, tiers)
+        return np.clip(np.einsum("tfd,fd->td", y, self.scale), self.bounds[0], self.bounds[1])
+
+    def _hidden(self, null: Bools, starts: Ints, tiers: Ints) -> Floats:
+        """``(T, D)`` weights of the empty cells that innovations hang on; inf of empty cells themselves."""
         back = [_back(null.astype(float), starts, k) for k in self.lags]
-        blind = np.zeros_like(e)
+        share = np.zeros(null.shape)
         for tier in range(len(self.weights)):
             at = tiers == tier
             for b, w in zip(back, self.weights[tier], strict=True):
-                blind[at] += b[at] @ np.abs(w)
-        unknown = null | (blind > 0.02)
-        z = np.where(unknown, np.sqrt(self.base[tiers]), e)
-        y = self._scale_features(z, starts, tiers)
-        return np.clip(np.einsum("tfd,fd->td", y, self.scale), self.bounds[0], self.bounds[1])
+                share[at] += b[at] @ np.abs(w)
+        return np.where(null, np.inf, share)
 
     def _matrix(self, rows: Ints, columns: Ints, tiers: Ints, starts: Ints, shape: tuple[int, ...]) -> csr_matrix:
         """``(T D, N)`` what each equation takes of each empty cell."""

@@ -8,11 +8,13 @@ two states, together with the others that do (days without trading).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from synthkit.series.knots import Knots, find_knots
 
 __all__ = ["Texture"]
 
@@ -29,6 +31,7 @@ class Texture:
 
     Attributes:
         atoms: key -> the values it can show, ascending, each of at least ``least`` rows; band: key -> dead band.
+        knots: key -> rows that tell those between (see :mod:`synthkit.series.knots`).
         alone, together: chances of standing still after a moving and after a still row; by key, and of all such keys.
     """
 
@@ -36,28 +39,36 @@ class Texture:
     band: dict[int, float] = field(default_factory=dict)
     alone: dict[int, list[float]] = field(default_factory=dict)
     together: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    knots: dict[int, Knots] = field(default_factory=dict)
 
-    def learn_atoms(self, values: Floats, keys: list[int], least: int) -> None:
-        """Learn what ``(T, Q)`` values can be shown."""
+    def learn_knots(self, values: Floats, rows: Ints, keys: list[int]) -> None:
+        """Learn which columns of ``(T, Q)`` values follow from few of their rows ``(T,)``."""
+        found = {q: find_knots(values[:, q], rows) for q in keys}
+        self.knots = {q: knots for q, knots in found.items() if knots is not None}
+
+    def learn_atoms(self, values: Floats, keys: list[int], least: int, rows: Ints | None = None) -> None:
+        """Learn what ``(T, Q)`` values, in ``rows`` ``(T,)``, can be shown (at knots, where a column has those)."""
         for q in keys:
-            shown, counts = np.unique(values[:, q], return_counts=True)
+            x = values[:, q] if rows is None or q not in self.knots else values[self.knots[q].at(rows), q]
+            shown, counts = np.unique(x, return_counts=True)
             kept = counts >= max(least, 1)
-            if counts[kept].sum() >= _COVERED * len(values) and len(values) >= _EACH * len(shown):
+            if counts[kept].sum() >= _COVERED * len(x) and len(x) >= _EACH * len(shown):
                 self.atoms[q] = shown[kept]
 
     def learn_stillness(
         self, values: Floats, drawn: Floats, levels: list[int], changes: list[int], starts: Ints
     ) -> None:
-        """Learn when ``(T, Q)`` values stand still, beside ``(n, L, Q)`` draws that were not held."""
+        """Learn when ``(T, Q)`` values stand still, beside ``(n, L, Q)`` draws without a texture."""
         inside = np.ones(len(values) - 1, bool)
         inside[starts[1:] - 1] = False
         still = (np.diff(values, axis=0) == 0)[inside]
-        for q in levels:
+        for q in [q for q in levels if q not in self.knots]:
             share = float(still[:, q].mean())
-            size = np.abs(np.diff(drawn[..., q], axis=1))
-            if share > _STILL and share - float((size == 0).mean()) > _STILL / 2:
-                self.band[q] = _band(drawn[..., q], share)
-        wandering = [q for q in changes if still[:, q].mean() > _STILL]
+            if share > _STILL and share - _stillness(self._shown(drawn[..., q], q)) > _STILL / 2:
+                band = self._band(drawn[..., q], q, share)
+                if band > 0:
+                    self.band[q] = band
+        wandering = [q for q in changes if still[:, q].mean() > _STILL and q not in self.knots]
         if not wandering:
             return
         joint = still[:, wandering].all(1) if len(wandering) > 1 else np.zeros(len(still), bool)
@@ -65,18 +76,37 @@ class Texture:
         for q in wandering:
             self.alone[q] = _chain(still[:, q], ~joint[1:])
 
-    def apply(self, values: Floats, seed: int) -> None:
-        """Give ``(n, L, Q)`` values their texture, in place."""
-        for q, atoms in self.atoms.items():
-            x = values[..., q]
-            at = np.clip(np.searchsorted(atoms, x), 1, max(len(atoms) - 1, 1))
-            if len(atoms) > 1:
-                lower, upper = atoms[at - 1], atoms[at]
-                values[..., q] = np.where(x - lower <= upper - x, lower, upper)
-        for q, band in self.band.items():
+    def apply(self, values: Floats, rows: Ints, seed: int) -> None:
+        """Give ``(n, L, Q)`` values of ``(n, L)`` rows their texture, in place."""
+        for q, band in self.band.items():  # before it is shown: of what steps of 10, a band of 10 would take them all
             values[..., q] = _held(values[..., q], band)
+        for q in self.atoms:
+            values[..., q] = self._shown(values[..., q], q)
         if self.alone:
             self._still(values, np.random.default_rng((seed, 11)))
+        for q, knots in self.knots.items():
+            values[..., q] = knots.apply(values[..., q], rows)
+
+    def _shown(self, x: Floats, q: int) -> Floats:
+        """The nearest values that a key can show."""
+        atoms = self.atoms.get(q)
+        if atoms is None or len(atoms) < 2:
+            return x
+        at = np.clip(np.searchsorted(atoms, x), 1, len(atoms) - 1)
+        lower, upper = atoms[at - 1], atoms[at]
+        return np.asarray(np.where(x - lower <= upper - x, lower, upper))
+
+    def _band(self, x: Floats, q: int, share: float) -> float:
+        """The dead band under which a share of the rows ``(n, L)`` of a key stand still."""
+        low, high = 0.0, float(np.quantile(np.abs(np.diff(x, axis=1)), min(share, 1.0))) * 2 + 1e-12
+        for _ in range(14):
+            middle = (low + high) / 2
+            if _stillness(self._shown(_held(x, middle), q)) < share:
+                low = middle
+            else:
+                high = middle
+        off = [abs(_stillness(self._shown(_held(x, band), q)) - share) for band in (0.0, low, high)]
+        return (0.0, low, high)[int(np.argmin(off))]  # a draw of few values may be too still with any band
 
     def _still(self, values: Floats, rng: np.random.Generator) -> None:
         n, length, _ = values.shape
@@ -90,12 +120,14 @@ class Texture:
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON value and arrays."""
         value = {"band": self.band, "alone": self.alone, "together": self.together}
+        value["knots"] = {q: asdict(knots) for q, knots in self.knots.items()}
         return value, {str(q): atoms for q, atoms in self.atoms.items()}
 
     @classmethod
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Texture:
         atoms = {int(q): np.asarray(x) for q, x in arrays.items()}
-        return cls(atoms, dict(value["band"]), dict(value["alone"]), list(value["together"]))
+        knots = {q: Knots(**own) for q, own in value.get("knots", {}).items()}
+        return cls(atoms, dict(value["band"]), dict(value["alone"]), list(value["together"]), knots)
 
 
 def _chain(still: NDArray[np.bool_], use: NDArray[np.bool_]) -> list[float]:
@@ -124,13 +156,5 @@ def _held(x: Floats, band: float) -> Floats:
     return out
 
 
-def _band(x: Floats, share: float) -> float:
-    """The dead band under which a share of rows stand still."""
-    low, high = 0.0, float(np.quantile(np.abs(np.diff(x, axis=1)), min(share, 1.0))) * 2 + 1e-12
-    for _ in range(14):
-        middle = (low + high) / 2
-        if (np.diff(_held(x, middle), axis=1) == 0).mean() < share:
-            low = middle
-        else:
-            high = middle
-    return high
+def _stillness(x: Floats) -> float:
+    return float((np.diff(x, axis=1) == 0).mean())

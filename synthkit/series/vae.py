@@ -16,6 +16,7 @@ paths that are too smooth and N(0, I) is not what encoders fill:
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -118,7 +119,7 @@ class _VAE(BlockNet):
     # ---------------------------------------------------------------- learning
     def learn(self, lesson: Lesson, budget: Budget) -> tuple[float, float]:
         """See :meth:`BlockNet.learn`; the gain is in nats per row."""
-        spec = self.spec
+        spec, began = self.spec, time.monotonic()
         optimizer = torch.optim.AdamW(self.parameters(), lr=spec.lr, weight_decay=0.01)
         train, held, device = lesson.train, lesson.held, lesson.train.state.device
 
@@ -136,6 +137,7 @@ class _VAE(BlockNet):
         def judge() -> float:
             return -float(self._bound(some, fixed).mean()) / self.sizes.block
 
+        budget = budget.after(time.monotonic() - began)
         steps = spec.steps if budget.steps is None else min(spec.steps, budget.steps)
         done = Training(self, step, judge, steps, budget.seconds, progress=budget.progress).run()
         if not done.best_step:

@@ -102,21 +102,12 @@ class Whitener:
         """``(n, D)`` channels of residuals ``z``, and their scales; the memory takes them in."""
         closed = self.closed
         mean, logs = closed._next(memory, covariates)
-        scale = np.exp(np.clip(logs, closed.floor, closed.top))
-        c = closed._bounded(mean + scale * z)
-        if closed.now.any():  # changes hang on the levels of the same step
-            scale = np.exp(np.clip(logs + c @ closed.now, closed.floor, closed.top))
-            c = closed._bounded(mean + scale * z)
-        memory.push(c, c - mean, closed.cap)
-        return c, scale
+        return closed.take_step(memory, mean, logs, z)
 
     def take(self, memory: State, c: Floats, covariates: Floats | None) -> tuple[Floats, Floats]:
         """Residuals ``(n, D)`` of channels ``c`` that came, and the state before them; the memory takes them in."""
-        closed = self.closed
         mean, logs, state = self.state(memory, covariates)
-        z = (c - mean) * np.exp(-np.clip(logs + c @ closed.now, closed.floor, closed.top))
-        memory.push(c, c - mean, closed.cap)
-        return z, state
+        return self.closed.undo_step(memory, mean, logs, c), state
 
     # ---------------------------------------------------------------- many steps
     def rows(self, c: Floats, covariates: Floats | None, starts: Ints) -> WhiteRows:

@@ -13,7 +13,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import ParamError
 from synthkit.models import Model
 from synthkit.models.base import Latent
-from synthkit.runtime import entropy, seeded
+from synthkit.runtime import entropy, seeded, single_precision
 
 __all__ = ["points", "rows_at"]
 
@@ -24,7 +24,8 @@ def points(model: Model, encoder: TableEncoder, table: pd.DataFrame, device: tor
     Raises:
         ParamError: the model has no latent space.
     """
-    z = _with_latents(model, "encode").encode(encoder.encode(table).to(device))
+    with single_precision():
+        z = _with_latents(model, "encode").encode(encoder.encode(table).to(device))
     return np.asarray(z.cpu().numpy(), dtype=np.float32)
 
 

@@ -20,7 +20,7 @@ from synthkit.models.sequence_laws import Law
 from synthkit.models.sequence_rows import Entities, LatentRows, SequenceEncoderNet, summaries
 from synthkit.models.steps import Steps
 from synthkit.progress import Progress
-from synthkit.runtime import entropy, seeded
+from synthkit.runtime import entropy, seeded, single_precision
 from synthkit.sequences import Records, SequenceEncoder
 from synthkit.stages import Stages
 from synthkit.synthesizers.rolling import Rolling, RowData, laid_out, steps_of
@@ -65,9 +65,10 @@ class LatentRolling(Rolling):
 
     def past(self, encoder: SequenceEncoder, records: Records) -> State:
         state = super().past(encoder, records)
-        step = steps_of(encoder, self.steps, records)[0].to(self.device)
-        x, w = self.history.moving(step)
-        summary = summaries(x, w, torch.from_numpy(records.lengths).to(self.device))
+        with single_precision():
+            step = steps_of(encoder, self.steps, records)[0].to(self.device)
+            x, w = self.history.moving(step)
+            summary = summaries(x, w, torch.from_numpy(records.lengths).to(self.device))
         return LatentState.of(state, summary)
 
     def extra(self, context: Encoded, past: State | None) -> Tensor:
@@ -144,27 +145,30 @@ def fit_latent(
     progress: bool | Callable[[Progress], bool | None] | None,
 ) -> tuple[LatentRolling, Training]:
     """The auto-encoder of ``records`` and the law of its latents, and how the former's training went."""
-    began = clock.monotonic()
-    spec, table = _entities(spec, encoder, entities, records, entropy(seed, 1))
-    numbers = torch.zeros(len(records.lengths), spec.latents)
-    numbers[:, 0] = torch.arange(len(numbers))
-    made = RowData.of(spec, encoder, entities, records, numbers)
-    ready, table = made.spec, table.to(device)
-    assert isinstance(ready, SequenceLatent)
-    budget = None if max_seconds is None else _SHARE * max_seconds
-    training = _LatentTraining(ready, made.steps.layout, device, entropy(seed, 0), max_steps, budget, progress=progress)
-    training.attach = lambda model: _attach(model, table, made.history, made.steps)
-    model = training.fit(made.data.to(device), None, made.owner)
-    assert isinstance(model, LatentRows)
-    with torch.no_grad():
-        mean, log_var = model.posterior()
-    model.detach()
-    left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), 1.0)
-    law = _fit_law(ready, (mean, log_var, table.context), device, entropy(seed, 2), max_steps, left)
-    out = LatentRolling(ready, model, made.history.to(device), made.steps, made.links, encoder)
-    out.law = law
-    out.told = [float(x) for x in 0.5 * (mean.square() + log_var.exp() - 1 - log_var).mean(0)]
-    return out, training
+    with single_precision():
+        began = clock.monotonic()
+        spec, table = _entities(spec, encoder, entities, records, entropy(seed, 1))
+        numbers = torch.zeros(len(records.lengths), spec.latents)
+        numbers[:, 0] = torch.arange(len(numbers))
+        made = RowData.of(spec, encoder, entities, records, numbers)
+        ready, table = made.spec, table.to(device)
+        assert isinstance(ready, SequenceLatent)
+        budget = None if max_seconds is None else _SHARE * max_seconds
+        training = _LatentTraining(
+            ready, made.steps.layout, device, entropy(seed, 0), max_steps, budget, progress=progress
+        )
+        training.attach = lambda model: _attach(model, table, made.history, made.steps)
+        model = training.fit(made.data.to(device), None, made.owner)
+        assert isinstance(model, LatentRows)
+        with torch.no_grad():
+            mean, log_var = model.posterior()
+        model.detach()
+        left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), 1.0)
+        law = _fit_law(ready, (mean, log_var, table.context), device, entropy(seed, 2), max_steps, left)
+        out = LatentRolling(ready, model, made.history.to(device), made.steps, made.links, encoder)
+        out.law = law
+        out.told = [float(x) for x in 0.5 * (mean.square() + log_var.exp() - 1 - log_var).mean(0)]
+        return out, training
 
 
 def _entities(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synthkit.errors import LoadError
 from synthkit.layout import Layout
 from synthkit.models import MODELS, Model, ModelSpec
-from synthkit.runtime import seeded
+from synthkit.runtime import seeded, single_precision
 
 __all__ = ["check_room", "loaded", "restored"]
 
@@ -27,7 +27,8 @@ def loaded(path: str | os.PathLike[str], build: Callable[[], T]) -> T:
         LoadError: whatever went wrong, with the file's name.
     """
     try:
-        return build()
+        with single_precision():
+            return build()
     except LoadError as error:
         raise LoadError(f"load({os.fspath(path)!r}): {error}") from error
     except Exception as error:

@@ -23,7 +23,7 @@ from synthkit.models.smoothing import fill_paths
 from synthkit.models.steps import Steps
 from synthkit.progress import Progress
 from synthkit.running import Ledger
-from synthkit.runtime import entropy, seeded
+from synthkit.runtime import entropy, seeded, single_precision
 from synthkit.schema import Constant
 from synthkit.sequences import PACE, ROWS, SPAN, START, Records, SequenceEncoder
 from synthkit.synthesizers.restoring import restored
@@ -114,9 +114,10 @@ class Rolling:
     # ---------------------------------------------------------------- drawing
     def past(self, encoder: SequenceEncoder, records: Records) -> State:
         """What given entities hand on to their next row."""
-        step, gap = steps_of(encoder, self.steps, records)
         device = self.device
-        return replay(self.history, self.steps, step.to(device), _tensor(records.lengths, device), gap.to(device))
+        with single_precision():
+            step, gap = steps_of(encoder, self.steps, records)
+            return replay(self.history, self.steps, step.to(device), _tensor(records.lengths, device), gap.to(device))
 
     def fill(self, encoder: SequenceEncoder, context: Encoded, records: Records, seed: int) -> Encoded:
         """The moving columns of records with their gaps drawn, R rows."""
@@ -296,10 +297,11 @@ def fit_rows(
     progress: bool | Callable[[Progress], bool | None] | None,
 ) -> tuple[Rolling, Training]:
     """The row model of ``records``, and how its training went."""
-    made = RowData.of(spec, encoder, entities, records)
-    layout = made.steps.layout
-    training = Training(made.spec, layout, device, entropy(seed, 0), max_steps, max_seconds, progress=progress)
-    model: Any = training.fit(made.data.to(device), None, made.owner)
+    with single_precision():
+        made = RowData.of(spec, encoder, entities, records)
+        layout = made.steps.layout
+        training = Training(made.spec, layout, device, entropy(seed, 0), max_steps, max_seconds, progress=progress)
+        model: Any = training.fit(made.data.to(device), None, made.owner)
     return Rolling(made.spec, model, made.history.to(device), made.steps, made.links, encoder), training
 
 

@@ -59,7 +59,8 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             hold in all entities that are drawn or filled; of rules of other columns, which no row keeps, it warns.
         protect: how many entities (rows of a long series) must stand behind whatever is stored: "standard" (5),
             "health" (11), "strict" (20), a ``Protection``, or None: off.
-        max_seconds: stop the training there; max_steps: of either of its two parts; those taken are in ``n_steps_`` (of
+        max_seconds: stop the training there (of a long series, the fit: a net that it leaves no time for is not in its
+            draws, and a warning says so); max_steps: of either of its two parts; those taken are in ``n_steps_`` (of
             records; a long series has neither it nor ``schema_``).
         device: "auto" (the first GPU, else the CPU), or as torch names it.
         progress: True for a bar on stderr, or a callable given ``Progress``; returning True stops the training.

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from synthkit import io
 from synthkit.blockwise import COPIES
-from synthkit.errors import LoadError, ParamError, SchemaError, SynthkitWarning
+from synthkit.errors import LoadError, ParamError, SynthkitWarning
 from synthkit.params import Interval, Optional, check
 from synthkit.protect import Protect
 from synthkit.runtime import entropy, resolve_device
 from synthkit.series import SERIES_MODELS
 from synthkit.series.base import Budget, FittedSeries, SeriesSpec
-from synthkit.series.columns import BarColumns, ChangeColumn, ScoreColumn
+from synthkit.series.columns import ScoreColumn
 from synthkit.series.course import Course
 from synthkit.series.encoding import Coded, SeriesEncoder
 from synthkit.series.filling import SeriesFiller
-from synthkit.series.gap_tables import TableFiller
+from synthkit.series.gap_tables import TableFiller, check_positive, log_columns
 
 __all__ = ["KIND", "SeriesBackend", "looks_like_series"]
 
@@ -124,7 +124,7 @@ class SeriesBackend:
         length = min(len(coded.channels), _TRIAL)
         begin = encoder.starts(4, length, np.random.default_rng(0))
         drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
-        encoder.learn_texture(coded.values, coded.starts, drawn, rows)
+        encoder.learn_texture(coded, drawn, rows)
         out.filler = TableFiller.fit(encoder, table, entropy(seed, 10))
         if out.copies:
             warnings.warn(
@@ -176,7 +176,7 @@ class SeriesBackend:
         seed = entropy(None) if seed is None else seed
         encoder = self.encoder
         coded = encoder.encode(history, "extend")
-        self._check_positive(coded.values, "extend")
+        check_positive(coded.values, log_columns(encoder), encoder.frame_.keys, "extend")
         drawn, ahead, states = self.ahead(coded, steps, n, entropy(seed, 1))
         return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2)))
 
@@ -191,21 +191,6 @@ class SeriesBackend:
         drawn = self.fitted.draw(n, steps, past, covariates, seed=seed)
         states = {i: np.broadcast_to(s, (n, len(s))) for i, s in coded.last.items()}
         return drawn, np.broadcast_to(rows[:, past.shape[1] :], (n, steps)), states
-
-    def _check_positive(self, values: Floats, where: str) -> None:
-        """Columns that are learnt by log changes have no numbers that have no log.
-
-        Raises:
-            SchemaError: one does.
-        """
-        for part in self.encoder.parts_:
-            if isinstance(part, BarColumns) or (isinstance(part, ChangeColumn) and part.logs):
-                for q in part.columns:
-                    if not (values[:, q] > 0).all():
-                        raise SchemaError(
-                            f"SequenceSynthesizer.{where}: column {self.encoder.frame_.keys[q]!r} holds numbers that "
-                            f"are not above 0, and in the training table all are; correct them, or empty the cells."
-                        )
 
     # ---------------------------------------------------------------- files
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -24,7 +24,7 @@ from synthkit.progress import Progress
 from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
 from synthkit.rules import Rule
-from synthkit.runtime import entropy, resolve_device, seeded
+from synthkit.runtime import entropy, resolve_device, seeded, single_precision
 from synthkit.schema import Schema
 from synthkit.synthesizers import latent
 from synthkit.synthesizers.choice import choose, compare, owners
@@ -139,16 +139,18 @@ class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
         training = Training(
             spec, encoder.layout_, device, seed, self.max_steps, self.max_seconds, progress=self.progress
         )
-        model = training.fit(data, weight, owner)
-        if auto and training.held is not None and len(table) < _FEW:
-            rival = Training(MODELS["trees"](), encoder.layout_, device, seed)
-            better, choice = compare(training.held, rival.trial(data, weight, owner))
-            if better:
-                spec, model = rival.spec, rival.fit(data, weight, owner)
+        with single_precision():
+            model = training.fit(data, weight, owner)
+            if auto and training.held is not None and len(table) < _FEW:
+                rival = Training(MODELS["trees"](), encoder.layout_, device, seed)
+                better, choice = compare(training.held, rival.trial(data, weight, owner))
+                if better:
+                    spec, model = rival.spec, rival.fit(data, weight, owner)
+            marginals = MODELS["independent"]().build(encoder.layout_, data, weight)
         self.encoder_, self.schema_, self.model_ = encoder, encoder.schema_, model
         self.spec_, self.choice_, self.seed_ = spec, choice, seed
         self.history_, self.n_steps_ = training.history, training.steps
-        self.marginals_: Model | None = MODELS["independent"]().build(encoder.layout_, data, weight)
+        self.marginals_: Model | None = marginals
         return self
 
     def _check(self) -> ModelSpec | None:
@@ -391,7 +393,7 @@ class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
             )
         data = self.encoder_.encode(table)
         device, out = self._device(), []
-        with torch.no_grad():
+        with single_precision(), torch.no_grad():
             for start in range(0, len(table), _BLOCK):
                 block = data.take(slice(start, start + _BLOCK)).to(device)
                 out.append(-self.model_(self.encoder_.layout_.empty(len(block), device), block).cpu().numpy())

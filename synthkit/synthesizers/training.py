@@ -16,7 +16,7 @@ from synthkit.layout import Encoded, Layout
 from synthkit.models import Model, ModelSpec
 from synthkit.models.base import Recipe
 from synthkit.progress import Progress, ProgressBar
-from synthkit.runtime import entropy, seeded
+from synthkit.runtime import entropy, seeded, single_precision
 from synthkit.stages import Stages
 from synthkit.trainer import Trainer
 
@@ -105,7 +105,7 @@ class Training:
         return self._losses(self._build(data.take(rows), None if weight is None else weight[rows]), data.take(held))
 
     def _losses(self, model: Model, rows: Encoded) -> Tensor:
-        with torch.no_grad():
+        with single_precision(), torch.no_grad():
             out: Tensor = model.eval()(self.layout.empty(len(rows), self.device), rows)
         return out
 
