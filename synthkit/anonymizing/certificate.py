@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from synthkit.errors import LoadError, ParamError
+from synthkit.errors import LoadError
 
 __all__ = ["LIMITS", "Certificate"]
 
@@ -107,15 +107,3 @@ def _sentence(found: Mapping[str, Any]) -> str:
     low, high = found["interval"] or (None, None)
     interval = "" if low is None else f" in [{low:.3f}, {high:.3f}]"
     return f"{found['label']}: {found['value']:.3f}{interval}, harmless is {found['harmless']:g}"
-
-
-def released_as(what: str, rows: int, units: int | None, kept: Sequence[str]) -> dict[str, Any]:
-    """The part ``released`` of the content.
-
-    Raises:
-        ParamError: nothing of the kind can be released.
-    """
-    if what not in ("rows", "model"):
-        raise ParamError("Certificate: argument 'release' must be 'rows' or 'model'.")
-    words = {"rows": "the drawn rows", "model": "the drawn rows and the file of the model"}[what]
-    return {"what": words, "rows": rows, "entities": units, "kept_columns": list(kept)}

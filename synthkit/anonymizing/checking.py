@@ -9,6 +9,7 @@ from typing import Any
 
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.drawing import Draw
+from synthkit.auditing.figures import plain
 from synthkit.metrics.base import Score
 from synthkit.metrics.rates import Risk
 from synthkit.metrics.tables import kinds_of
@@ -181,22 +182,18 @@ def _found(criterion: str, score: Score, verdict: str | None) -> dict[str, Any]:
         "value": float(score.value),
         "interval": None if score.interval is None else [float(end) for end in score.interval],
         "harmless": float(score.best),
-        "fresh_rows": _finite(score.fresh),
-        "detectable_effect": _finite(power.get("detectable", math.nan)),
-        "outliers": _finite(score.parts.get("most isolated rows", math.nan)),
+        "fresh_rows": plain(score.fresh),
+        "detectable_effect": plain(power.get("detectable", math.nan)),
+        "outliers": plain(score.parts.get("most isolated rows", math.nan)),
         "gate": verdict or "none",
         "note": score.note,
     }
     if risk is not None:
-        out |= {"training_rate": risk.train, "holdout_rate": risk.control, "naive_rate": _finite(risk.naive)}
+        out |= {"training_rate": risk.train, "holdout_rate": risk.control, "naive_rate": plain(risk.naive)}
         out |= {"attempts": [risk.n_train, risk.n_control]}
     if attack is not None:
         out |= {"attempts": [attack.members, attack.controls]}
     return out
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def outcome(verdict: Verdict, undecided: str) -> tuple[bool, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from synthkit.anonymizing.asked import Asked
-from synthkit.anonymizing.certificate import FORMAT, LIMITS, Certificate, released_as
+from synthkit.anonymizing.certificate import FORMAT, LIMITS, Certificate
 from synthkit.anonymizing.checking import criteria, of_secrets
 from synthkit.anonymizing.drawing import Draw
 from synthkit.pii import detect_pii
@@ -59,7 +59,6 @@ def certificate_of(
     if file_attack is not None:
         tested.append(dict(file_attack))
     telling = detect_pii(draw.train).kinds
-    entities = None if asked.entity is None else int(draw.table[asked.entity].nunique())
     return Certificate(
         {
             "synthkit_certificate": FORMAT,
@@ -69,7 +68,7 @@ def certificate_of(
             "retest_by": (date.today() + _LASTS).isoformat(),
             "purpose": asked.purpose or "not stated",
             "recipients": asked.recipients or "not stated",
-            "released": released_as(asked.release, len(draw.table), entities, [str(name) for name in asked.keep]),
+            "released": _released(asked, draw),
             "unit": "a row" if asked.entity is None else f"all rows with one value of {str(asked.entity)!r}",
             "source": _source(asked, draw, digest),
             "columns": [_column(asked, draw, name, telling) for name in asked.table.columns],
@@ -90,6 +89,13 @@ def certificate_of(
             "limits": list(LIMITS),
         }
     )
+
+
+def _released(asked: Asked, draw: Draw) -> dict[str, Any]:
+    words = {"rows": "the drawn rows", "model": "the drawn rows and the file of the model"}[asked.release]
+    entities = None if asked.entity is None else int(draw.table[asked.entity].nunique())
+    kept = [str(name) for name in asked.keep]
+    return {"what": words, "rows": len(draw.table), "entities": entities, "kept_columns": kept}
 
 
 def _attacker(asked: Asked, who: str, what: str, tested: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Ledger:
         file = Path(path)
         if file.is_dir() or not file.parent.is_dir():
             raise ParamError(f"anonymize: argument 'ledger': {str(path)!r} is a folder, or in none; name a file.")
+        if not os.access(file if file.exists() else file.parent, os.W_OK):  # now, not after an hour's work
+            raise ParamError(f"anonymize: argument 'ledger': {str(path)!r} cannot be written; name another file.")
         if not file.exists():
             return cls(file)
         if file.stat().st_size > _MOST:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from synthkit.anonymizing.content import certificate_of, now
 from synthkit.anonymizing.digest import Ledger, table_digest
 from synthkit.anonymizing.drawing import Draw, Synthesizer, draw, hold_back
 from synthkit.auditing import file_attack
+from synthkit.auditing.figures import plain
 from synthkit.errors import ParamError, PrivacyError
 from synthkit.metrics.attacks import FPR, Attack
 from synthkit.metrics.base import Level
@@ -235,7 +235,7 @@ def _file_attack(asked: Asked, drawn: Draw, seed: int) -> dict[str, Any]:
         "harmless": 0.5,
         "fresh_rows": None,
         "detectable_effect": attack.detectable,
-        "outliers": None if math.isnan(attack.isolated) else attack.isolated,
+        "outliers": plain(attack.isolated),
         "attempts": [attack.members, attack.controls],
         "gate": "pass" if found.share_model else "fail" if _shown(attack) else "cannot tell",
         "note": f"AUC {attack.auc:.3f} in [{attack.interval[0]:.3f}, {attack.interval[1]:.3f}]; to hand a model over, "

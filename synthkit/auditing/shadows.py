@@ -19,7 +19,7 @@ from synthkit.auditing.fits import Subject, likelihoods
 from synthkit.auditing.judging import judged
 from synthkit.errors import ParamError, SchemaError, SynthkitWarning
 from synthkit.metrics.neighbours import isolated, nearest, place
-from synthkit.metrics.tables import Coded, code_tables
+from synthkit.metrics.tables import code_tables
 from synthkit.params import AnyOf, InstanceOf, Interval, Optional, check
 from synthkit.runtime import entropy
 
@@ -27,7 +27,6 @@ __all__ = ["audit"]
 
 _MOST, _LEAST = 2000, 50
 _FEWEST = 4  # refits: below, nothing is told
-_CLOSE = 0.05  # of the range from the 5 % to the 95 % quantile: a guess of a number so close is right
 
 Floats = NDArray[np.float64]
 
@@ -199,17 +198,11 @@ class _Work:
         records, synthetic = code_tables(own, drawn, kinds=self.subject.kinds)
         seen = features(records, synthetic, seed=self.seed)
         likely = likelihoods(fitted, own)
-        right = guesses(records, synthetic, self.secrets, [self._close(records, s) for s in self.secrets])
+        right = guesses(records, synthetic, self.secrets)
         self.seen.append(self._mean(seen))
         self.likely.append(None if likely is None else self._mean(likely[:, None])[:, 0])
         self.right.append(self._mean(right))
         self.learnt.append(half)
-
-    def _close(self, records: Coded, secret: Hashable) -> float:
-        if secret in records.cat:
-            return 0.0
-        low, high = np.nanquantile(records.column(secret), [0.05, 0.95])
-        return max(_CLOSE * float(high - low), 1e-9 * max(abs(float(low)), abs(float(high))))
 
     def _mean(self, values: Floats) -> Floats:
         """Means over the rows of each entity, nulls aside."""
