@@ -17,7 +17,7 @@ from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.checking import _by_difference
 from synthkit.anonymizing.drawing import draw, hold_back
 from synthkit.cli import main
-from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError
+from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError, SynthkitWarning
 from synthkit.metrics.rates import Risk
 from synthkit.report.gates import GateResult
 from synthkit.testing import tiny_table
@@ -201,6 +201,15 @@ def test_model_is_handed_over_only_where_its_file_was_attacked():
     assert out.synthesizer is not None and len(out.synthesizer.sample(3, seed=0)) == 3
 
 
+def test_without_its_tests_nothing_is_handed_over():
+    table = tiny_table(300, 7)[["x", "g"]]
+    for early, why in ({"max_seconds": 1e-3}, "no time was left"), ({"progress": lambda step: True}, "stopped by"):
+        refused = pytest.raises(PrivacyError, match=f"tests of privacy were not made: {why}")
+        with pytest.warns(SynthkitWarning), refused as caught:
+            anonymize(table, **{**FAST, **early, "model": "independent"})
+        assert caught.value.certificate.content["outcome"] == "refused"
+
+
 def test_odd_columns_and_what_the_synthesizer_itself_says():
     real = tiny_table(300, 7)[["x", "g"]]
     real["who"] = pd.Categorical([f"p{i}" for i in range(300)])
@@ -290,6 +299,7 @@ def test_digest_knows_a_table_in_any_order_of_rows(rows, random):
         ({"holdout": 0.9}, ParamError, "'holdout'"),
         ({"gates": {"nothing": 0.1}}, ParamError, "is no score"),
         ({"gates": 3}, ParamError, "'gates'"),
+        ({"gates": {"shape": -1}}, ParamError, "'gates': that of 'shape' must be a tolerance"),
         ({"ledger": "/no/such/folder/file"}, ParamError, "'ledger'"),
         ({"purpose": 3}, ParamError, "'purpose'"),
         ({"synthesizer": 3, "model": "auto"}, ParamError, "must have methods fit"),
@@ -322,7 +332,7 @@ def test_command(tmp_path, capsys):
     patients(500).to_csv(tmp_path / "real.csv", index=False)
     out, page, facts = (str(tmp_path / name) for name in ("safe.csv", "c.html", "c.json"))
     asked = ["anonymize", str(tmp_path / "real.csv"), "-o", out, "--entity", "id", "--secret", "diagnosis", "--quiet"]
-    asked += ["--html", page, "--certificate", facts, "--seed", "1", "--max-seconds", "2", "--purpose", "tests"]
+    asked += ["--html", page, "--certificate", facts, "--seed", "1", "--max-seconds", "60", "--purpose", "tests"]
     code = main([*asked, "--note-undecided"])
     said = capsys.readouterr()
     assert code == 0, said.err

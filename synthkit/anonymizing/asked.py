@@ -14,6 +14,7 @@ from synthkit.metrics.registry import METRICS
 from synthkit.metrics.tables import kinds_of
 from synthkit.params import Interval, OneOf, Optional, check
 from synthkit.protect import Protect, Protection
+from synthkit.report.gates import Gate
 from synthkit.report.panel_words import PANEL_WORDS
 from synthkit.report.profiles import PROFILES
 from synthkit.schema import Constant, Empty, Personal, Schema, check_table
@@ -92,6 +93,12 @@ class Asked:
         strange = [score for score in self.gates or {} if score not in METRICS and score not in PANEL_WORDS]
         if strange:
             raise ParamError(f"anonymize: argument 'gates': {strange[0]!r} is no score.")
+        for score, gate in (self.gates or {}).items():
+            number = isinstance(gate, (int, float)) and not isinstance(gate, bool) and gate >= 0
+            if gate is not None and not isinstance(gate, Gate) and not number:
+                raise ParamError(
+                    f"anonymize: argument 'gates': that of {score!r} must be a tolerance >= 0, a Gate, or None."
+                )
         for argument in ("purpose", "recipients"):
             if not isinstance(getattr(self, argument), str):
                 raise ParamError(f"anonymize: argument {argument!r} must be text.")
@@ -190,6 +197,8 @@ def _is_column(table: pd.DataFrame, name: Any) -> bool:
 
 def _listed(table: pd.DataFrame, value: Any) -> tuple[Any, ...]:
     """Names of columns as a tuple; a single name, which may be a tuple itself, is a list of one."""
+    if value is None:
+        return ()
     single = isinstance(value, str) or not isinstance(value, Iterable)
     single |= isinstance(value, tuple) and len(value) > 0 and _is_column(table, value)
     return (value,) if single else tuple(value)

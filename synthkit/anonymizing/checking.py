@@ -14,6 +14,7 @@ from synthkit.metrics.base import Score
 from synthkit.metrics.rates import Risk
 from synthkit.metrics.tables import kinds_of
 from synthkit.report import Report, evaluate
+from synthkit.report.evaluation import STOPPED
 from synthkit.report.gates import Gate, GateResult, Verdict
 from synthkit.report.panel import ROW_METRICS
 from synthkit.report.profiles import PROFILES
@@ -196,8 +197,18 @@ def _found(criterion: str, score: Score, verdict: str | None) -> dict[str, Any]:
     return out
 
 
-def outcome(verdict: Verdict, undecided: str) -> tuple[bool, str]:
-    """May the table be handed over, and the reasons why not."""
-    bad = ("fail",) if undecided == "note" else ("fail", "cannot tell")
+def outcome(asked: Asked, report: Report, verdict: Verdict) -> tuple[bool, str]:
+    """May the table be handed over, and the reasons why not.
+
+    A privacy test that was not made, as time was up or somebody stopped it, is no matter of rows: ``undecided`` does
+    not let it stand.
+    """
+    bad = ("fail",) if asked.undecided == "note" else ("fail", "cannot tell")
     reasons = [f"{r.label}: {r.status}, {r.reason}" for r in verdict.results if r.status in bad]
+    waived = {name for name, gate in (asked.gates or {}).items() if gate is None}
+    tests = {name for names in CRITERIA.values() for name in names} - waived
+    late = [name for name in report.left_out if name in tests and report.left_out[name] in STOPPED]
+    if late:
+        why = report.left_out[late[0]]
+        reasons.append(f"{len(late)} tests of privacy were not made: {why}; allow for more time")
     return not reasons, "; ".join(reasons)
