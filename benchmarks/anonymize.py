@@ -71,8 +71,10 @@ def _run(name: str, model: str, seed: int, options: argparse.Namespace) -> dict[
     table, known, culprits = _whole(name, options.data)
     if options.rows and not known:
         table = table.sample(min(options.rows, len(table)), random_state=seed).reset_index(drop=True)
-    how: dict[str, Any] = {"synthesizer": culprits[model]} if model in _CULPRITS else {"model": model}
-    how |= {"protect": None if options.protect == "none" else options.protect, "profile": options.profile}
+    protect = None if options.protect == "none" else options.protect
+    culprit = model in _CULPRITS
+    how: dict[str, Any] = {"synthesizer": culprits[model]} if culprit else {"model": model, "protect": protect}
+    how["profile"] = options.profile
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SynthkitWarning)

@@ -89,7 +89,7 @@ def main(quick: bool = False, folder: Path | None = None) -> None:
             customers,
             entity="customer_id",
             secrets=["in_arrears"],
-            quasi_identifiers=["city", "segment", "age"],
+            quasi_identifiers=["city", "segment"],
             undecided="note" if quick else "refuse",
             purpose="load tests of the customer portal",
             recipients="the test team",

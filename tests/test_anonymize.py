@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkit import Protection, SequenceSynthesizer, anonymize, evaluate
+from synthkit import Protection, SequenceSynthesizer, TabularSynthesizer, anonymize, evaluate
 from synthkit.anonymizing import Certificate, table_digest
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.checking import _by_difference
-from synthkit.anonymizing.drawing import hold_back
+from synthkit.anonymizing.drawing import draw, hold_back
 from synthkit.cli import main
-from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError
+from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError, SynthkitWarning
 from synthkit.metrics.rates import Risk
 from synthkit.report.gates import GateResult
 from synthkit.testing import tiny_table
@@ -26,9 +26,9 @@ FAST = {"model": "copula", "undecided": "note", "random_state": 0}
 RARE, EXTREME = "a-diagnosis-of-one", 98765.4321
 
 
-def patients(rows: int = 800, seed: int = 0) -> pd.DataFrame:
+def patients(rows: int = 500, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    age = rng.integers(20, 90, rows)
+    age = 5 * rng.integers(4, 18, rows)
     ill = rng.random(rows) < age / 150
     table = pd.DataFrame(
         {
@@ -104,11 +104,23 @@ def test_certificate_tells_criteria_columns_and_source(safe):
     roles = {column["name"]: (column["role"], column["treatment"]) for column in c["columns"]}
     assert roles["id"] == ("identifier of the person", "generated afresh, by its form")
     assert roles["diagnosis"][0] == "sensitive" and roles["age"][0] == "quasi-identifier"
-    assert c["source"]["split_by_unit"] == {"training": 640, "held_back": 160}
+    (secret,) = c["secrets"]
+    assert secret["column"] == "diagnosis" and secret["status"] == "tested" and secret["value"] <= secret["interval"][1]
+    assert c["source"]["split_by_unit"] == {"training": 400, "held_back": 100}
     assert c["source"]["digest"] == table_digest(patients()) and c["seeds"]["random_state"] == 0
-    assert [a["tested"] for a in c["attackers"]][:3] == [True, True, False]
+    assert [a["tested"] for a in c["attackers"]] == [True] * 4 + [False] * 4
     assert not safe.certificate.due and c["retest_by"] > c["created"][:10]
-    assert safe.certificate.content["safeguards"]["changed"], "protection tells counts"
+    guards = c["safeguards"]
+    assert guards["protection"] == "standard" and guards["settings"]["quasi_identifiers"] == ["age", "sex"]
+    changed = {own["column"]: own for own in guards["changed"]}
+    assert changed["cost"]["extremes"] and changed["diagnosis"]["categories"] == "fewer than 5"
+
+
+def test_page_tells_secrets_notes_and_counts_of_columns(safe, tmp_path):
+    page = safe.certificate.to_html(tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "Each secret by itself" in page and "fewer than 5" in page
+    noted = [f["note"] for f in safe.certificate.content["criteria"] if f["status"] == "tested" and f["note"]]
+    assert noted and all(note in page for note in noted)
 
 
 def test_same_seed_same_table_and_the_run_before_is_told(safe):
@@ -124,7 +136,7 @@ def test_same_seed_same_table_and_the_run_before_is_told(safe):
 
 
 def test_a_copy_is_refused_with_reasons_and_no_table(tmp_path):
-    table = tiny_table(600, 3)
+    table = tiny_table(400, 3)
     with pytest.raises(PrivacyError, match="not handed over.*Copies of training rows: fail") as caught:
         anonymize(table, synthesizer=Copier(), random_state=0, undecided="note", ledger=tmp_path / "runs")
     error = caught.value
@@ -135,7 +147,7 @@ def test_a_copy_is_refused_with_reasons_and_no_table(tmp_path):
 
 
 def test_ledger_remembers_over_processes(tmp_path, monkeypatch):
-    table = tiny_table(400, 4)
+    table = tiny_table(300, 4)[["x", "g"]]
     book = tmp_path / "runs.jsonl"
     anonymize(table, ledger=book, **FAST)
     monkeypatch.setattr("synthkit.anonymizing.digest._RUNS", [])  # as another process
@@ -165,12 +177,16 @@ def test_kept_columns_stay_as_they_are_others_are_drawn():
 def test_records_are_split_and_drawn_by_entity():
     real = visits()
     asked = {"entity": "who", "time": "day", "undecided": "note", "random_state": 0}
-    asked |= {"synthesizer": SequenceSynthesizer(entity="who", time="day", max_steps=30, random_state=0)}
+    asked |= {"synthesizer": SequenceSynthesizer(entity="who", time="day", max_steps=10, random_state=0)}
     out = anonymize(real, **asked)
     assert out.table["who"].nunique() == real["who"].nunique() and not set(out.table["who"]) & set(real["who"])
     assert (out.table.groupby("who")["day"].diff().dropna() > 0).all()
     assert "'who'" in out.certificate.content["unit"]
-    kept = anonymize(real, keep=["sex"], gates={"entity_copies": None}, **asked).table
+    own, parts = (
+        SequenceSynthesizer(entity="who", time="day", max_steps=10, random_state=0),
+        hold_back(real, "who", 0.2, 0),
+    )
+    kept = draw(real, parts, own, entity="who", keep=("sex",), n=None, seed=1).table
     for name in ("day", "sex"):
         assert (kept[name].to_numpy() == real[name].to_numpy()).all()
     assert kept["mmhg"].notna().all() and (kept["mmhg"].to_numpy() != real["mmhg"].to_numpy()).mean() > 0.8
@@ -179,10 +195,41 @@ def test_records_are_split_and_drawn_by_entity():
 def test_model_is_handed_over_only_where_its_file_was_attacked():
     with pytest.raises(PrivacyError, match="on the model's file: fail"):  # every number is kept: its file is the table
         anonymize(tiny_table(600, 6), release="model", protect=None, **{**FAST, "model": "independent"})
-    out = anonymize(tiny_table(600, 6), release="model", **{**FAST, "model": "independent"})
+    out = anonymize(tiny_table(600, 6)[["x", "n", "g"]], release="model", **{**FAST, "model": "independent"})
     (found,) = [f for f in out.certificate.content["criteria"] if f["criterion"] == "model file"]
     assert found["status"] == "tested" and 0.3 < found["value"] < 0.7
     assert out.synthesizer is not None and len(out.synthesizer.sample(3, seed=0)) == 3
+
+
+def test_without_its_tests_nothing_is_handed_over():
+    table = tiny_table(300, 7)[["x", "g"]]
+    for early, why in ({"max_seconds": 1e-3}, "no time was left"), ({"progress": lambda step: True}, "stopped by"):
+        refused = pytest.raises(PrivacyError, match=f"tests of privacy were not made: {why}")
+        with pytest.warns(SynthkitWarning), refused as caught:
+            anonymize(table, **{**FAST, **early, "model": "independent"})
+        assert caught.value.certificate.content["outcome"] == "refused"
+
+
+def test_odd_columns_and_what_the_synthesizer_itself_says():
+    real = tiny_table(300, 7)[["x", "g"]]
+    real["who"] = pd.Categorical([f"p{i}" for i in range(300)])
+    real["g"] = real["g"].astype(object).where(real.index % 9 > 0, pd.NA)
+    real["nothing"] = np.nan
+    rules = Protection(min_count=7, quasi_identifiers=("g",))
+    own = TabularSynthesizer("independent", protect=rules)
+    asked = {"synthesizer": own, "undecided": "note", "random_state": 0, "entity": "who"}
+    out = anonymize(real, secrets=pd.Index(["g", "nothing"]), **asked)
+    content = out.certificate.content
+    assert content["safeguards"]["protection"] == "custom" and content["safeguards"]["settings"]["min_count"] == 7
+    assert {c["name"]: c["role"] for c in content["columns"]}["g"] == "sensitive, and quasi-identifier"
+    assert [s["status"] for s in content["secrets"]] == ["tested", "not tested"]
+    assert own.entity is None, "the caller's object stays as it is"
+    with pytest.raises(ParamError, match="'protect' does not go with 'synthesizer'"):
+        anonymize(real, protect="strict", **asked)
+    with pytest.raises(ParamError, match="has the entity 'g'"):
+        anonymize(real, **{**asked, "synthesizer": TabularSynthesizer(entity="g")})
+    with pytest.raises(ParamError, match="draws single rows"):
+        anonymize(visits(), **asked)
 
 
 def test_an_easy_secret_is_judged_by_the_difference_of_rates():
@@ -225,6 +272,7 @@ def test_digest_knows_a_table_in_any_order_of_rows(rows, random):
     assert table_digest(table.assign(x=table["x"] + 1)) != digest
     assert table_digest(table.rename(columns={"x": "z"})) != digest
     assert table_digest(table.assign(y=table["y"].astype("category"))) == digest
+    assert table_digest(table.assign(y=table["y"].where(table["y"].notna(), pd.NA))) == digest
 
 
 # -------------------------------------------------------------------- bad input
@@ -237,6 +285,12 @@ def test_digest_knows_a_table_in_any_order_of_rows(rows, random):
         ({"time": "seen"}, ParamError, "'time' needs 'entity'"),
         ({"entity": "diagnosis", "secrets": ["diagnosis"]}, ParamError, "names the time or a secret"),
         ({"keep": ["age"], "secrets": ["age"]}, ParamError, "is in 'keep' and in 'secrets'"),
+        ({"keep": "age", "quasi_identifiers": {"age"}}, ParamError, "'age' is in 'keep' and in 'quasi_identifiers'"),
+        ({"keep": ["id"]}, ParamError, "'keep': column 'id' \\(identifier\\) may say whose row it is"),
+        ({"entity": "id", "keep": ["id"]}, ParamError, "'keep' names the entity 'id'"),
+        ({"entity": ["id"]}, ParamError, "'entity': there is no column"),
+        ({"secrets": [["cost"]]}, ParamError, "'secrets': there is no column"),
+        ({"synthesizer": Copier(), "model": "auto", "quasi_identifiers": ["age"]}, ParamError, "does not go with"),
         ({"keep": ["age"], "n": 10}, ParamError, "'n' does not go with 'keep'"),
         ({"keep": ["id", "age", "sex", "cost", "diagnosis", "seen"]}, ParamError, "leaves no column"),
         ({"protect": Protection(min_count=5000)}, ParamError, "min_count is 5000"),
@@ -245,10 +299,15 @@ def test_digest_knows_a_table_in_any_order_of_rows(rows, random):
         ({"holdout": 0.9}, ParamError, "'holdout'"),
         ({"gates": {"nothing": 0.1}}, ParamError, "is no score"),
         ({"gates": 3}, ParamError, "'gates'"),
+        ({"gates": {"shape": -1}}, ParamError, "'gates': that of 'shape' must be a tolerance"),
         ({"ledger": "/no/such/folder/file"}, ParamError, "'ledger'"),
         ({"purpose": 3}, ParamError, "'purpose'"),
-        ({"synthesizer": 3}, ParamError, "must have methods fit"),
-        ({"synthesizer": Copier(), "keep": ["age"]}, ParamError, "'keep' needs a synthesizer of synthkit"),
+        ({"synthesizer": 3, "model": "auto"}, ParamError, "must have methods fit"),
+        (
+            {"synthesizer": Copier(), "model": "auto", "keep": ["age"]},
+            ParamError,
+            "'keep' needs a synthesizer of synthkit",
+        ),
     ],
 )
 def test_bad_arguments(change, error, words):
@@ -273,7 +332,7 @@ def test_command(tmp_path, capsys):
     patients(500).to_csv(tmp_path / "real.csv", index=False)
     out, page, facts = (str(tmp_path / name) for name in ("safe.csv", "c.html", "c.json"))
     asked = ["anonymize", str(tmp_path / "real.csv"), "-o", out, "--entity", "id", "--secret", "diagnosis", "--quiet"]
-    asked += ["--html", page, "--certificate", facts, "--seed", "1", "--max-seconds", "6", "--purpose", "tests"]
+    asked += ["--html", page, "--certificate", facts, "--seed", "1", "--max-seconds", "60", "--purpose", "tests"]
     code = main([*asked, "--note-undecided"])
     said = capsys.readouterr()
     assert code == 0, said.err

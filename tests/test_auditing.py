@@ -13,6 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from synthkit import SequenceSynthesizer, TabularSynthesizer, audit, canaries, file_attack
 from synthkit.auditing import clopper_pearson, one_run_epsilon
+from synthkit.auditing.fits import Subject
+from synthkit.auditing.planting import make_canaries, planted_table
 from synthkit.auditing.ratio import belief
 from synthkit.errors import ParamError, SchemaError, SynthkitWarning
 from synthkit.models import SequentialTrees
@@ -180,6 +182,16 @@ def test_a_model_without_likelihood_is_not_tested(model):
     assert found.model is None and found.share_model is None and found.to_dict()["model"] == "not tested"
 
 
+@pytest.mark.parametrize("keys", [pd.Categorical([f"p{i // 2}" for i in range(200)]), np.arange(200) % 120])
+def test_canaries_are_entities_that_the_table_has_not(keys):
+    table = draw(200, 1).assign(who=keys)
+    table = table if table["who"].dtype == "category" else table.astype({"who": "int8"})
+    subject = Subject("canaries", table, TabularSynthesizer("independent", entity="who"))
+    made = make_canaries(subject, 60, 20, np.random.default_rng(0))
+    out = planted_table(subject, made, np.ones(60, np.int64), np.random.default_rng(0))
+    assert out["who"].notna().all() and len(set(out["who"]) - set(table["who"])) == 60
+
+
 def test_rows_of_an_entity_are_judged_together():
     def visits(seed: int) -> Table:
         return draw(240, seed).assign(who=np.repeat(np.arange(80), 3) + 1000 * seed)
@@ -298,6 +310,8 @@ def test_what_an_audit_cannot_do_is_told():
         audit(TABLE.head(30), synthesizer=Law())
     with pytest.raises(ParamError, match="'secrets'"):
         audit(TABLE, synthesizer=Law(), secrets=["salary"])
+    with pytest.raises(ParamError, match="'secrets' takes a list"):
+        audit(TABLE, synthesizer=Law(), secrets=5)
     with pytest.raises(ParamError, match="'targets'"):
         audit(TABLE, synthesizer=Law(), targets=[-5])
     with pytest.raises(SchemaError, match="has nulls"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from synthkit import Protection, SequenceSynthesizer, TableEncoder, TabularSynthesizer, between
-from synthkit.errors import ConditionError, ParamError, SchemaError
+from synthkit.errors import ConditionError, ParamError, SchemaError, SynthkitWarning
 from synthkit.protected import ProtectionReport
 from synthkit.series.far import extremes_of, quantiles
 from synthkit.transforms.counts import NumberCounts
@@ -242,6 +242,21 @@ def test_rare_combinations_are_not_drawn(model, tmp_path):
     pd.testing.assert_frame_equal(again.sample(1000, seed=1), drawn)
     assert str(again.protection_) == str(synthesizer.protection_)
     assert not synthesizer.impute(table, seed=0).isna().any().any()  # given cells stay, whatever they are
+
+
+def test_where_most_combinations_are_rare_a_frequent_one_takes_their_place(tmp_path):
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"age": rng.integers(18, 90, 400), "sex": rng.choice(["F", "M"], 400)})
+    table["town"] = rng.choice(["a", "b", None], 400, p=[0.7, 0.2, 0.1])
+    protect = Protection(quasi_identifiers=("age", "sex", "town"), combination_min=5, jitter=1)
+    with pytest.warns(SynthkitWarning, match="most rows have a rare combination"):
+        synthesizer = TabularSynthesizer("copula", protect=protect, random_state=0).fit(table)
+    cells = synthesizer.combinations_
+    assert 0 < len(cells.allowed) < 60
+    drawn = synthesizer.sample(600, seed=1)
+    assert cells.ok(synthesizer.encoder_.encode(drawn)).all()
+    synthesizer.save(tmp_path / "model")
+    pd.testing.assert_frame_equal(TabularSynthesizer.load(tmp_path / "model").sample(600, seed=1), drawn)
 
 
 def test_quasi_identifiers_that_cannot_be():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,17 +11,20 @@ import pandas as pd
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.base import LEVELS, Level
 from synthkit.metrics.registry import METRICS
+from synthkit.metrics.tables import kinds_of
 from synthkit.params import Interval, OneOf, Optional, check
 from synthkit.protect import Protect, Protection
+from synthkit.report.gates import Gate
 from synthkit.report.panel_words import PANEL_WORDS
 from synthkit.report.profiles import PROFILES
-from synthkit.schema import Schema, check_table
+from synthkit.schema import Constant, Empty, Personal, Schema, check_table
 
 __all__ = ["Asked", "Kind"]
 
 Kind = Literal["rows", "records"]
 _FEWEST = 100  # units: with fewer, no part that is held back shows anything
 _LEAST_HELD = 20  # units that are held back
+_LISTS = ("keep", "secrets", "quasi_identifiers")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,12 @@ class Asked:
         strange = [score for score in self.gates or {} if score not in METRICS and score not in PANEL_WORDS]
         if strange:
             raise ParamError(f"anonymize: argument 'gates': {strange[0]!r} is no score.")
+        for score, gate in (self.gates or {}).items():
+            number = isinstance(gate, (int, float)) and not isinstance(gate, bool) and gate >= 0
+            if gate is not None and not isinstance(gate, Gate) and not number:
+                raise ParamError(
+                    f"anonymize: argument 'gates': that of {score!r} must be a tolerance >= 0, a Gate, or None."
+                )
         for argument in ("purpose", "recipients"):
             if not isinstance(getattr(self, argument), str):
                 raise ParamError(f"anonymize: argument {argument!r} must be text.")
@@ -100,11 +109,11 @@ class Asked:
     def _check_columns(self) -> None:
         for argument in ("entity", "time", "target"):
             value = getattr(self, argument)
-            if value is not None and value not in self.table.columns:
+            if value is not None and not _is_column(self.table, value):
                 raise ParamError(f"anonymize: argument {argument!r}: there is no column {value!r}.")
-        for argument in ("keep", "secrets", "quasi_identifiers"):
+        for argument in _LISTS:
             for value in getattr(self, argument):
-                if value not in self.table.columns:
+                if not _is_column(self.table, value):
                     raise ParamError(f"anonymize: argument {argument!r}: there is no column {value!r}.")
         if self.time is not None and self.entity is None:
             raise ParamError(
@@ -119,15 +128,43 @@ class Asked:
                 raise SchemaError(f"anonymize: column {value!r} ({argument}) has empty cells; fill or drop these rows.")
 
     def _check_keep(self) -> None:
-        both = [name for name in self.keep if name in self.secrets]
-        if both:
-            raise ParamError(
-                f"anonymize: column {both[0]!r} is in 'keep' and in 'secrets': what is kept as it is, is no secret."
-            )
+        for argument, names, why in (
+            ("secrets", self.secrets, "what is kept as it is, is no secret"),
+            ("quasi_identifiers", self.protection.quasi_identifiers, "rare combinations of it would come back"),
+        ):
+            both = [name for name in self.keep if name in names]
+            if both:
+                raise ParamError(
+                    f"anonymize: column {both[0]!r} is in 'keep' and in {argument!r}: {why}; leave it out of one."
+                )
         if self.keep and self.n is not None:
             raise ParamError("anonymize: argument 'n' does not go with 'keep': there are as many rows as in the table.")
         if self.keep and set(self.table.columns) <= {*self.keep, self.entity, self.time}:
             raise ParamError("anonymize: argument 'keep' leaves no column to draw.")
+        self._check_kept_types()
+
+    def _check_kept_types(self) -> None:
+        """No kept column may say who somebody is: attacks do not look at such columns, and no gate would fail."""
+        if self.entity in self.keep and self.entity is not None:
+            raise ParamError(
+                f"anonymize: argument 'keep' names the entity {self.entity!r}: who has its keys, finds every person. "
+                "Leave it out; fresh keys are made."
+            )
+        kept = [name for name in self.keep if name != self.time]
+        if not kept:
+            return
+        given = None if self.schema is None else self.schema.columns
+        own = {} if given is None else {name: given[name] for name in kept if name in given}
+        schema = Schema.infer(self.table[kept], overrides=own, rules=False)
+        seen = kinds_of(schema)
+        for name in kept:
+            kind = schema.columns[name]
+            if name not in seen and not isinstance(kind, Constant | Empty):
+                what = "personal data" if isinstance(kind, Personal) else type(kind).__name__.lower()
+                raise ParamError(
+                    f"anonymize: argument 'keep': column {name!r} ({what}) may say whose row it is, and no test looks "
+                    "at it. Leave it out, or declare another type in the schema, such as Categorical()."
+                )
 
     def _check_size(self) -> None:
         units = self.units(self.table)
@@ -147,9 +184,21 @@ class Asked:
     @classmethod
     def of(cls, table: pd.DataFrame, **given: Any) -> Asked:
         """With lists in place of single names, as tuples."""
-        for argument in ("keep", "secrets", "quasi_identifiers"):
-            value = given.get(argument, ())
-            given[argument] = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+        for argument in _LISTS:
+            given[argument] = _listed(table, given.get(argument, ()))
         asked = cls(table, **given)
         asked.check()
         return asked
+
+
+def _is_column(table: pd.DataFrame, name: Any) -> bool:
+    return isinstance(table, pd.DataFrame) and isinstance(name, Hashable) and name in table.columns
+
+
+def _listed(table: pd.DataFrame, value: Any) -> tuple[Any, ...]:
+    """Names of columns as a tuple; a single name, which may be a tuple itself, is a list of one."""
+    if value is None:
+        return ()
+    single = isinstance(value, str) or not isinstance(value, Iterable)
+    single |= isinstance(value, tuple) and len(value) > 0 and _is_column(table, value)
+    return (value,) if single else tuple(value)

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from synthkit.errors import LoadError, ParamError
+from synthkit.errors import LoadError
 
 __all__ = ["LIMITS", "Certificate"]
 
@@ -33,8 +33,8 @@ class Certificate:
     Attributes:
         content: plain JSON: ``purpose``, ``recipients``, ``released``, ``unit``, ``source`` (digest, counts, split),
             ``columns`` (name, type, role, treatment), ``safeguards`` (with counts), ``criteria`` (one entry per
-            test, or "not tested" and why), ``gates``, ``attackers``, ``earlier_runs``, ``seeds``, ``versions``,
-            ``created``, ``retest_by``, ``limits``.
+            test, or "not tested" and why), ``secrets`` (one entry each), ``gates``, ``attackers``, ``earlier_runs``,
+            ``seeds``, ``versions``, ``created``, ``retest_by``, ``limits``.
 
     >>> Certificate({"synthkit_certificate": 1, "unit": "row"}).to_json().splitlines()[1]
     ' "synthkit_certificate": 1,'
@@ -107,15 +107,3 @@ def _sentence(found: Mapping[str, Any]) -> str:
     low, high = found["interval"] or (None, None)
     interval = "" if low is None else f" in [{low:.3f}, {high:.3f}]"
     return f"{found['label']}: {found['value']:.3f}{interval}, harmless is {found['harmless']:g}"
-
-
-def released_as(what: str, rows: int, units: int | None, kept: Sequence[str]) -> dict[str, Any]:
-    """The part ``released`` of the content.
-
-    Raises:
-        ParamError: nothing of the kind can be released.
-    """
-    if what not in ("rows", "model"):
-        raise ParamError("Certificate: argument 'release' must be 'rows' or 'model'.")
-    words = {"rows": "the drawn rows", "model": "the drawn rows and the file of the model"}[what]
-    return {"what": words, "rows": rows, "entities": units, "kept_columns": list(kept)}

@@ -89,7 +89,7 @@ def _criteria(content: Mapping[str, Any]) -> str:
             (
                 name,
                 chip(gate, gate) if gate in ("pass", "fail", "cannot tell") else "no gate",
-                esc(found["label"]),
+                esc(found["label"]) + (f"<br><small>{esc(found['note'])}</small>" if found["note"] else ""),
                 f"{found['value']:.3f}{interval}<br><small>harmless: {found['harmless']:g}</small>",
                 _number(found["detectable_effect"]),
                 _number(found["outliers"]),
@@ -108,11 +108,27 @@ def _criteria(content: Mapping[str, Any]) -> str:
     return section(
         "criteria",
         "Singling out, linkability, inference, and more",
-        table("What was tested, beside rows that the model never saw", heads, rows, class_="stack"),
+        table("What was tested, beside rows that the model never saw", heads, rows, class_="stack prose"),
+        _secrets(content["secrets"]),
         attackers,
         lead="The three criteria of the Article 29 Working Party (Opinion 05/2014), attacks on membership, and checks "
         "for copies. 'Detectable from': the least effect that a test of so many rows finds four times of five.",
     )
+
+
+def _secrets(secrets: Sequence[Mapping[str, Any]]) -> str:
+    if not secrets:
+        return '<p class="note">No column was named as a secret, so that inference was not tested.</p>'
+    rows = []
+    for told in secrets:
+        if told["status"] != "tested":
+            rows.append((esc(told["column"]), chip("cannot tell", "not tested"), esc(told["why"])))
+            continue
+        low, high = told["interval"]
+        found = f"{told['value']:.3f} <small>[{low:.3f}, {high:.3f}]</small> ({esc(told['attacker'])})"
+        rows.append((esc(told["column"]), chip("pass", "tested"), found))
+    heads = ("Secret", "", "Greatest risk of the attackers (harmless: 0)")
+    return table("Each secret by itself", heads, rows, class_="prose")
 
 
 def _number(value: float | None) -> str:
@@ -138,11 +154,13 @@ def _columns(columns: Sequence[Mapping[str, str]]) -> str:
 
 def _safeguards(safeguards: Mapping[str, Any]) -> str:
     pairs: list[tuple[str, object]] = [("Protection of values", safeguards["protection"])]
-    pairs += [(key.replace("_", " "), value) for key, value in safeguards.get("settings", {}).items()]
+    pairs += _flat(safeguards.get("settings", {}))
     body = [_pairs("Set before the run", pairs)]
-    changed = safeguards.get("changed")
+    changed = safeguards.get("changed", ())
     if changed:
-        body.append(_pairs("What they changed (counts, never values)", _flat(changed)))
+        keys = list(dict.fromkeys(key for own in changed for key in own if key != "column"))
+        rows = [(esc(own["column"]), *(esc(own.get(key, 0)) for key in keys)) for own in changed]
+        body.append(table("What they changed (counts, never values)", ("Column", *map(esc, keys)), rows))
     return section("safeguards", "Safeguards", *body)
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.drawing import Draw
+from synthkit.auditing.figures import plain
 from synthkit.metrics.base import Score
 from synthkit.metrics.rates import Risk
+from synthkit.metrics.tables import kinds_of
 from synthkit.report import Report, evaluate
+from synthkit.report.evaluation import STOPPED
 from synthkit.report.gates import Gate, GateResult, Verdict
 from synthkit.report.panel import ROW_METRICS
 from synthkit.report.profiles import PROFILES
 from synthkit.schema import Schema
 
-__all__ = ["CRITERIA", "EXTRA", "criteria", "judge", "outcome", "score"]
+__all__ = ["CRITERIA", "EXTRA", "criteria", "judge", "of_secrets", "outcome", "score"]
 
 CRITERIA: Mapping[str, tuple[str, ...]] = {
     "singling out": ("singling_out",),
@@ -48,8 +51,8 @@ def score(asked: Asked, draw: Draw, seed: int, max_seconds: float | None, progre
     common: dict[str, Any] = {
         "holdout": draw.holdout,
         "target": asked.target,
-        "secrets": asked.secrets,
-        "schema": _schema(draw),
+        "secrets": _attacked(asked, draw),
+        "schema": _schema(asked, draw),
         "level": asked.level,
         "seed": seed,
         "max_seconds": max_seconds,
@@ -70,9 +73,16 @@ def _panel_metrics() -> tuple[str, ...]:
     return (*PANEL_METRICS, *ROW_METRICS)
 
 
-def _schema(draw: Draw) -> Schema:
-    schema = draw.schema
-    return schema if schema.entity is None else replace(schema, entity=None)
+def _schema(asked: Asked, draw: Draw) -> Schema:
+    """Of the columns that are judged; keys of single rows are not."""
+    schema = draw.schema if draw.schema.entity is None else replace(draw.schema, entity=None)
+    keys = asked.entity if asked.kind == "rows" else None
+    return schema if keys is None else schema.project([name for name in schema.columns if name != keys])
+
+
+def _attacked(asked: Asked, draw: Draw) -> tuple[Hashable, ...]:
+    """Secrets that there is an attack on: cells of the others are generated, none is learnt."""
+    return tuple(name for name in asked.secrets if name in kinds_of(draw.schema))
 
 
 def judge(asked: Asked, report: Report) -> Verdict:
@@ -136,6 +146,27 @@ def criteria(report: Report, verdict: Verdict) -> list[dict[str, Any]]:
     return out
 
 
+def of_secrets(asked: Asked, draw: Draw, report: Report) -> list[dict[str, Any]]:
+    """Per secret: was it attacked, and the greatest risk among the attackers, with its interval."""
+    risks: dict[tuple[Hashable, str], Any] = {}
+    for name in CRITERIA["inference"]:
+        if name in report.scores:
+            risks |= report.scores[name].details.get("risks", {})
+    out: list[dict[str, Any]] = []
+    for secret in asked.secrets:
+        own = {who: risk for (name, who), risk in risks.items() if name == secret and not math.isnan(risk.value)}
+        if own:
+            who = max(own, key=lambda key, own=own: own[key].value)  # type: ignore[misc]
+            found = {"status": "tested", "attacker": who, "value": float(own[who].value)}
+            out.append({"column": str(secret), **found, "interval": [float(end) for end in own[who].interval()]})
+            continue
+        why = "too few rows have it, or it has one value"
+        if secret not in _attacked(asked, draw):
+            why = "it is empty, or generated afresh: no cell is learnt"
+        out.append({"column": str(secret), "status": "not tested", "why": why})
+    return out
+
+
 def _told(report: Report, name: str) -> bool:
     return name in report.scores and not math.isnan(report.scores[name].value)
 
@@ -152,26 +183,32 @@ def _found(criterion: str, score: Score, verdict: str | None) -> dict[str, Any]:
         "value": float(score.value),
         "interval": None if score.interval is None else [float(end) for end in score.interval],
         "harmless": float(score.best),
-        "fresh_rows": _finite(score.fresh),
-        "detectable_effect": _finite(power.get("detectable", math.nan)),
-        "outliers": _finite(score.parts.get("most isolated rows", math.nan)),
+        "fresh_rows": plain(score.fresh),
+        "detectable_effect": plain(power.get("detectable", math.nan)),
+        "outliers": plain(score.parts.get("most isolated rows", math.nan)),
         "gate": verdict or "none",
         "note": score.note,
     }
     if risk is not None:
-        out |= {"training_rate": risk.train, "holdout_rate": risk.control, "naive_rate": _finite(risk.naive)}
+        out |= {"training_rate": risk.train, "holdout_rate": risk.control, "naive_rate": plain(risk.naive)}
         out |= {"attempts": [risk.n_train, risk.n_control]}
     if attack is not None:
         out |= {"attempts": [attack.members, attack.controls]}
     return out
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def outcome(asked: Asked, report: Report, verdict: Verdict) -> tuple[bool, str]:
+    """May the table be handed over, and the reasons why not.
 
-
-def outcome(verdict: Verdict, undecided: str) -> tuple[bool, str]:
-    """May the table be handed over, and the reasons why not."""
-    bad = ("fail",) if undecided == "note" else ("fail", "cannot tell")
+    A privacy test that was not made, as time was up or somebody stopped it, is no matter of rows: ``undecided`` does
+    not let it stand.
+    """
+    bad = ("fail",) if asked.undecided == "note" else ("fail", "cannot tell")
     reasons = [f"{r.label}: {r.status}, {r.reason}" for r in verdict.results if r.status in bad]
+    waived = {name for name, gate in (asked.gates or {}).items() if gate is None}
+    tests = {name for names in CRITERIA.values() for name in names} - waived
+    late = [name for name in report.left_out if name in tests and report.left_out[name] in STOPPED]
+    if late:
+        why = report.left_out[late[0]]
+        reasons.append(f"{len(late)} tests of privacy were not made: {why}; allow for more time")
     return not reasons, "; ".join(reasons)

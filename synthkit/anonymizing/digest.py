@@ -40,7 +40,7 @@ def table_digest(table: pd.DataFrame) -> str:
         if isinstance(cells.dtype, pd.CategoricalDtype):
             cells = cells.astype(object)
         if cells.dtype == object:
-            cells = cells.map(lambda v: None if v is None or v != v else str(v))
+            cells = cells.astype(str).where(cells.notna(), None)
         own = pd.util.hash_pandas_object(cells, index=False).to_numpy(np.uint64)
         salt = np.uint64(int.from_bytes(hashlib.sha256(f"{k}:{name}".encode()).digest()[:8], "little"))
         rows = np.asarray((rows ^ own) * np.uint64(0x100000001B3) + salt, np.uint64)
@@ -73,6 +73,8 @@ class Ledger:
         file = Path(path)
         if file.is_dir() or not file.parent.is_dir():
             raise ParamError(f"anonymize: argument 'ledger': {str(path)!r} is a folder, or in none; name a file.")
+        if not os.access(file if file.exists() else file.parent, os.W_OK):  # now, not after an hour's work
+            raise ParamError(f"anonymize: argument 'ledger': {str(path)!r} cannot be written; name another file.")
         if not file.exists():
             return cls(file)
         if file.stat().st_size > _MOST:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from synthkit.anonymizing.content import certificate_of, now
 from synthkit.anonymizing.digest import Ledger, table_digest
 from synthkit.anonymizing.drawing import Draw, Synthesizer, draw, hold_back
 from synthkit.auditing import file_attack
+from synthkit.auditing.figures import plain
 from synthkit.errors import ParamError, PrivacyError
 from synthkit.metrics.attacks import FPR, Attack
 from synthkit.metrics.base import Level
@@ -32,6 +32,7 @@ from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 __all__ = ["AnonymizedTable", "anonymize"]
 
 _FIT = 0.6  # of the time budget
+_LEFT = 0.1  # of it at least for the tests, however long the fit took
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,7 +115,7 @@ def anonymize(
         purpose, recipients: words for the certificate.
         ledger: a file of JSON lines in which every run is noted, so that a certificate tells of earlier runs on the
             same table. Without it, only those of this process are known.
-        max_seconds: in all; .6 of it for the fit.
+        max_seconds: in all; .6 of it for the fit. Without time for the tests of privacy, nothing is handed over.
         progress: True for bars on stderr.
         random_state: an integer for a repeatable run; None draws one, which the certificate tells.
 
@@ -139,11 +140,11 @@ def anonymize(
     book, digest = Ledger.open(ledger), table_digest(df)
     seed = entropy(None) % 2**32 if random_state is None else int(random_state)
     earlier, created = book.earlier(digest), now()
-    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked)
+    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked, model)
     parts, several = hold_back(df, entity, holdout, seed), asked.kind == "records"
     known: dict[str, Any] = {"entity": entity if several else None, "keep": asked.keep, "n": n}
     drawn = draw(df, parts, fitted, **known, seed=entropy(seed, 1) % 2**32)
-    left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), 1.0)
+    left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), _LEFT * max_seconds)
     report = score(asked, drawn, entropy(seed, 2) % 2**32, left, progress)
     return _judged(asked, drawn, report, book, digest=digest, created=created, seed=seed, earlier=earlier)
 
@@ -162,13 +163,33 @@ def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) ->
     return SequenceSynthesizer(model, entity=asked.entity, time=asked.time, kind="panel", **common)
 
 
-def _given(synthesizer: Any, asked: Asked) -> Any:
+def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec) -> Any:
+    """The caller's synthesizer, not fitted where it is ours."""
+    others = {"model": model != "auto", "protect": asked.protect != "standard", "schema": asked.schema is not None}
+    others["quasi_identifiers"] = bool(asked.quasi_identifiers)
+    if any(others.values()):
+        name = next(name for name, given in others.items() if given)
+        raise ParamError(
+            f"anonymize: argument {name!r} does not go with 'synthesizer', which would not heed it; give it to the "
+            "synthesizer."
+        )
     if not (callable(getattr(synthesizer, "fit", None)) and callable(getattr(synthesizer, "sample", None))):
         raise ParamError("anonymize: argument 'synthesizer' must have methods fit(table) and sample(n, seed=).")
     ours = isinstance(synthesizer, (TabularSynthesizer, SequenceSynthesizer))
     if asked.keep and not ours:
         raise ParamError("anonymize: argument 'keep' needs a synthesizer of synthkit; leave 'synthesizer' out.")
-    return clone(synthesizer) if ours else synthesizer
+    if not ours:
+        return synthesizer
+    if synthesizer.entity not in (None, asked.entity):
+        raise ParamError(
+            f"anonymize: argument 'synthesizer' has the entity {synthesizer.entity!r}, and 'entity' is another; parts "
+            "are split and protected by one."
+        )
+    if asked.kind == "records" and isinstance(synthesizer, TabularSynthesizer):
+        raise ParamError(
+            "anonymize: argument 'synthesizer' draws single rows, but entities have several; use SequenceSynthesizer."
+        )
+    return clone(synthesizer).set_params(entity=asked.entity)
 
 
 def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: Any) -> AnonymizedTable:
@@ -178,7 +199,7 @@ def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: An
         PrivacyError: a gate does not pass.
     """
     verdict = judge(asked, report)
-    passed, why = outcome(verdict, asked.undecided)
+    passed, why = outcome(asked, report, verdict)
     attacked = _file_attack(asked, drawn, entropy(known["seed"], 3) % 2**32) if asked.release == "model" else None
     if attacked is not None and attacked["gate"] in ("fail", "cannot tell")[: 1 + (asked.undecided == "refuse")]:
         reason = f"{attacked['label']}: {attacked['gate']}, {attacked.get('note') or attacked['why']}"
@@ -215,7 +236,7 @@ def _file_attack(asked: Asked, drawn: Draw, seed: int) -> dict[str, Any]:
         "harmless": 0.5,
         "fresh_rows": None,
         "detectable_effect": attack.detectable,
-        "outliers": None if math.isnan(attack.isolated) else attack.isolated,
+        "outliers": plain(attack.isolated),
         "attempts": [attack.members, attack.controls],
         "gate": "pass" if found.share_model else "fail" if _shown(attack) else "cannot tell",
         "note": f"AUC {attack.auc:.3f} in [{attack.interval[0]:.3f}, {attack.interval[1]:.3f}]; to hand a model over, "

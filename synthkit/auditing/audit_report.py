@@ -103,15 +103,12 @@ class Audit:
     @property
     def share_rows(self) -> bool:
         """Are the upper ends for drawn rows below the bars?"""
-        return self._kept(self.rows)
+        return self.bars.kept(self.rows)
 
     @property
     def share_model(self) -> bool | None:
         """The same for the model; None: not tested."""
-        return None if self.model is None else self._kept(self.model)
-
-    def _kept(self, attack: ShadowAttack) -> bool:
-        return attack.interval[1] <= self.bars.auc and attack.tpr_interval[1] <= self.bars.tpr
+        return None if self.model is None else self.bars.kept(self.model)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain numbers, for JSON, without the records; NaN becomes None."""

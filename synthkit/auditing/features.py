@@ -10,7 +10,8 @@ from scipy.special import logsumexp
 
 from synthkit.metrics.cells import edges_of
 from synthkit.metrics.copies import row_hashes
-from synthkit.metrics.neighbours import TIE, nearest, place
+from synthkit.metrics.disclosure import by_neighbour, tolerance
+from synthkit.metrics.neighbours import nearest, place
 from synthkit.metrics.tables import Coded
 
 __all__ = ["FEATURES", "features", "guesses"]
@@ -90,20 +91,18 @@ def _binned(law: Coded, table: Coded) -> NDArray[np.int64]:
     return np.concatenate([np.stack(numbers, 1) if numbers else table.codes[:, :0], table.codes], axis=1)
 
 
-def guesses(records: Coded, drawn: Coded, secrets: Sequence[Hashable], tolerance: Sequence[float]) -> Floats:
+def guesses(records: Coded, drawn: Coded, secrets: Sequence[Hashable]) -> Floats:
     """``(records, secrets)``: is the secret of the nearest drawn row, by all other columns, the record's? NaN of null.
 
     Of equally near rows up to ten are looked at, and the share that is right counts.
     """
     out = np.full((len(records), len(secrets)), np.nan)
-    for j, (secret, wide) in enumerate(zip(secrets, tolerance, strict=True)):
+    for j, secret in enumerate(secrets):
         known = drawn.take(np.flatnonzero(~np.isnan(drawn.column(secret))))
         truth = records.column(secret)
         if not len(known):
             continue
-        base, points = place(records.without(secret), (known.without(secret), records.without(secret)))
-        near = nearest(points, base, min(10, len(known)))[0]
-        tied = near.distance <= near.distance[:, :1] + TIE
-        right = np.abs(known.column(secret)[near.index] - truth[:, None]) <= wide
-        out[:, j] = np.where(np.isnan(truth), np.nan, (right & tied).sum(1) / tied.sum(1))
+        found, weight = by_neighbour(known, records, records, secret)
+        right = np.abs(found - truth[:, None]) <= tolerance(records, secret)
+        out[:, j] = np.where(np.isnan(truth), np.nan, (right * weight).sum(1))
     return out

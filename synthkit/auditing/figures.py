@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from synthkit.metrics.attacks import Attack
+from synthkit.metrics.rates import Interval
 
 __all__ = ["Bars", "attack_dict", "attack_line", "plain"]
+
+
+class Judged(Protocol):
+    """An attack with intervals of its AUC and of its TPR at 1 % false alarms."""
+
+    @property
+    def interval(self) -> Interval: ...
+    @property
+    def tpr_interval(self) -> Interval: ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,7 @@ class Bars:
     auc: float = 0.55
     tpr: float = 0.02
 
-    def kept(self, attack: Attack) -> bool:
+    def kept(self, attack: Judged) -> bool:
         """Are both upper ends at or below the bars? A TPR that too few rows tell is not kept."""
         return attack.interval[1] <= self.auc and attack.tpr_interval[1] <= self.tpr
 
@@ -48,10 +60,16 @@ def attack_dict(attack: Attack) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The value with NaN and infinity as None, also inside lists."""
+    """The value with NaN and infinity as None, also inside lists; numbers of numpy as Python's.
+
+    >>> plain([np.float64(0.5), math.nan, 3])
+    [0.5, None, 3]
+    """
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value
 
 
 def attack_line(attack: Attack) -> str:

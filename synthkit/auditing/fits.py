@@ -71,6 +71,8 @@ class Subject:
                 f"{caller}: no column is learnt (keys and free text are generated); there is none to audit."
             )
         self.table = table[[n for n in table.columns if n in self.kinds or n in roles]].reset_index(drop=True)
+        if self.entity is not None:
+            self.table[self.entity] = _open(self.table[self.entity])
         self.schema: Schema = schema.project(list(self.table.columns))
 
     def _params(self) -> dict[str, Any]:
@@ -113,6 +115,13 @@ class Subject:
             raise SchemaError(f"{self.caller}: column {missing[0]!r} is missing from the synthetic table.")
         drawn: pd.DataFrame = table[list(self.kinds)].reset_index(drop=True)
         return drawn
+
+
+def _open(keys: pd.Series[Any]) -> pd.Series[Any]:
+    """Keys in a dtype that takes others, too: a canary is an entity that the table has not."""
+    if isinstance(keys.dtype, pd.CategoricalDtype):
+        keys = keys.astype(keys.cat.categories.dtype)
+    return keys.astype(np.int64) if pd.api.types.is_signed_integer_dtype(keys.dtype) else keys
 
 
 def likelihoods(fitted: Any, table: pd.DataFrame) -> NDArray[np.float64] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from synthkit.auditing.fits import Subject, likelihoods
 from synthkit.auditing.judging import judged
 from synthkit.errors import ParamError, SchemaError, SynthkitWarning
 from synthkit.metrics.neighbours import isolated, nearest, place
-from synthkit.metrics.tables import Coded, code_tables
+from synthkit.metrics.tables import code_tables
 from synthkit.params import AnyOf, InstanceOf, Interval, Optional, check
 from synthkit.runtime import entropy
 
@@ -27,7 +27,6 @@ __all__ = ["audit"]
 
 _MOST, _LEAST = 2000, 50
 _FEWEST = 4  # refits: below, nothing is told
-_CLOSE = 0.05  # of the range from the 5 % to the 95 % quantile: a guess of a number so close is right
 
 Floats = NDArray[np.float64]
 
@@ -92,12 +91,15 @@ def audit(
     subject = Subject("audit", df, synthesizer, entity)
     index, chosen = _rows(subject, df, rows, random_state)
     judged_rows = _targets(targets, df)[chosen]
+    if isinstance(secrets, str) or not isinstance(secrets, Iterable):
+        raise ParamError("audit: argument 'secrets' takes a list of columns, even of one.")
+    secrets = tuple(secrets)
     unknown = [name for name in secrets if name not in subject.kinds]
-    if unknown or isinstance(secrets, str):
+    if unknown:
         raise ParamError(
             f"audit: argument 'secrets' takes a list of columns that are learnt; not among them: {unknown}."
         )
-    work = _Work(subject, tuple(secrets), times, random_state)
+    work = _Work(subject, secrets, times, random_state)
     stopped = work.all(refits, max_seconds, progress)
     if len(work.learnt) < _FEWEST:
         raise ParamError(
@@ -196,17 +198,11 @@ class _Work:
         records, synthetic = code_tables(own, drawn, kinds=self.subject.kinds)
         seen = features(records, synthetic, seed=self.seed)
         likely = likelihoods(fitted, own)
-        right = guesses(records, synthetic, self.secrets, [self._close(records, s) for s in self.secrets])
+        right = guesses(records, synthetic, self.secrets)
         self.seen.append(self._mean(seen))
         self.likely.append(None if likely is None else self._mean(likely[:, None])[:, 0])
         self.right.append(self._mean(right))
         self.learnt.append(half)
-
-    def _close(self, records: Coded, secret: Hashable) -> float:
-        if secret in records.cat:
-            return 0.0
-        low, high = np.nanquantile(records.column(secret), [0.05, 0.95])
-        return max(_CLOSE * float(high - low), 1e-9 * max(abs(float(low)), abs(float(high))))
 
     def _mean(self, values: Floats) -> Floats:
         """Means over the rows of each entity, nulls aside."""

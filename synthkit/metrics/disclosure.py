@@ -206,12 +206,16 @@ def inferred(
         if min(len(t_known), len(h_known)) < LEAST or not len(known):
             continue
         sides = _attacked(t_known, h_known, seed, rows)
-        close = _closeness(t, secret)
+        wide = tolerance(t, secret)
+
+        def close(truth: Floats, guess: Floats, wide: float = wide) -> NDArray[np.bool_]:
+            return np.abs(truth - guess) <= wide
+
         truth = [side.column(secret) for side in sides]
         naive = float(close(truth[0], np.full(len(truth[0]), _usual(known, secret))).mean())
         model = _fitted(known, secret, seed=seed, trees=trees, trained=trained)
         found = {
-            "neighbour": [_by_neighbour(known, t, side, secret) for side in sides],
+            "neighbour": [by_neighbour(known, t, side, secret) for side in sides],
             "model": [model(side) for side in sides],
         }
         for name, guesses in found.items():
@@ -221,13 +225,12 @@ def inferred(
     return out
 
 
-def _closeness(train: Coded, secret: Hashable) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
-    """When a guess is right."""
+def tolerance(train: Coded, secret: Hashable) -> float:
+    """How far a guess that counts as right may be off: 0 for a level, a part of its range for a number."""
     if secret in train.cat:
-        return lambda truth, guess: truth == guess
+        return 0.0
     low, high = np.nanquantile(train.column(secret), [0.05, 0.95])
-    tolerance = max(_TOLERANCE * (high - low), 1e-9 * max(abs(low), abs(high)))
-    return lambda truth, guess: np.abs(truth - guess) <= tolerance
+    return max(_TOLERANCE * float(high - low), 1e-9 * max(abs(float(low)), abs(float(high))))
 
 
 def _usual(table: Coded, secret: Hashable) -> float:
@@ -236,7 +239,7 @@ def _usual(table: Coded, secret: Hashable) -> float:
     return float(np.median(values) if secret in table.num else np.bincount(values.astype(np.int64)).argmax())
 
 
-def _by_neighbour(known: Coded, train: Coded, side: Coded, secret: Hashable) -> tuple[Floats, Floats]:
+def by_neighbour(known: Coded, train: Coded, side: Coded, secret: Hashable) -> tuple[Floats, Floats]:
     """Guesses ``(rows, up to 10)`` and their weights: the secrets of the nearest rows, all that tie alike."""
     base, points = place(train.without(secret), (known.without(secret), side.without(secret)))
     near = nearest(points, base, min(10, len(known)))[0]

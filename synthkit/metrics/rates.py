@@ -161,11 +161,17 @@ class Risk:
         return bool(self.train <= self.naive + error)
 
     def interval(self, level: float = 0.95) -> Interval:
-        """On the log scale of ``(1 - train) / (1 - control)``, with half a failure added to each (Walter 1975)."""
+        """On the log scale of ``(1 - train) / (1 - control)`` (Walter 1975).
+
+        Half a failure and half a success are added to each side, so that an attack without any success has a width.
+
+        >>> [round(end, 2) for end in Risk(0.0, 0.0, 100, 100).interval()]
+        [-0.02, 0.02]
+        """
         miss = [(1 - r) * n + 0.5 for r, n in ((self.train, self.n_train), (self.control, self.n_control))]
-        size = [self.n_train + 0.5, self.n_control + 0.5]
+        size = [self.n_train + 1, self.n_control + 1]
         ratio = (miss[0] / size[0]) / (miss[1] / size[1])
-        variance = sum(max(1 / m - 1 / s, 0.0) for m, s in zip(miss, size, strict=True))
+        variance = sum(1 / m - 1 / s for m, s in zip(miss, size, strict=True))
         half = float(norm.ppf((1 + level) / 2)) * float(np.sqrt(variance))
         low, high = 1 - ratio * np.exp(half), 1 - ratio * np.exp(-half)
         value = self.value

@@ -22,6 +22,8 @@ from synthkit.report.report import Report, versions
 from synthkit.schema import Schema
 
 __all__ = ["Run", "Step", "check_how", "evaluate", "evaluate_all", "score_all"]
+STOPPED = ("no time was left (max_seconds)", "stopped by the progress callback", "interrupted")
+"""Why scores are left out that were asked for, and could have been measured."""
 
 Progress = Callable[["Step"], bool | None]
 
@@ -193,7 +195,7 @@ class Run:
         try:
             for done, metric in enumerate(order, 1):
                 if done > 1 and self.max_seconds is not None and self.elapsed() > self.max_seconds:
-                    stopped = "no time was left (max_seconds)"
+                    stopped = STOPPED[0]
                     break
                 begin = clock.perf_counter()
                 self.found[metric.name] = self.scores_of(metric)
@@ -203,10 +205,10 @@ class Run:
                     bar.update()
                 step = Step(metric.name, done, len(order), self.elapsed())
                 if callable(self.progress) and self.progress(step):
-                    stopped = "stopped by the progress callback"
+                    stopped = STOPPED[1]
                     break
         except KeyboardInterrupt:
-            stopped = "interrupted"
+            stopped = STOPPED[2]
             if not self.found:
                 raise
         finally:

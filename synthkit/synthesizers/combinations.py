@@ -6,6 +6,7 @@ combinations that are frequent enough are kept, so that no file tells a rare one
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.encoder import TableEncoder
-from synthkit.errors import LoadError, SchemaError
+from synthkit.errors import LoadError, SchemaError, SynthkitWarning
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.protect import Protection
 
@@ -25,6 +26,7 @@ __all__ = ["Combinations"]
 Ints = NDArray[np.int64]
 _ROUNDS = 8  # in which rows with a rare combination are drawn anew, given the rest of the row
 _BLOCK = 512  # rows that are compared with all combinations at once
+_MANY = 0.5  # of the rows with a rare combination: what is drawn is then another table
 _NULL, _UNKNOWN = -1, -2
 
 
@@ -77,6 +79,14 @@ class Combinations:
         out.allowed = kept.index.to_frame().to_numpy(np.int64).reshape(len(kept), -1)
         out.share = kept["size"].to_numpy(float) / float(kept["size"].sum())
         out.counts = float(len(rows) - len(kept)), float(len(keys) - kept["size"].sum())
+        if out.counts[1] > _MANY * len(keys):
+            names = ", ".join(repr(name) for name in protection.quasi_identifiers)
+            warnings.warn(
+                f"TabularSynthesizer.fit: most rows have a rare combination of the quasi-identifiers {names}, and the "
+                "few others are drawn in their place; name fewer columns, or make them coarser.",
+                SynthkitWarning,
+                stacklevel=5,
+            )
         return out
 
     @classmethod
@@ -98,7 +108,7 @@ class Combinations:
     def _keys(self, data: Encoded) -> Ints:
         """``(rows, Q)`` codes."""
         out, slot = np.empty((len(data), len(self.codes)), np.int64), self.layout.slot
-        cat, known = data.cat.cpu().numpy(), data.cat_known.cpu().numpy()
+        cat, known = data.cat.long().cpu().numpy(), data.cat_known.cpu().numpy()  # bytes hold no -1
         for q, (null, code) in enumerate(zip(self.nulls, self.codes, strict=True)):
             out[:, q] = np.where(known[:, slot[code]], cat[:, slot[code]], _UNKNOWN)
             if null >= 0:
