@@ -104,7 +104,7 @@ def aa(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def planted(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The law as the generator; few rows of the rarer class in many columns."""
-    law = Law(options.width, options.gap, 0.12, options.turn)
+    law = Law(options.width, options.gap, options.rare, options.turn)
     return [
         _verdict("planted", seed, options, law.draw(options.rows, 1000 + seed), Truth(law))
         for seed in range(options.start, options.start + options.runs)
@@ -121,6 +121,8 @@ def _verdict(what: str, seed: int, options: argparse.Namespace, table: pd.DataFr
         cv=tuple(options.cv),
         synthesizer=generator,
         gate=False,
+        learners=tuple(options.learners),
+        metric=options.metric,
         random_state=seed,
     )
     line = {"what": what, "seed": seed, "rows": len(table), "goal": options.goal, "verdict": found.verdict}
@@ -239,6 +241,9 @@ def _replaced(model: str, train: pd.DataFrame, target: str, kinds: Mapping[Any, 
 
 def _split(name: str, options: argparse.Namespace, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, Any, Any]:
     split = load(name, options.data, seed, dev=not options.final)
+    if name == "heart_cleveland":  # as is usual: diseased or not
+        for part in (split.train, split.holdout):
+            part[split.target] = (part[split.target] > 0).astype(int)
     train = split.train.dropna(subset=[split.target])
     if options.most and len(train) > options.most:
         train = train.sample(options.most, random_state=seed)
@@ -260,7 +265,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--width", type=int, default=20, help="columns of the planted gain")
     parser.add_argument("--gap", type=float, default=0.35, help="between the classes, in standard deviations a column")
-    parser.add_argument("--turn", type=float, default=0.6, help="of the correlations of the planted gain")
+    parser.add_argument("--rare", type=float, default=0.3, help="share of the rarer class of the planted gain")
+    parser.add_argument("--learners", nargs="+", default=[*LEARNERS])
+    parser.add_argument("--turn", type=float, default=0.0, help="of the correlations of the planted gain")
     parser.add_argument("--goal", default="balance", choices=["balance", "grow", "rare"])
     parser.add_argument("--amount", type=float, default=1.0)
     parser.add_argument("--metric")

@@ -49,6 +49,22 @@ class Copy:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; prints a line per figure as it is known."""
+    args = _parser().parse_args(arguments)
+    lines = []
+    for name in args.datasets:
+        for seed in args.seeds:
+            split = load(name, args.data, seed, dev=not args.final)
+            for model in args.models:
+                for what in args.what:
+                    found = run(what, model, split, seed, args)
+                    lines.append({"dataset": name, "model": model, "seed": seed, "what": what, **found})
+                    print(_line(lines[-1]), flush=True)
+                    if args.out:
+                        pd.DataFrame(lines).to_csv(args.out, index=False)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.privacy", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--data", type=Path, default=Path("."))
@@ -63,19 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--level", default="default", choices=["quick", "default", "full"])
     add("--final", action="store_true")
     add("--out", type=Path, help="a CSV of all figures")
-    args = parser.parse_args(arguments)
-    lines = []
-    for name in args.datasets:
-        for seed in args.seeds:
-            split = load(name, args.data, seed, dev=not args.final)
-            for model in args.models:
-                for what in args.what:
-                    found = run(what, model, split, seed, args)
-                    lines.append({"dataset": name, "model": model, "seed": seed, "what": what, **found})
-                    print(_line(lines[-1]), flush=True)
-                    if args.out:
-                        pd.DataFrame(lines).to_csv(args.out, index=False)
-    return 0
+    return parser
 
 
 def _line(found: dict[str, Any]) -> str:

@@ -41,15 +41,7 @@ _PROTECTED = {"adult": "sex", "credit_default": "SEX", "framingham": "male", "di
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; one JSON line per data set and seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--datasets", nargs="+", choices=[*_STRATA], default=["adult"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--model", default="auto")
-    parser.add_argument("--max-seconds", type=float)
-    parser.add_argument("--final", action="store_true", help="judge on the true holdout; rarely")
-    parser.add_argument("--out", type=Path, help="append the lines to a file, too")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     for name in options.datasets:
         for seed in options.seeds:
             split = load(name, options.data, seed, dev=not options.final)
@@ -66,6 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write(written + "\n")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--datasets", nargs="+", choices=[*_STRATA], default=["adult"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--model", default="auto")
+    parser.add_argument("--max-seconds", type=float)
+    parser.add_argument("--final", action="store_true", help="judge on the true holdout; rarely")
+    parser.add_argument("--out", type=Path, help="append the lines to a file, too")
+    return parser
 
 
 def calibration(fitted: TabularSynthesizer, split: Split, seed: int) -> dict[str, float]:

@@ -304,13 +304,17 @@ class Enforcer:
         if not len(at):
             return table
         out = table.copy(deep=False)
-        for name, kind in self.encoder.schema_.columns.items():
+        kinds = self.encoder.schema_.columns
+        # fresh values of a person are unique, too, and stay, unless one more or fewer cell of the row is filled
+        people = [name for name, kind in kinds.items() if isinstance(kind, Personal)]
+        gaps = [t[people].isna().to_numpy()[rows] for t, rows in ((table, at), (fresh, take))]
+        moved = (gaps[0] != gaps[1]).any(axis=1)
+        for name, kind in kinds.items():
             if isinstance(kind, Identifier) or name == self.encoder.schema_.entity:
                 continue  # keys are unique over the whole table, and those of few rows are not
             column, new = out[name].copy(), fresh[name].iloc[take]
-            if isinstance(kind, Personal):  # they are unique, too; a gap is the row's own
-                changed = new.isna().to_numpy() != column.iloc[at].isna().to_numpy()
-                column.iloc[at[changed]] = new[changed].array
+            if isinstance(kind, Personal):
+                column.iloc[at[moved]] = new[moved].array
             else:
                 column.iloc[at] = new.array
             out[name] = column

@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 import secrets
 import zipfile
 from collections.abc import Callable, Mapping
@@ -26,8 +27,9 @@ from synthkit.errors import LoadError
 __all__ = ["FORMAT_VERSION", "from_json", "kind_of", "load", "save", "to_json"]
 
 FORMAT_VERSION = 1
-_MAX_JSON = 256 << 20
+_MAX_JSON = 64 << 20
 _MAX_HEAD = 1 << 16
+_ZONE = re.compile(r"(?!dateutil)[A-Za-z0-9_+:-]+(/[A-Za-z0-9_+-]+)*")
 _HEAD, _BODY, _ARRAYS = "synthkit.json", "content.json", "arrays.safetensors"
 
 
@@ -99,6 +101,8 @@ def from_json(value: Any) -> Any:
 
 
 def _timestamp(v: Any, o: dict[str, Any]) -> pd.Timestamp:
+    if o["z"] is not None and not _ZONE.fullmatch(o["z"]):  # pandas would read "dateutil/..." from any path
+        raise LoadError("io.from_json: the file names a time zone that is none.")
     stamp = pd.Timestamp(v).as_unit(o["u"])
     return stamp if o["z"] is None else stamp.tz_localize("UTC").tz_convert(o["z"])
 
@@ -175,13 +179,18 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
             body, tensors = members[_BODY], members[_ARRAYS]
         if hashlib.sha256(body + tensors).hexdigest() != head["sha256"]:
             raise LoadError(f"{where}: the content does not match its digest; the file was altered or damaged.")
-        return from_json(json.loads(body)), dict(load_tensors(tensors))
-    except LoadError:
-        raise
+        return from_json(json.loads(body, parse_constant=_no_number)), dict(load_tensors(tensors))
+    except LoadError as error:
+        raise error if str(error).startswith(where) else LoadError(f"{where}: {error}") from error
     except OSError as error:
         raise LoadError(f"{where}: the file cannot be read ({error.strerror or 'damaged'}).") from error
     except Exception as error:
         raise LoadError(f"{where}: the file is truncated, damaged, or not a synthkit file.") from error
+
+
+def _no_number(text: str) -> Any:
+    """JSON knows no NaN and no infinity; :func:`to_json` writes them as tagged objects."""
+    raise ValueError(text)
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:

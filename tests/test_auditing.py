@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
-from synthkit import TabularSynthesizer, audit, canaries, file_attack
+from synthkit import SequenceSynthesizer, TabularSynthesizer, audit, canaries, file_attack
 from synthkit.auditing import clopper_pearson, one_run_epsilon
 from synthkit.auditing.ratio import belief
 from synthkit.errors import ParamError, SchemaError, SynthkitWarning
@@ -140,8 +140,19 @@ def test_what_cannot_be_audited_is_told():
         canaries(TABLE, count=3)
     with pytest.raises(ParamError, match="needs the methods"):
         canaries(TABLE, synthesizer="auto")
+    with pytest.raises(ParamError, match="records over time"):
+        canaries(TABLE, synthesizer=SequenceSynthesizer(entity="a", time=None))
     with pytest.raises(SchemaError, match="new to the table"):
         canaries(pd.concat([grid(300, 0)[["a", "b"]]] * 2), count=60)
+
+
+@pytest.mark.parametrize("names", [[f"p{i}" for i in range(400)], list(range(400))])
+def test_canaries_are_entities_of_their_own_with_a_common_weight(names):
+    table = TABLE.assign(who=names, w=1.5, id=[f"key-{i}" for i in range(400)], day=pd.Timestamp("2024-01-01"))
+    table["day"] += pd.to_timedelta(np.arange(400) % 50, "D")
+    table.loc[::9, "y"] = None
+    found = canaries(table, synthesizer=TabularSynthesizer("independent", entity="who", weight="w"))
+    assert found.planted + found.withheld == 40 and found.model is not None and found.returned == 0
 
 
 # -------------------------------------------------------------------- the file
@@ -261,6 +272,23 @@ def test_an_audit_can_be_stopped_and_says_so():
     with pytest.warns(SynthkitWarning, match="after 5 of 50"):
         found = audit(SMALL, synthesizer=Law(), refits=50, progress=lambda s: seen.append(s) or s.done == 5)
     assert found.refits == 5 and [s.done for s in seen] == [1, 2, 3, 4, 5]
+
+
+def test_an_interrupted_audit_tells_what_it_has():
+    fits = []
+
+    class Interrupted(Law):
+        def fit(self, table: Table) -> Interrupted:
+            fits.append(len(table))
+            if len(fits) in (5, 7):
+                raise KeyboardInterrupt
+            return self
+
+    with pytest.warns(SynthkitWarning, match="interrupted after 4 of 50"):
+        assert audit(SMALL, synthesizer=Interrupted(), refits=50).refits == 4
+    with pytest.raises(KeyboardInterrupt):  # two fits tell nothing
+        audit(SMALL, synthesizer=Interrupted(), refits=50)
+    assert set(fits) == {100}
 
 
 def test_what_an_audit_cannot_do_is_told():

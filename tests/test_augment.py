@@ -113,11 +113,10 @@ def test_report_page_and_picture(planted, tmp_path):
     assert json.loads(found.to_json(tmp_path / "a.json"))["verdict"] == "helps"
     assert json.loads((tmp_path / "a.json").read_text())["gate"]["status"] == "not checked"
     page = found.to_html(tmp_path / "a.html").read_text()
-    assert (
-        "Augmentation: helps" in page and page.count("<svg") == 5 and "http://" not in page.replace("http://www.w3", "")
-    )
-    assert "average precision" in found.plot().title
-    assert "log loss" in found.plot("log_loss").title
+    assert "Augmentation: helps" in page and page.count("<svg") == 5
+    assert "http://" not in page.replace("http://www.w3", "")
+    assert "log loss" in found.plot().title
+    assert "average precision" in found.plot("average_precision").title
     assert str(found).startswith("helps: ") and "logistic against duplication" in str(found)
     with pytest.raises(ParamError, match="metric"):
         found.plot("accuracy")

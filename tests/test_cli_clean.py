@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthkit import Imputer, TabularSynthesizer, find_errors, inspect
+from synthkit import Imputer, Schema, TabularSynthesizer, find_errors, inspect
 from synthkit.cli import main, read_table, write_table
+from synthkit.schema import Numeric, Personal
 
 
 def dirty(rows: int = 200) -> pd.DataFrame:
@@ -46,6 +47,30 @@ def test_inspect_lists_and_changes_nothing(folder, capsys):
     assert code == 0 and not err and out == f"{inspect(read_table(folder / 't.csv'))}\n"
     assert "999 becomes empty" in out and "decimal comma" in out and "duplicate" in out
     assert (folder / "t.csv").read_bytes() == before
+
+
+def test_inspect_names_columns_of_personal_data(tmp_path, capsys):
+    mails = [f"w{k}@example.org" for k in range(60)]
+    table = pd.DataFrame({"contact": mails, "birthday": "1970-01-01", "x": range(60)})
+    write_table(table, tmp_path / "t.csv")
+    code, out, _ = run(capsys, "inspect", tmp_path / "t.csv")
+    assert code == 0 and "personal data: contact (e-mail address), birthday (date of birth)" in out
+    assert "@" not in out
+
+
+def test_personal_columns_of_a_file_and_its_schema(tmp_path, capsys):
+    phones = [f"+49 30 {k:06d}" for k in range(100000, 100080)]
+    write_table(pd.DataFrame({"phone": phones, "x": range(80)}), tmp_path / "t.csv")
+    code, _, err = run(capsys, "fit", tmp_path / "t.csv", "-o", tmp_path / "m", "--model", "independent", "--seed", 0)
+    assert code == 0 and "'phone' (phone number)" in err and phones[0] not in err
+    code, *_ = run(capsys, "sample", tmp_path / "m", "-n", 30, "-o", tmp_path / "s.csv", "--seed", 1)
+    drawn = read_table(tmp_path / "s.csv")["phone"]
+    assert code == 0 and drawn.str.fullmatch(r"\+49 \d\d \d{6}").all() and not set(drawn) & set(phones)
+    schema = Schema({"phone": Personal(kind="phone"), "x": Numeric()}).to_dict()
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    where = ("-o", tmp_path / "m", "--model", "independent", "--schema", tmp_path / "schema.json")
+    code, _, err = run(capsys, "fit", tmp_path / "t.csv", *where)
+    assert code == 0 and "personal" not in err
 
 
 def test_inspect_applies_what_is_accepted(folder, tmp_path, capsys):

@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.anonymize import _parser as anonymize_parser
 from benchmarks.augmentation import _parser as augmentation_parser
 from benchmarks.panels import _parser as panels_parser
+from benchmarks.privacy import _parser as privacy_parser
 from benchmarks.run import _parser
+from benchmarks.scenarios import _parser as scenarios_parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
 from benchmarks.series import _parser as series_parser
 from benchmarks.series_imputation import _parser as gaps_parser
@@ -110,6 +113,9 @@ def test_commands_of_the_benchmark_guide_are_understood():
     parsers["benchmarks.series_imputation"] = gaps_parser
     parsers["benchmarks.augmentation"] = augmentation_parser
     parsers["benchmarks.series_scores"] = scores_parser
+    parsers["benchmarks.privacy"] = privacy_parser
+    parsers["benchmarks.anonymize"] = anonymize_parser
+    parsers["benchmarks.scenarios"] = scenarios_parser
     for words in commands:
         if words[2] != "venv":
             assert parsers[words[2]]().parse_args(words[3:])

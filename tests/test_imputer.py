@@ -381,3 +381,15 @@ def test_what_other_cells_determine_is_filled_so(method, mode):
     known = code > 0
     assert (filled["label"] == table["label"])[known].all()
     assert (filled["gross"] == table["gross"]).all()
+
+
+@pytest.mark.parametrize("method", ["auto", "median"])
+def test_a_gap_in_personal_data_gets_nobodys(method):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"age": rng.integers(18, 80, 80), "email": [f"p{i}@x{i % 9}.de" for i in range(80)]})
+    table.loc[::7, "email"] = None
+    gap = table["email"].isna()
+    filled = Imputer(method, random_state=0).fit_transform(table)
+    assert filled["email"].notna().all() and not set(filled["email"][gap]) & set(table["email"])
+    assert filled["email"][gap].str.contains("@example").all()
+    pd.testing.assert_series_equal(filled["email"][~gap], table["email"][~gap])

@@ -15,7 +15,7 @@ from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.tables import Kind, kinds_of
 from synthkit.runtime import entropy
 from synthkit.schema import Schema
-from synthkit.synthesizers import TabularSynthesizer
+from synthkit.synthesizers import SequenceSynthesizer, TabularSynthesizer
 
 __all__ = ["Subject", "likelihoods"]
 
@@ -36,8 +36,8 @@ class Subject:
         kinds: columns that attacks see; schema: of the table, one for all refits, so that it tells nothing.
 
     Raises:
-        ParamError: the synthesizer cannot fit or sample. SchemaError: no column is learnt, or the entity is missing
-            or null.
+        ParamError: the synthesizer cannot fit or sample, or draws records over time.
+        SchemaError: no column is learnt, or the entity is missing or null.
     """
 
     def __init__(
@@ -47,6 +47,11 @@ class Subject:
         self.synthesizer = TabularSynthesizer() if synthesizer is None else synthesizer
         if not all(callable(getattr(self.synthesizer, name, None)) for name in ("fit", "sample")):
             raise ParamError(f"{caller}: argument 'synthesizer' needs the methods fit(table) and sample(n, seed=...).")
+        if isinstance(self.synthesizer, SequenceSynthesizer):
+            raise ParamError(
+                f"{caller}: argument 'synthesizer' draws records over time, which have no such audit yet; "
+                "use evaluate(..., entity=...), which attacks whole entities."
+            )
         if not isinstance(table, pd.DataFrame) or not len(table):
             raise SchemaError(f"{caller}: argument 'df' must be a pandas DataFrame with rows.")
         known = self._params()

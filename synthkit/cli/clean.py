@@ -8,6 +8,7 @@ from typing import Any
 from synthkit.cleaning import Inspection, find_errors, inspect
 from synthkit.cli.files import add_output, add_schema, check_output, given_schema, read_table, write_table
 from synthkit.errors import ParamError
+from synthkit.pii import KINDS, detect_pii
 from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = ["add_errors", "add_inspect"]
@@ -18,7 +19,8 @@ def add_inspect(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "inspect",
         help="propose repairs of a file, and do those that you accept",
-        description="Look for sentinels, numbers and dates as text, other units and repeated rows. Nothing is changed "
+        description="Look for sentinels, numbers and dates as text, other units and repeated rows, and say which "
+        "columns hold personal data (fit does not learn these, but for dates and places). Nothing is changed "
         "without --apply: 'inspect data.csv' lists the repairs, 'inspect data.csv --apply -o repaired.csv' does all, "
         "'--apply 0 2' those of these lines.",
     )
@@ -46,6 +48,8 @@ def _inspect(options: argparse.Namespace) -> None:
     found = inspect(table, schema)
     _check_apply(options.apply or [], found)
     print(found)
+    if personal := detect_pii(table).kinds:
+        print(f"\npersonal data: {', '.join(f'{name} ({KINDS[kind].label})' for name, kind in personal.items())}")
     if options.apply is None:
         return
     repaired, log = found.apply(table, accept=options.apply or "all")

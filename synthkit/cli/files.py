@@ -28,6 +28,7 @@ __all__ = [
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_PHONE = r"\+\d[\d ().\-/]{5,}(x\d+)?"  # digits alone run nothing
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
 # pandas' own markers of an empty cell but for "None", which in many tables is a category
 _EMPTY = ["", "#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "NaN", "-NaN", "n/a", "nan", "-nan", "null"]
@@ -198,7 +199,7 @@ def write_table(table: pd.DataFrame, path: str | Path, *, formulas: bool = False
     """Write .csv, .csv.gz or .parquet.
 
     In CSV, text that a spreadsheet would run as a formula gets a leading quote, unless ``formulas``; a plain number
-    such as ``-5`` is none.
+    such as ``-5`` is none, nor is a phone number.
 
     Raises:
         ParamError: another kind of file, or a table that Parquet cannot hold.
@@ -231,7 +232,8 @@ def _may_hold_text(dtype: Any) -> bool:
 
 
 def _guard(value: Any) -> Any:
-    runs = isinstance(value, str) and value.startswith(_FORMULA) and not re.fullmatch(_NUMBER, value, re.ASCII)
+    harmless = f"{_NUMBER}|{_PHONE}"
+    runs = isinstance(value, str) and value.startswith(_FORMULA) and not re.fullmatch(harmless, value, re.ASCII)
     return "'" + value if runs else value
 
 

@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from synthkit.encoder import TableEncoder
 from synthkit.runtime import entropy
-from synthkit.schema import Schema
+from synthkit.schema import Personal, Schema
 from synthkit.synthesizers.centre import is_quantity
 from synthkit.synthesizers.filling import Point
 
@@ -42,7 +43,8 @@ class Engine(ABC):
 class Marginal(Engine):
     """The column's own law, whatever the row says: median and mode, the baseline that any other must beat.
 
-    The median is the lower one, so that it is a value of the column. Draws are observed values, picked at random.
+    The median is the lower one, so that it is a value of the column. Draws are observed values, picked at random. A
+    gap in personal data gets no other person's: a value is made for it, in the column's format.
     """
 
     name: ClassVar[str] = "median"
@@ -51,6 +53,8 @@ class Marginal(Engine):
         self.observed: dict[Hashable, pd.Series] = {
             name: table[name].dropna().reset_index(drop=True) for name in table.columns
         }
+        named = [n for n in table.columns if isinstance(schema.columns.get(n), Personal) and len(self.observed[n])]
+        self._made = TableEncoder(schema.project(named)).fit(table[named]) if named else None
 
     def point(self, table: pd.DataFrame, point: Point, *, seed: int) -> pd.DataFrame:
         def middle(name: Hashable, count: int) -> pd.Series:
@@ -59,7 +63,7 @@ class Marginal(Engine):
                 return pd.Series([values.mode().iloc[0]] * count)
             return values.sort_values().iloc[[(len(values) - 1) // 2] * count]  # a value that was observed
 
-        return self._filled(table, middle)
+        return self._filled(table, middle, seed)
 
     def draw(self, table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         rng = np.random.default_rng(entropy(seed, 1))
@@ -67,14 +71,16 @@ class Marginal(Engine):
         def some(name: Hashable, count: int) -> pd.Series:
             return self.observed[name].iloc[rng.integers(0, len(self.observed[name]), count)]
 
-        return self._filled(table, some)
+        return self._filled(table, some, seed)
 
-    def _filled(self, table: pd.DataFrame, cells: Callable[[Hashable, int], pd.Series]) -> pd.DataFrame:
-        out = table.copy()
+    def _filled(self, table: pd.DataFrame, cells: Callable[[Hashable, int], pd.Series], seed: int) -> pd.DataFrame:
+        out, made = table.copy(), self._made
+        fresh = None if made is None else made.decode(made.layout_.empty(len(table)), seed=entropy(seed, 2))
         for name in table.columns:
             gap = table[name].isna().to_numpy()
             if gap.any() and len(self.observed[name]):
                 column = out[name].copy()
-                column[gap] = cells(name, int(gap.sum())).to_numpy()
+                own = fresh[name][gap] if fresh is not None and name in fresh else cells(name, int(gap.sum()))
+                column[gap] = own.to_numpy()
                 out[name] = column
         return out

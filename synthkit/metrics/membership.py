@@ -61,7 +61,8 @@ class _MIA(Metric):
         if min(len(case.real), len(case.holdout)) < self.least or not len(case.synthetic):
             return Measurement.nothing(f"too few rows: needs {self.least} training and {self.least} holdout rows")
         found, details = self.result(case)
-        parts = {**details.pop("parts", {}), "TPR at 1 % FPR": found.tpr, "most isolated rows": found.isolated}
+        parts = {**details.pop("parts", {}), "TPR at 1 % FPR": found.tpr, "TPR, upper 95 % end": found.tpr_interval[1]}
+        parts["most isolated rows"] = found.isolated
         parts = {"all rows": found.auc, **{k: v for k, v in parts.items() if not np.isnan(v)}}
         return self.report(found, parts, details)
 

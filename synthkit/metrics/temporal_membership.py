@@ -40,7 +40,8 @@ def entity_membership(
     neighbourhood and classifier, as in :func:`synthkit.metrics.membership_attacks`. Of records: ``records``, mean over
     an entity's records of how much nearer a synthetic record is than one of reference entities; ``exact``, share of its
     records that synthetic entities have, beyond reference ones. The strongest is chosen on one half of the entities and
-    scored on the other. Parts: every attack, the share of members found at 1 % false alarms, isolated entities.
+    scored on the other. Parts: every attack, the share of members found at 1 % false alarms and its upper end, isolated
+    entities.
     """
     check_pair("entity_membership", real, synthetic, holdout)
     if min(len(real), len(holdout)) < 2 * LEAST or not len(synthetic):
@@ -57,7 +58,8 @@ def entity_membership(
     found, chosen = strongest(scores, targets, far)
     own = {name: judge_as(name, one, targets) for name, one in scores.items()}
     parts = {"all entities": found.auc, **{name: attack.auc for name, attack in own.items()}}
-    parts |= {"TPR at 1 % FPR": found.tpr, "most isolated entities": found.isolated}
+    parts |= {"TPR at 1 % FPR": found.tpr, "TPR, upper 95 % end": found.tpr_interval[1]}
+    parts["most isolated entities"] = found.isolated
     power, note = certified(found.detectable, CERTIFIED_AUC, "an AUC", leaks=found.interval[0] > 0.5)
     details: dict[str, Any] = {"power": power, "attack": found, "attacks": own, "chosen": chosen}
     details |= {"tpr": found.tpr, "tpr_interval": found.tpr_interval}

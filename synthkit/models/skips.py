@@ -51,8 +51,7 @@ class Skips(nn.Module):
         for i in drawn:
             self.span[i] = slice(start, start + widths[i])
             start += widths[i]
-        counts = torch.tensor([widths[i] for i in drawn], dtype=torch.long)
-        self.owner = torch.repeat_interleave(torch.arange(len(drawn)), counts)
+        self.owner = torch.tensor([k for k, i in enumerate(drawn) for _ in range(widths[i])], dtype=torch.long)
         self.weight = nn.Parameter(torch.zeros(inputs, start))
         for k, bucket in enumerate(buckets):
             size = max(outputs[i] for i in bucket)

@@ -52,7 +52,8 @@ _CARDS = {  # leading digits and lengths, by the issuers' public ranges
     "amex": (re.compile(r"3[47]"), (15,)),
     "discover": (re.compile(r"6011|64[4-9]|65"), (16,)),
     "diners": (re.compile(r"30[0-5]|36|38"), (14,)),
-    "jcb": (re.compile(r"35(?:2[89]|[3-8])"), (16,)),
+    "jcb": (re.compile(r"35(?:2[89]|[3-8])|2131|1800"), (15, 16)),
+    "maestro": (re.compile(r"50(?:18|20|38)|5893|6304|67(?:59|6[1-3])"), (12, 13, 14, 15, 16, 17, 18, 19)),
 }
 # Beginnings that processors' own documents use for test cards
 _TEST = {
@@ -62,6 +63,7 @@ _TEST = {
     "discover": "601111",
     "diners": "305693",
     "jcb": "353011",
+    "maestro": "675964",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from synthkit.errors import SchemaError
 from synthkit.params import InstanceOf, Interval, Optional, check
 from synthkit.pii.headers import header_says
 from synthkit.pii.kinds import KINDS
-from synthkit.pii.people import LANGUAGES
+from synthkit.pii.national import NATIONAL
+from synthkit.pii.people import LANGUAGES, country_of
 
 __all__ = ["SURE", "Finding", "PIIReport", "column_finding", "detect_pii"]
 
@@ -24,7 +25,7 @@ _STREETS = 0.7  # the words for streets are too many to know them all
 _HALF = 0.5  # of them must fit one that it does
 _FEW = 50
 _LUCK = 1e-6  # the probability of a proof by chance that is taken
-_KNOWN = 0.25  # of the values must begin or end with a common name, if a name alone is to tell people's from others
+_KNOWN = 0.25  # of the values must be common names, if a column's name leaves open whether they are people's
 _FIRST = frozenset(w.lower() for names in LANGUAGES.values() for w in names.first)
 _LAST = frozenset(w.lower() for names in LANGUAGES.values() for w in names.last)
 
@@ -91,7 +92,7 @@ def detect_pii(table: pd.DataFrame, *, locale: str | None = None, sample: int = 
     it finds no name in free text, and a column without a telling name whose cells follow no known form.
 
     Args:
-        locale: such as "de" or "de_CH": where numbers without a country are from; None: any.
+        locale: such as "de" or "de_CH": national numbers of other countries do not count; None: those of any do.
         sample: at most so many distinct values per column are looked at, spread over the table.
 
     Returns:
@@ -155,6 +156,8 @@ def column_finding(series: pd.Series[Any], *, sample: int = 1000, locale: str | 
     if not texts:
         return None
     found = [f for kind in KINDS if (f := _judge(series.name, kind, texts, said.get(kind, 0.0)))]
+    if locale is not None:
+        found = [f for f in found if f.kind != "national_id" or _at_home(texts, locale)]
     return max(found, key=lambda f: (f.confidence, f.share), default=None)
 
 
@@ -183,24 +186,27 @@ def _judge(name: Hashable, key: str, texts: list[str], said: float) -> Finding |
     return Finding(name, key, kind.role, round(min(confidence, 0.99), 3), round(share, 3), evidence)
 
 
+def _at_home(texts: list[str], locale: str) -> bool:
+    """Are these numbers of the country of ``locale``?"""
+    home = {code for code, kind in NATIONAL.items() if kind.country == country_of(locale)}
+    style = KINDS["national_id"].style
+    own = [any(s.split(":")[0] in home for s in style(t).split("|")) for t in texts[:: max(len(texts) // _FEW, 1)]]
+    return float(np.mean(own)) >= _HALF
+
+
 def _by_name(key: str, texts: list[str], said: float, fit: float, proven: float) -> float:
     """The confidence in a kind of which the column's name speaks."""
     if fit < _HALF:
         return 0.0
     if said == 1.0:
         return 0.95 if proven >= _HALF else 0.88
-    if key in ("first_name", "last_name", "full_name"):
-        return 0.85 if _common(texts) >= _KNOWN else 0.45
+    if key in _COMMON:
+        return 0.85 if _COMMON[key](texts) >= _KNOWN else 0.45
     return 0.85 if proven >= _HALF else 0.5
 
 
 def _words(text: str) -> list[str]:
     return [w for w in text.lower().replace(",", " ").split() if w]
-
-
-def _common(texts: list[str]) -> float:
-    """The share of texts with a common first or family name."""
-    return float(np.mean([any(w in _FIRST or w in _LAST for w in _words(t)) for t in texts]))
 
 
 def _two_names(texts: list[str]) -> float:
@@ -214,3 +220,10 @@ def _two_names(texts: list[str]) -> float:
             and all(w.replace(".", "").isalpha() for w in words)
         )
     return good / len(texts)
+
+
+_COMMON: dict[str, Callable[[list[str]], float]] = {  # shares of common names
+    "first_name": lambda texts: float(np.mean([t.lower() in _FIRST for t in texts])),
+    "last_name": lambda texts: float(np.mean([t.lower() in _LAST for t in texts])),
+    "full_name": _two_names,
+}

@@ -40,7 +40,7 @@ _HINTS: dict[str, str] = {
     "url": "url, website, web site, homepage, webseite, site web, sitio web, link?",
     "uuid": "uuid, guid",
     "first_name": (
-        "first name, firstname, fname, forename, given name, givenname, given names, middle name, vorname, "
+        "first name, firstname, fname, forename, name?, given name, givenname, given names, middle name, vorname, "
         "vornamen, prenom, prenoms, nombre de pila, nombre?, primer nombre, nome?, voornaam, roepnaam"
     ),
     "last_name": (
@@ -161,5 +161,6 @@ def whose(name: Hashable, kind: str) -> str:
         rest = tokens[: found[1]] + tokens[found[2] :]
         if kind == "full_name" and found[2] - found[1] == 2:  # "patient name" is a kind, and says whose
             rest = [tokens[found[1]], *rest]
-        return " ".join(t for t in rest if t not in _FILLERS)
+        number = re.search(r"(?<!\d)([2-9]|[1-9]\d)$", str(name))  # a second address is not the first one
+        return " ".join([*(t for t in rest if t not in _FILLERS), *(number.groups() if number else ())])
     return ""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from synthkit.pii import banking, phones
 from synthkit.pii.national import NATIONAL
-from synthkit.pii.people import Names, mixed
+from synthkit.pii.people import Names, country_of, mixed
 
 __all__ = ["KINDS", "Kind", "Makings"]
 
@@ -246,7 +246,8 @@ def _proves_phone(texts: Sequence[str]) -> Bools:
 
 
 def _make_phone(m: Makings, style: str) -> list[str]:
-    return phones.make_phone(m.rng, len(m), style or "###-###-####", m.locale, m.realistic)
+    style = style or phones.FORMS.get(country_of(m.locale), "###-###-####")
+    return phones.make_phone(m.rng, len(m), style, country_of(m.locale), m.realistic)
 
 
 def _bare(texts: Sequence[str]) -> list[str]:
@@ -262,14 +263,15 @@ def _grouped(text: str, sign: str = " ") -> str:
 
 
 def _make_iban(m: Makings, style: str) -> list[str]:
-    country = style[:2] if style[:2] in banking.COUNTRIES else ((m.locale or "")[-2:].upper() or "DE")
-    texts = banking.make_iban(m.rng, len(m), country if country in banking.COUNTRIES else "DE", m.realistic)
+    country = style[:2] or country_of(m.locale)
+    country = country if country in banking.COUNTRIES else "GB"  # the United States have none
+    texts = banking.make_iban(m.rng, len(m), country, m.realistic)
     return [_grouped(t) for t in texts] if style.endswith(" ") else texts
 
 
 def _card(texts: Sequence[str]) -> Bools:
     bare = _bare(texts)
-    good = np.array([t.isascii() and t.isdigit() and 13 <= len(t) <= 19 for t in bare], dtype=bool)
+    good = np.array([t.isascii() and t.isdigit() and 12 <= len(t) <= 19 for t in bare], dtype=bool)
     good[good] = banking.card_holds([t for t, g in zip(bare, good, strict=True) if g])
     return good
 
@@ -322,7 +324,8 @@ def _national_style(text: str) -> str:
 
 
 def _make_national(m: Makings, style: str) -> list[str]:
-    code, form = (style or "us_ssn:written").split(":")
+    own = next((c for c, k in NATIONAL.items() if k.country == country_of(m.locale)), "us_ssn")
+    code, form = (style or f"{own}:written").split(":")
     kind = NATIONAL[code]
     texts = kind.make(m.rng, len(m), m.realistic)
     return [kind.formatted(t) for t in texts] if form == "written" else texts

@@ -1,7 +1,9 @@
 """National identity numbers: what they look like, whether they hold, and fresh ones that hold and are nobody's.
 
-A fresh number passes the check that software makes, but lies in a range that is not issued, where the country has one:
-``reserved`` says which. ``realistic`` ones are drawn from all valid numbers, so that one may be somebody's.
+A fresh number passes the check that software makes, but lies in a range that is not issued, where the country has one;
+``reserved`` says which, to our knowledge. Authorities may change them, and a strict reader may refuse one (a number
+of Germany that begins with 0, one of the United States of area 900). ``realistic`` ones are drawn from all valid
+numbers, so that one may be somebody's.
 """
 
 from __future__ import annotations

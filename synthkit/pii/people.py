@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from synthkit.errors import SchemaError
 from synthkit.pii.checks import words
 
-__all__ = ["LANGUAGES", "Names", "mixed", "names_of"]
+__all__ = ["LANGUAGES", "Names", "country_of", "mixed", "names_of"]
 
 _DRAWS = 600  # from Faker, per list
 _SEED = 20_250_101  # of those draws: lists do not change from fit to fit
@@ -144,15 +144,29 @@ def mixed(people: NDArray[Any], salt: int, size: int) -> NDArray[np.int64]:
     return ((z ^ (z >> np.uint64(31))) % np.uint64(size)).astype(np.int64)
 
 
-def names_of(locale: str | None) -> tuple[Names, bool]:
+def country_of(locale: str | None) -> str:
+    """The country of a locale, as ISO 3166 writes it: "de_CH" is of CH, "de" of DE, "en" (and None) of US.
+
+    >>> country_of("de_CH"), country_of("fr"), country_of(None)
+    ('CH', 'FR', 'US')
+    """
+    parts = (locale or "en").replace("-", "_").split("_")
+    own = {"en": "US", "sv": "SE", "nb": "NO", "no": "NO", "da": "DK", "cs": "CZ"}
+    return parts[1].upper() if len(parts) > 1 else own.get(parts[0].lower(), parts[0].upper())
+
+
+def names_of(locale: str | None, *, faker: bool = True) -> tuple[Names, bool]:
     """The lists for a locale such as "de" or "de_DE" (None: "en"), and whether Faker made them.
+
+    Args:
+        faker: may Faker make them, where it is installed?
 
     Raises:
         SchemaError: neither these lists nor an installed Faker know the locale.
     """
     if locale is None:
         return LANGUAGES["en"], False
-    made = _faker_names(locale)
+    made = _faker_names(locale) if faker else None
     if made is not None:
         return made, True
     language = locale.replace("-", "_").split("_")[0].lower()

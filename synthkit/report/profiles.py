@@ -115,6 +115,7 @@ PROFILES: dict[str, Profile] = {
             "dcr": Gate(0.03, 0.10, whole="best"),
             "nndr": Gate(0.03, 0.10, whole="best"),
             "membership": Gate(0.03, 0.10, whole="best"),
+            "membership_tpr": Gate(0.03, 0.08, optional=True, whole="best"),
             "singling_out": Gate(0.05, 0.30, whole="best"),
             "linkability": Gate(0.05, 0.20, whole="best"),
             "attribute_inference": Gate(0.05, 0.25, optional=True, whole="best"),

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit.encoder import TableEncoder
-from synthkit.errors import SchemaError
+from synthkit.errors import LoadError, SchemaError
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.protect import Protection
 
@@ -197,6 +197,10 @@ class Combinations:
         out = cls._of([names[int(c)] for c in value["columns"]], encoder)
         out.allowed = np.asarray(arrays["allowed"], np.int64).reshape(-1, len(out.columns))
         out.share = np.asarray(arrays["share"], np.float64).reshape(len(out.allowed))
+        sizes = np.array([encoder.layout_.fields[code].size for code in out.codes])
+        inside = (out.allowed >= _NULL) & (out.allowed < sizes)
+        if not len(out.share) or not inside.all() or not (out.share > 0).all() or not np.isfinite(out.share).all():
+            raise LoadError("the file's combinations are none; it was altered.")
         return out
 
 

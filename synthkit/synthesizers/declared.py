@@ -18,7 +18,18 @@ from synthkit.params import InstanceOf, check
 from synthkit.pii.headers import whose
 from synthkit.pii.kinds import KINDS
 from synthkit.rules import Combination, Determines
-from synthkit.schema import Boolean, Categorical, ColumnType, Datetime, Duration, Empty, Numeric, Personal, Schema
+from synthkit.schema import (
+    Boolean,
+    Categorical,
+    ColumnType,
+    Datetime,
+    Duration,
+    Empty,
+    Identifier,
+    Numeric,
+    Personal,
+    Schema,
+)
 from synthkit.synthesizers.tabular import TabularSynthesizer
 
 __all__ = ["from_schema"]
@@ -63,6 +74,8 @@ def from_schema(
     _check_rates(schema, rates)
     _check_weights(schema, weights)
     columns = {name: _completed(name, kind, rates) for name, kind in schema.columns.items()}
+    if schema.entity is not None:  # its keys are made, whatever they are
+        columns[schema.entity] = Identifier(dtype=columns[schema.entity].dtype, nullable=False)
     encoder = TableEncoder.from_schema(replace(schema, columns=columns))
     spec = MODELS["independent"]()
     model = spec.restore(encoder.layout_)

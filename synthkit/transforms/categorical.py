@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthkit import io
-from synthkit.errors import SynthkitWarning
+from synthkit.errors import LoadError, SynthkitWarning
 from synthkit.protect import Protection
 from synthkit.schema import Boolean, Categorical, ColumnType
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
@@ -125,6 +125,8 @@ class CategoricalTransformer(ColumnTransformer):
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
         kept = io.from_json(json["categories"])
+        if not isinstance(kept, list) or not 0 <= int(json["mode"]) < len(kept):
+            raise LoadError("CategoricalTransformer.load_state: the file's categories are none; it was altered.")
         values = np.empty(len(kept), dtype=object)
         values[:] = kept
         self._use(values, int(json["mode"]))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthkit.errors import LoadError
 from synthkit.protect import Protection
 from synthkit.schema import Datetime, Duration, Numeric
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
@@ -194,7 +195,9 @@ class DatetimeTransformer(ColumnTransformer):
         return out, arrays
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self.mode, self.constant_time = json["mode"], json["constant_time"]
+        self.mode, self.constant_time = json["mode"], int(json["constant_time"])
+        if self.mode not in ("day", "week", "month") or not 0 <= self.constant_time < _DAY:
+            raise LoadError("DatetimeTransformer.load_state: the file's law of dates is none; it was altered.")
 
         def pick(prefix: str) -> dict[str, Array]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synthkit import io
-from synthkit.errors import SchemaError
+from synthkit.errors import LoadError, SchemaError
 from synthkit.protect import Protection
 from synthkit.schema import Constant, Empty, Identifier, Text
 from synthkit.transforms.base import Array, ColumnTransformer
@@ -17,6 +17,7 @@ from synthkit.transforms.base import Array, ColumnTransformer
 __all__ = ["ConstantTransformer", "EmptyTransformer", "IdentifierTransformer", "TextTransformer"]
 
 _CLASSES = {"d": "0123456789", "U": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "l": "abcdefghijklmnopqrstuvwxyz"}
+_LONGEST = 20  # digits of an integer
 _ENOUGH = 20  # distinct keys that must share a character before it is kept
 _WORDS = np.array(
     [
@@ -137,7 +138,7 @@ class TextTransformer(_Unlearnt):
         return {"words": self._words, "cells": self._cells}, {}
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self._words, self._cells = json["words"], json["cells"]
+        self._words, self._cells = int(json["words"]), int(json["cells"])
 
 
 class IdentifierTransformer(_Unlearnt):
@@ -231,7 +232,11 @@ class IdentifierTransformer(_Unlearnt):
         return {"shape": io.to_json(self._shape), "integer": self._integer, "digits": self._digits}, {}
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self._shape, self._integer, self._digits = json["shape"], json["integer"], json["digits"]
+        shape, digits = json["shape"], int(json["digits"])
+        known = shape is None or all(c[:1] == "=" or (c and set(c) <= set(_CLASSES)) for c in shape)
+        if not known or not 0 <= digits <= _LONGEST:
+            raise LoadError("IdentifierTransformer.load_state: the file's shape of keys is none; it was altered.")
+        self._shape, self._integer, self._digits = shape, bool(json["integer"]), digits
 
 
 def parse_pattern(pattern: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkit.errors import SynthkitWarning
+from synthkit.errors import LoadError, SynthkitWarning
 from synthkit.protect import Protection
 from synthkit.schema import ColumnType, Numeric
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
@@ -231,7 +231,9 @@ class NumericTransformer(ColumnTransformer):
         return {**json, "base": self.base, "divisor": self._divisor}, arrays
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self.base, self._divisor = json["base"], json["divisor"]
+        self.base, self._divisor = int(json["base"]), int(json["divisor"])
+        if abs(self.base) >= 2**63 or not 0 <= self._divisor < 2**63:
+            raise LoadError("NumericTransformer.load_state: the file's grid of numbers is none; it was altered.")
         self._use(QuantileLaw.from_state(json, arrays))
 
 

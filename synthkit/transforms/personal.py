@@ -14,7 +14,7 @@ import pandas as pd
 from synthkit.errors import SynthkitWarning
 from synthkit.pii.checks import objects
 from synthkit.pii.kinds import KINDS, Makings
-from synthkit.pii.people import Names, names_of
+from synthkit.pii.people import LANGUAGES, Names, names_of
 from synthkit.protect import Protection
 from synthkit.schema import Personal, Schema, Text
 from synthkit.transforms.base import Array, ColumnTransformer
@@ -52,9 +52,8 @@ class PersonalTransformer(ColumnTransformer):
         self._of = KINDS[kind.kind or "full_name"]
         if self._of.personal:
             self.stream = f"person:{kind.person or ''}"
-        self._names, made = names_of(kind.locale)
-        self._faker = made  # lists of Faker go into the file, so that it draws the same where Faker is not
-        self._integer = False
+        self._names, self._faker = LANGUAGES["en"], False
+        self._integer = str((kind.dtype or {}).get("name", "")).lower().startswith(("int", "uint"))
         self._seen: list[Array] = []  # hashes of cells, only to tell how many are distinct
         self._formats: dict[str, _Support] = {}
         self.size, self.share, self.unique = 1, 1.0, False
@@ -87,6 +86,8 @@ class PersonalTransformer(ColumnTransformer):
             own.owners |= support.owners
 
     def finish(self, protection: Protection) -> None:
+        # lists of Faker go into the file, so that it draws the same where Faker is not
+        self._names, self._faker = names_of(self.kind.locale)
         if self._seen:
             hashes = np.concatenate(self._seen)
             distinct = len(np.unique(hashes))
@@ -106,7 +107,7 @@ class PersonalTransformer(ColumnTransformer):
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         # what the columns of a person share comes first
         whole = self.unique or self.share == 1
-        size = rows if whole else max(int(np.ceil(self.share * rows)), self.size)
+        size = rows if whole else max(round(self.share * rows), self.size)
         people = rng.integers(0, 2**62, size)
         pick = np.arange(rows) if whole else rng.integers(0, size, rows)
         weights = np.array([w for _, w in self._styles])
@@ -154,7 +155,9 @@ class PersonalTransformer(ColumnTransformer):
         self.size, self.share = int(json["size"]), float(json["share"])
         self.unique, self._integer = bool(json["unique"]), bool(json["integer"])
         self._styles = [(str(s), float(w)) for s, w in json["styles"]]
-        if json["names"] is not None:
+        if json["names"] is None:
+            self._names, self._faker = names_of(self.kind.locale, faker=False)
+        else:
             lists = {k: tuple(v) if isinstance(v, list) else v for k, v in json["names"].items()}
             self._names, self._faker = Names(**lists), True
 

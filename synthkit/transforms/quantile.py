@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthkit.errors import LoadError
 from synthkit.transforms.counted import ATOM, HIGH_TAIL, LOW_TAIL, SEGMENT, cells_of, pieces_of
 from synthkit.transforms.tails import gpd_cdf, gpd_quantile
 
@@ -269,4 +270,27 @@ class QuantileLaw:
 
     @classmethod
     def from_state(cls, json: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> QuantileLaw:
-        return cls(**{name: np.asarray(array) for name, array in arrays.items()}, step=float(json["step"]))
+        """The inverse of :meth:`to_state`.
+
+        Raises:
+            LoadError: the arrays are no law.
+        """
+        law = cls(**{name: np.asarray(array) for name, array in arrays.items()}, step=float(json["step"]))
+        law._check()
+        return law
+
+    def _check(self) -> None:
+        """What a file says may be anything; sizes follow from these arrays."""
+        pieces = len(self.lo) if self.lo.ndim == 1 else 0
+        sizes = {"lo": (pieces,), "hi": (pieces,), "u": (pieces + 1,), "kind": (pieces,), "cell": (pieces,)}
+        ok = pieces > 0 and self.tail.shape == (2, 2) and 0 <= self.step < np.inf
+        for name, size in sizes.items():
+            array = getattr(self, name)
+            ok = ok and array.shape == size and array.dtype.kind in ("iu" if name in ("kind", "cell") else "f")
+            ok = ok and bool(np.isfinite(array).all())
+        ok = ok and self.tail.dtype.kind == "f" and bool(np.isfinite(self.tail).all())
+        ok = ok and self.cell[0] == 0 and bool(np.isin(np.diff(self.cell), (0, 1)).all())
+        ok = ok and bool(np.isin(self.kind, (SEGMENT, ATOM, LOW_TAIL, HIGH_TAIL)).all())
+        ok = ok and self.u[0] == 0 and self.u[-1] == 1 and bool((np.diff(self.u) >= 0).all())
+        if not ok:
+            raise LoadError("QuantileLaw.from_state: the file holds a law of numbers that is none; it was altered.")
