@@ -87,6 +87,8 @@ def test_what_does_not_help_may_be_forced_and_marked():
     assert found.data["y"].value_counts().std() == 0  # balanced
     assert found.data["is_synthetic"].tolist() == [False] * 200 + [True] * (len(found.data) - 200)
     assert "is_synthetic" not in table
+    chosen = augment(table, cv=(2, 1), amount=(0.0, 1.0), synthesizer=Copies(), force=True, **QUICK)
+    assert set(chosen.about["amounts"]) <= {0.0, 1.0} and len(chosen.data) > 200
 
 
 def test_learners_that_disagree_and_failing_gates_are_no_evidence():

@@ -181,7 +181,8 @@ def _data(study: Study, measured: Measured, wanted: bool, mark: bool) -> tuple[p
     added: dict[Hashable, int] = {}
     if wanted:
         every = np.arange(len(table))
-        amount = Counter(measured.amounts).most_common(1)[0][0]
+        some = [a for a in measured.amounts if a > 0] or [max(study.amounts)]  # rows are wanted: none is no answer
+        amount = Counter(some).most_common(1)[0][0]
         extra = study.extra(every, amount)
         if extra.any():
             drawn = study.drawn(study.generator(every, 10**6), extra, 10**6 + 1)

@@ -59,7 +59,8 @@ def fitted(generator: Any, table: pd.DataFrame, target: Hashable, seed: int, *, 
     fresh = clone(generator) if isinstance(generator, BaseEstimator) else deepcopy(generator)
     if "random_state" in inspect.signature(type(fresh)).parameters and hasattr(fresh, "random_state"):
         fresh.random_state = seed % 2**31
-    return fresh.fit(table.copy()) or fresh
+    answer = fresh.fit(table.copy())
+    return fresh if answer is None else answer
 
 
 def draw_classes(

@@ -97,8 +97,12 @@ def judged(table: pd.DataFrame, learners: Sequence[str]) -> dict[str, tuple[Said
         elif nothing["high"] < 0:
             out[learner] = "hurts", "worse than the real rows alone"
         else:
-            gap = "not better" if against["difference"] <= 0 else "better by less than the interval"
-            out[learner] = "no evidence", f"{gap} than {best}, the best of {', '.join(CONTROLS)}"
+            rival = f"than {best}, the best of {', '.join(CONTROLS)}"
+            better = against["difference"] > 0
+            out[learner] = (
+                "no evidence",
+                f"better {rival}, but within the interval" if better else f"not better {rival}",
+            )
     return out
 
 
