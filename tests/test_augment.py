@@ -91,6 +91,17 @@ def test_what_does_not_help_may_be_forced_and_marked():
     assert set(chosen.about["amounts"]) <= {0.0, 1.0} and len(chosen.data) > 200
 
 
+def test_data_keep_their_index_and_drawn_rows_have_new_keys():
+    rng = np.random.default_rng(0)
+    table = LAW.draw(150, 0).assign(key=[f"K{i:05d}" for i in rng.permutation(150)]).set_index(np.arange(150) * 3)
+    how = {"cv": (2, 1), "synthesizer": "copula", **QUICK}
+    pd.testing.assert_frame_equal(augment(table, **how).data, table)
+    grown = augment(table, goal="grow", force=True, **how).data
+    assert len(grown) == 300 and grown["key"].is_unique and grown["key"].str.fullmatch(r"K\d{5}").all()
+    visits = augment(table.assign(who=np.arange(150) // 3), entity="who", goal="grow", force=True, **how).data
+    assert not set(visits["who"][150:]) & set(visits["who"][:150]), "nobody gets another one's rows"
+
+
 def test_learners_that_disagree_and_failing_gates_are_no_evidence():
     yes, no, less = ("helps", "a"), ("no evidence", "b"), ("hurts", "c")
     assert overall({"l": yes, "m": no}, "pass")[0] == "helps"
@@ -329,6 +340,7 @@ def test_a_share_is_for_two_classes():
         ([0, 1] * 5, "some", ParamError, "sampling_strategy"),
         ([0, 1] * 5, {3: 9}, ParamError, "class that 'y' does not have"),
         ([0, 1] * 5, {1: 3}, ParamError, "fewer rows"),
+        ([0, 1] * 5, {1: "many"}, ParamError, "no whole number"),
     ],
 )
 def test_oversampler_refuses(y, strategy, error, words):
