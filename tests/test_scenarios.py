@@ -180,6 +180,13 @@ def test_levelled_laws_have_the_shares_and_coupled_codes_their_counts(rows, clas
     assert np.abs(np.bincount(out, minlength=classes) - shares * rows).max() < 1
 
 
+def test_gaps_are_of_filled_cells():
+    table = people(1200).assign(rich=lambda t: np.where(np.arange(1200) // 2 % 2, "yes", "no"), sex=["F", "M"] * 600)
+    table.loc[table["sex"].eq("F") & (np.arange(1200) < 600), "rich"] = None
+    found = fairness(people(400, 1), table, target="rich", protected="sex", positive="yes")
+    assert found.table_gap < 0.01, "half of the one group's cells are empty, and half of the filled ones are yes"
+
+
 def test_fairness_refuses_what_it_cannot_judge():
     table = people(200)
     for change, error, words in [

@@ -70,7 +70,7 @@ def added_by_strategy(classes: list[Any], counts: NDArray[np.int64], strategy: S
 
 def _by_mapping(classes: list[Any], counts: NDArray[np.int64], wanted: Mapping[Any, int]) -> dict[Any, int]:
     at = {c: i for i, c in enumerate(classes)}
-    out = {}
+    out: dict[Any, int] = {}
     for name, rows in wanted.items():
         if name not in at:
             raise ParamError("Oversampler: argument 'sampling_strategy' names a class that 'y' does not have.")

@@ -58,8 +58,8 @@ def fitted(generator: Any, table: pd.DataFrame, target: Hashable, seed: int, *, 
         generator = TabularSynthesizer(generator, protect=None, entity=entity)
     elif not (callable(getattr(generator, "fit", None)) and callable(getattr(generator, "sample", None))):
         raise ParamError(
-            "augment, Oversampler: argument 'synthesizer' must be the name of a model, a ModelSpec, a synthesizer, or any object with "
-            "fit(table) and sample(n, where=..., seed=...)."
+            "augment, Oversampler: argument 'synthesizer' must be the name of a model, a ModelSpec, a synthesizer, or "
+            "any object with fit(table) and sample(n, where=..., seed=...)."
         )
     fresh = clone(generator) if isinstance(generator, BaseEstimator) else deepcopy(generator)
     if "random_state" in inspect.signature(type(fresh)).parameters and hasattr(fresh, "random_state"):
@@ -85,8 +85,8 @@ def draw_classes(
         part = generator.sample(int(rows), where={target: value}, seed=(seed + k) % 2**31)
         if not isinstance(part, pd.DataFrame) or set(part.columns) != set(like.columns) or len(part) != rows:
             raise SchemaError(
-                "augment, Oversampler: argument 'synthesizer': its sample did not return a DataFrame of the wanted rows "
-                "with the table's columns; mend it."
+                "augment, Oversampler: argument 'synthesizer': its sample did not return a DataFrame of the wanted "
+                "rows with the table's columns; mend it."
             )
         if not np.asarray(part[target] == value).all():
             raise SchemaError(
