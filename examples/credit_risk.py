@@ -1,6 +1,6 @@
 """A loan portfolio with rare defaults: fit, gates, rows for the rare class, what-if, a stressed portfolio, a picture.
 
-    python examples/credit_risk.py            some minutes; writes credit_risk.svg
+    python examples/credit_risk.py            one or two minutes; writes credit_risk.svg
     python examples/credit_risk.py --quick    some seconds, rougher figures
 
 The portfolio is drawn from a law that is known in full, so that whatever the synthesizer says can be held against the
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,7 @@ def more_defaults(table: pd.DataFrame, quick: bool) -> Augmentation:
     found = augment(table, target="defaulted", goal="rare", random_state=0, **(fast if quick else slow))
     print(f"\nmore rows of the {table['defaulted'].sum()} defaults: {found.verdict}")
     for name, (said, why) in found.verdicts.items():
-        print(f"  {name}: {said}, {why}"[:118])
+        print(fill(f"{name}: {said}, {why}", 112, initial_indent="  ", subsequent_indent="    "))
     shown = found.scores[found.scores["metric"] == found.metric].set_index("learner").drop(columns="metric")
     print(f"{found.metric} on real rows\n{shown.to_string(float_format='{:.3f}'.format)}")
     print(f"the table to go on with: {len(found.data)} rows, {sum(found.added.values())} of them drawn")

@@ -46,10 +46,10 @@ def seen() -> list[pd.DataFrame]:
 
 # -------------------------------------------------------------------- verdicts
 def test_copies_are_no_evidence():
-    for seed in range(4):
-        found = augment(LAW.draw(300, seed), cv=(5, 1), synthesizer=Copies(), **QUICK)
+    for seed in range(3):
+        found = augment(LAW.draw(200, seed), cv=(3, 1), synthesizer=Copies(), **QUICK)
         assert found.verdict == "no evidence"
-        assert len(found.data) == 300 and not found.added
+        assert len(found.data) == 200 and not found.added
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def planted():
     law = Law(100, 0.2, 0.5)
     table = law.draw(300, 0)
     how = {**QUICK, "metric": "log_loss"}
-    return table, augment(table, goal="grow", amount=8.0, cv=(5, 2), synthesizer=Truth(law), **how)
+    return table, augment(table, goal="grow", amount=6.0, cv=(4, 2), synthesizer=Truth(law), **how)
 
 
 def test_a_planted_gain_is_found(planted):
@@ -66,9 +66,9 @@ def test_a_planted_gain_is_found(planted):
     own = found.table[found.table["primary"] & found.table["against"].isin(CONTROLS)].set_index("against")
     best = own["other"].idxmax()
     assert own.loc[best, "low"] > 0
-    assert len(found.data) == 9 * len(table)
+    assert len(found.data) == 7 * len(table)
     pd.testing.assert_frame_equal(found.data.iloc[: len(table)], table)
-    assert sum(found.added.values()) == 8 * len(table)
+    assert sum(found.added.values()) == 6 * len(table)
 
 
 def test_noise_in_place_of_a_class_hurts():
@@ -76,7 +76,7 @@ def test_noise_in_place_of_a_class_hurts():
         def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
             return super().sample(n, where={"y": 1 - where["y"]}, seed=seed).assign(y=where["y"])
 
-    found = augment(LAW.draw(400, 0), goal="grow", amount=3.0, cv=(5, 1), synthesizer=Wrong(LAW), mark=True, **QUICK)
+    found = augment(LAW.draw(400, 0), goal="grow", amount=3.0, cv=(4, 1), synthesizer=Wrong(LAW), mark=True, **QUICK)
     assert found.verdict == "hurts" and len(found.data) == 400 and not found.data["is_synthetic"].any()
 
 
@@ -222,8 +222,14 @@ def test_a_generator_that_answers_wrongly_is_named():
         def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
             return self.rows.head(n)
 
-    with pytest.raises(SchemaError, match="another class|wanted rows"):
+    class Hollow(Copies):
+        def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
+            return super().sample(n, where=where, seed=seed).assign(whole=np.nan)
+
+    with pytest.raises(SchemaError, match="'synthesizer': its sample .*(another class|wanted rows)"):
         augment(LAW.draw(100, 0), cv=(2, 1), synthesizer=Other(), **QUICK)
+    with pytest.raises(SchemaError, match="column 'whole' with cells"):
+        augment(LAW.draw(100, 0).assign(whole=1), cv=(2, 1), synthesizer=Hollow(), **QUICK)
 
 
 # -------------------------------------------------------------------- pieces
@@ -365,11 +371,12 @@ def test_the_command_prints_the_verdict_and_writes_the_table(tmp_path, capsys):
         main(["augment", files[0], "--target", "y", "-o", files[1], "--html", files[2], "--json", files[3], *words])
         == 0
     )
-    found = augment(table, cv=(2, 1), synthesizer="copula", **{**QUICK, "gate": True})
+    found = augment(table, cv=(2, 1), synthesizer="copula", **QUICK)
+    assert found.verdict == "no evidence", "whatever the gates say"
     assert f"{found.verdict}: " in capsys.readouterr().out
     written = json.loads((tmp_path / "a.json").read_text())
     assert written["verdict"] == found.verdict
-    assert found.gate is not None and written["gate"]["status"] == found.gate.status
+    assert written["gate"]["status"] in ("pass", "fail", "cannot tell")
     assert {r["score"] for r in written["gate"]["results"]} >= {"shape", "pair", "detection"}
     pd.testing.assert_frame_equal(pd.read_csv(files[1]), found.data)
     assert main(["augment", files[0], "--target", "z", "-o", files[1], *words]) == 2

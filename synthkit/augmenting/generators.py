@@ -98,7 +98,15 @@ def draw_classes(
         return like.iloc[:0].reset_index(drop=True)
     drawn = _with_new_keys(generator, pd.concat(parts, ignore_index=True), like, seed)
     changed = {name: dtype for name, dtype in like.dtypes.items() if drawn[name].dtype != dtype}
-    return drawn.astype(changed) if changed else drawn
+    for name, dtype in changed.items():
+        try:
+            drawn[name] = drawn[name].astype(dtype)
+        except (TypeError, ValueError) as error:
+            raise SchemaError(
+                f"augment, Oversampler: argument 'synthesizer': its sample returned column {name!r} with cells "
+                f"that the table's dtype {dtype} cannot hold; mend it."
+            ) from error
+    return drawn
 
 
 def _with_new_keys(generator: Any, drawn: pd.DataFrame, real: pd.DataFrame, seed: int) -> pd.DataFrame:
