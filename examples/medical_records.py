@@ -207,14 +207,14 @@ def write_picture(parts: list[str], fits: dict[str, Fit], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The whole story."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, a model in closed form")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and copies, a model in closed form")
     parser.add_argument("--picture", type=Path, default=Path("medical_records.svg"))
     options = parser.parse_args(arguments)
     full = read_patients()
     gaps = with_gaps(full)
     print(f"{len(full)} patients, {len(gaps.dropna())} of them without a gap")
     score(gaps.drop(columns="patient"), options.quick)
-    copies = fill(gaps, full, m=20)
+    copies = fill(gaps, full, m=10 if options.quick else 20)
     rest = len(full) - len(UNITS) - 1  # degrees of freedom of a full table
     pooled = pool([regress(copy) for copy in copies], df=rest).table
     fits = {
