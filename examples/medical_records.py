@@ -22,7 +22,7 @@ from synthkit.errors import PrivacyError
 from synthkit.report.svg import el, joined, ticks
 
 Fit = dict[str, tuple[float, float]]  # column -> (coefficient, its variance)
-EFFECTS = {"age": 10, "sex": 1, "bmi": 5, "pressure": 10, "hdl": 10, "lipids": 0.5}  # per how many units it is told
+UNITS = {"age": 10, "sex": 1, "bmi": 5, "pressure": 10, "hdl": 10, "lipids": 0.5}  # per how many units it is told
 
 
 # -------------------------------------------------------------------- the table
@@ -30,7 +30,7 @@ def read_patients() -> pd.DataFrame:
     """The full table; ``lipids`` is the logarithm of the triglycerides."""
     bunch = load_diabetes(as_frame=True, scaled=False)
     table = bunch.data.rename(columns={"bp": "pressure", "s3": "hdl", "s5": "lipids"})
-    table = table[list(EFFECTS)].assign(progression=bunch.target.astype(int))
+    table = table[list(UNITS)].assign(progression=bunch.target.astype(int))
     table["sex"] = np.where(table["sex"] == 1, "a", "b")  # the source does not say which is which
     numbers = np.random.default_rng(0).integers(0, 10**9, len(table))
     return table.assign(patient=[f"P{number:09d}" for number in numbers])
@@ -46,15 +46,15 @@ def with_gaps(full: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def regress(table: pd.DataFrame) -> Fit:
-    """Least squares of the progression: what each column adds per so many units, and the variance of that."""
-    columns = [(table[name] == "b" if name == "sex" else table[name]) / unit for name, unit in EFFECTS.items()]
+    """Least squares of the progression: coefficients per so many units, and their variances."""
+    columns = [(table[name] == "b" if name == "sex" else table[name]) / unit for name, unit in UNITS.items()]
     x = np.column_stack([np.ones(len(table)), *columns]).astype(float)
     y = table["progression"].to_numpy(float)
     inverse = np.linalg.inv(x.T @ x)
     found = inverse @ x.T @ y
     rest = y - x @ found
     variance = np.diag(inverse) * (rest @ rest) / (len(y) - x.shape[1])
-    return {name: (float(b), float(v)) for name, b, v in zip(EFFECTS, found[1:], variance[1:], strict=True)}
+    return {name: (float(b), float(v)) for name, b, v in zip(UNITS, found[1:], variance[1:], strict=True)}
 
 
 # -------------------------------------------------------------------- fill
@@ -89,7 +89,7 @@ def compare_fits(fits: dict[str, Fit]) -> None:
     """Coefficients, and how far they lie from those of the full table, in its standard errors."""
     full = fits["full table"]
     print(f"\n{'progression rises by':<26}" + "".join(f"{name:>18}" for name in fits))
-    for name, unit in EFFECTS.items():
+    for name, unit in UNITS.items():
         cells = "".join(f"{fit[name][0]:>11.1f} ({fit[name][1] ** 0.5:>4.1f})" for fit in fits.values())
         print(f"{'per ' + format(unit, 'g') + ' of ' + name if name != 'sex' else 'where sex is b':<26}{cells}")
     away = {n: np.mean([abs(fit[k][0] - full[k][0]) / full[k][1] ** 0.5 for k in full]) for n, fit in fits.items()}
@@ -147,10 +147,12 @@ def forest(fits: dict[str, Fit]) -> list[str]:
         return LEFT + (value - low) / (high - low) * WIDE
 
     note = "progression within a year; intervals of 95 %; dotted: the full table"
-    parts = frame(LEFT, "What each column adds", note, {at(v): f"{v:+g}" if v else "0" for v in ticks(low, high, 6)})
+    parts = frame(
+        LEFT, "Coefficients of the regression", note, {at(v): f"{v:+g}" if v else "0" for v in ticks(low, high, 6)}
+    )
     parts.append(el("line", x1=at(0), x2=at(0), y1=TOP, y2=TOP + TALL, stroke=SOFT))
-    tall = TALL / len(EFFECTS)
-    for k, (name, unit) in enumerate(EFFECTS.items()):
+    tall = TALL / len(UNITS)
+    for k, (name, unit) in enumerate(UNITS.items()):
         top = TOP + k * tall
         label = "sex: b" if name == "sex" else f"{name}, +{unit:g}"
         parts.append(el("text", label, x=LEFT - 12, y=top + tall / 2 + 4, text_anchor="end"))
@@ -205,20 +207,20 @@ def write_picture(parts: list[str], fits: dict[str, Fit], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The whole story."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, a model in closed form")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and copies, a model in closed form")
     parser.add_argument("--picture", type=Path, default=Path("medical_records.svg"))
     options = parser.parse_args(arguments)
     full = read_patients()
     gaps = with_gaps(full)
     print(f"{len(full)} patients, {len(gaps.dropna())} of them without a gap")
     score(gaps.drop(columns="patient"), options.quick)
-    copies = fill(gaps, full, m=20)
-    rest = len(full) - len(EFFECTS) - 1  # degrees of freedom of a full table
+    copies = fill(gaps, full, m=10 if options.quick else 20)
+    rest = len(full) - len(UNITS) - 1  # degrees of freedom of a full table
     pooled = pool([regress(copy) for copy in copies], df=rest).table
     fits = {
         "full table": regress(full),
         "complete cases": regress(gaps.dropna()),
-        "pooled": {name: (pooled["estimate"][name], pooled["std_error"][name] ** 2) for name in EFFECTS},
+        "pooled": {name: (pooled["estimate"][name], pooled["std_error"][name] ** 2) for name in UNITS},
     }
     safe = hand_over(copies[0].assign(patient=gaps["patient"]), options.quick)
     if safe is not None:

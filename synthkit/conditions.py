@@ -22,7 +22,7 @@ from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Allowed, Encoded
 from synthkit.schema import Boolean, Categorical, Datetime, Duration, Identifier, Numeric, Personal, Text
 
-__all__ = ["Between", "Compiled", "Rows", "between", "compile_where", "isnull", "narrow_to", "notnull"]
+__all__ = ["Between", "Compiled", "Rows", "between", "cell_of", "compile_where", "isnull", "narrow_to", "notnull"]
 
 Rows = slice | NDArray[np.intp]
 
@@ -111,7 +111,7 @@ def compile_where(encoder: TableEncoder, where: Mapping[Hashable, Any] | pd.Data
         _known_column(encoder, name)
     fixed = {name: _single(name, rule) for name, rule in where.items()}
     singles = {name: rule[0] for name, rule in fixed.items() if rule is not None}
-    one = pd.DataFrame({k: _cell(encoder, *item) for k, item in enumerate(singles.items())}, index=[0])
+    one = pd.DataFrame({k: cell_of(encoder, *item) for k, item in enumerate(singles.items())}, index=[0])
     one.columns = pd.Index(list(singles), tupleize_cols=False)  # a name may be a tuple
     compiled = _rows(encoder, one)
     partial = compiled.partial.take(torch.zeros(rows, dtype=torch.long))
@@ -162,7 +162,7 @@ def _single(name: Hashable, rule: Any) -> list[Any] | None:
     return [rule]
 
 
-def _cell(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
+def cell_of(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
     """A value as a Series of the column's own dtype."""
     kind = encoder.schema_.columns[name]
     try:
@@ -293,7 +293,7 @@ def _set_rule(
         )
     if isinstance(rule, Between):
         return _range_rule(encoder, name, rule, allowed)
-    cells = pd.concat([_cell(encoder, name, v) for v in dict.fromkeys(rule)], ignore_index=True)
+    cells = pd.concat([cell_of(encoder, name, v) for v in dict.fromkeys(rule)], ignore_index=True)
     _inside(encoder, cells, name)
     values = canonical(cells, kind)[0]
     _allow(encoder, name, t.listed(values), allowed)
@@ -349,7 +349,7 @@ def _range_rule(
         elif isinstance(kind, Categorical):
             ends.append(end)
         else:
-            ends.append(int(canonical(_cell(encoder, name, end), kind)[0][0]))
+            ends.append(int(canonical(cell_of(encoder, name, end), kind)[0][0]))
     if not isinstance(kind, Categorical) and None not in ends and ends[0] > ends[1]:
         raise ConditionError(
             f"argument 'where': the range for column {name!r} is upside down: {rule.low!r} is above {rule.high!r}."

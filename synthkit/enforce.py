@@ -383,7 +383,7 @@ def given_cells(encoder: TableEncoder, table: pd.DataFrame, partial: Encoded) ->
     """The condition that the filled cells of ``table`` are; only what rules speak of is put back after decoding."""
     names = list(dict.fromkeys(name for rule in encoder.schema_.rules for name in rule.columns))
     everything = any(isinstance(rule, Predicate) for rule in encoder.schema_.rules)
-    names = list(encoder.schema_.columns) if everything else names
+    names = [name for name in (encoder.schema_.columns if everything else names) if name in table.columns]
     given = in_dtype(encoder, table, names)
     held = {name: given[name].notna().to_numpy() for name in names}
 

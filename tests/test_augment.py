@@ -46,10 +46,10 @@ def seen() -> list[pd.DataFrame]:
 
 # -------------------------------------------------------------------- verdicts
 def test_copies_are_no_evidence():
-    for seed in range(4):
-        found = augment(LAW.draw(300, seed), cv=(5, 1), synthesizer=Copies(), **QUICK)
+    for seed in range(3):
+        found = augment(LAW.draw(200, seed), cv=(3, 1), synthesizer=Copies(), **QUICK)
         assert found.verdict == "no evidence"
-        assert len(found.data) == 300 and not found.added
+        assert len(found.data) == 200 and not found.added
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def planted():
     law = Law(100, 0.2, 0.5)
     table = law.draw(300, 0)
     how = {**QUICK, "metric": "log_loss"}
-    return table, augment(table, goal="grow", amount=8.0, cv=(5, 2), synthesizer=Truth(law), **how)
+    return table, augment(table, goal="grow", amount=6.0, cv=(4, 2), synthesizer=Truth(law), **how)
 
 
 def test_a_planted_gain_is_found(planted):
@@ -66,9 +66,9 @@ def test_a_planted_gain_is_found(planted):
     own = found.table[found.table["primary"] & found.table["against"].isin(CONTROLS)].set_index("against")
     best = own["other"].idxmax()
     assert own.loc[best, "low"] > 0
-    assert len(found.data) == 9 * len(table)
+    assert len(found.data) == 7 * len(table)
     pd.testing.assert_frame_equal(found.data.iloc[: len(table)], table)
-    assert sum(found.added.values()) == 8 * len(table)
+    assert sum(found.added.values()) == 6 * len(table)
 
 
 def test_noise_in_place_of_a_class_hurts():
@@ -76,7 +76,7 @@ def test_noise_in_place_of_a_class_hurts():
         def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
             return super().sample(n, where={"y": 1 - where["y"]}, seed=seed).assign(y=where["y"])
 
-    found = augment(LAW.draw(400, 0), goal="grow", amount=3.0, cv=(5, 1), synthesizer=Wrong(LAW), mark=True, **QUICK)
+    found = augment(LAW.draw(400, 0), goal="grow", amount=3.0, cv=(4, 1), synthesizer=Wrong(LAW), mark=True, **QUICK)
     assert found.verdict == "hurts" and len(found.data) == 400 and not found.data["is_synthetic"].any()
 
 
@@ -89,6 +89,17 @@ def test_what_does_not_help_may_be_forced_and_marked():
     assert "is_synthetic" not in table
     chosen = augment(table, cv=(2, 1), amount=(0.0, 1.0), synthesizer=Copies(), force=True, **QUICK)
     assert set(chosen.about["amounts"]) <= {0.0, 1.0} and len(chosen.data) > 200
+
+
+def test_data_keep_their_index_and_drawn_rows_have_new_keys():
+    rng = np.random.default_rng(0)
+    table = LAW.draw(150, 0).assign(key=[f"K{i:05d}" for i in rng.permutation(150)]).set_index(np.arange(150) * 3)
+    how = {"cv": (2, 1), "synthesizer": "copula", **QUICK}
+    pd.testing.assert_frame_equal(augment(table, **how).data, table)
+    grown = augment(table, goal="grow", force=True, **how).data
+    assert len(grown) == 300 and grown["key"].is_unique and grown["key"].str.fullmatch(r"K\d+").all()
+    visits = augment(table.assign(who=np.arange(150) // 3), entity="who", goal="grow", force=True, **how).data
+    assert not set(visits["who"][150:]) & set(visits["who"][:150]), "nobody gets another one's rows"
 
 
 def test_learners_that_disagree_and_failing_gates_are_no_evidence():
@@ -211,8 +222,14 @@ def test_a_generator_that_answers_wrongly_is_named():
         def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
             return self.rows.head(n)
 
-    with pytest.raises(SchemaError, match="another class|wanted rows"):
+    class Hollow(Copies):
+        def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
+            return super().sample(n, where=where, seed=seed).assign(whole=np.nan)
+
+    with pytest.raises(SchemaError, match="'synthesizer': its sample .*(another class|wanted rows)"):
         augment(LAW.draw(100, 0), cv=(2, 1), synthesizer=Other(), **QUICK)
+    with pytest.raises(SchemaError, match="column 'whole' with cells"):
+        augment(LAW.draw(100, 0).assign(whole=1), cv=(2, 1), synthesizer=Hollow(), **QUICK)
 
 
 # -------------------------------------------------------------------- pieces
@@ -329,6 +346,7 @@ def test_a_share_is_for_two_classes():
         ([0, 1] * 5, "some", ParamError, "sampling_strategy"),
         ([0, 1] * 5, {3: 9}, ParamError, "class that 'y' does not have"),
         ([0, 1] * 5, {1: 3}, ParamError, "fewer rows"),
+        ([0, 1] * 5, {1: "many"}, ParamError, "no whole number"),
     ],
 )
 def test_oversampler_refuses(y, strategy, error, words):
@@ -353,11 +371,12 @@ def test_the_command_prints_the_verdict_and_writes_the_table(tmp_path, capsys):
         main(["augment", files[0], "--target", "y", "-o", files[1], "--html", files[2], "--json", files[3], *words])
         == 0
     )
-    found = augment(table, cv=(2, 1), synthesizer="copula", **{**QUICK, "gate": True})
+    found = augment(table, cv=(2, 1), synthesizer="copula", **QUICK)
+    assert found.verdict == "no evidence", "whatever the gates say"
     assert f"{found.verdict}: " in capsys.readouterr().out
     written = json.loads((tmp_path / "a.json").read_text())
     assert written["verdict"] == found.verdict
-    assert found.gate is not None and written["gate"]["status"] == found.gate.status
+    assert written["gate"]["status"] in ("pass", "fail", "cannot tell")
     assert {r["score"] for r in written["gate"]["results"]} >= {"shape", "pair", "detection"}
     pd.testing.assert_frame_equal(pd.read_csv(files[1]), found.data)
     assert main(["augment", files[0], "--target", "z", "-o", files[1], *words]) == 2

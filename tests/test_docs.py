@@ -103,7 +103,7 @@ def test_bash_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     drawn = pd.read_csv("synthetic.csv")
     assert len(drawn) == 1000 and drawn["age"].between(30, 60).all() and drawn["sex"].isin(["F", "M"]).all()
     assert pd.read_csv("filled.csv").notna().all().all()
-    assert list(TabularSynthesizer.load("model.synthkit").schema_.columns) == ["age", "sex"]
+    assert list(TabularSynthesizer.load("model.synthkit").schema_.columns) == ["age", "sex", "pressure"]
 
 
 def test_commands_of_the_benchmark_guide_are_understood():

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkit import TabularSynthesizer, between, fairness, isnull
+from synthkit import TabularSynthesizer, between, fairness, isnull, notnull
 from synthkit.errors import ConditionError, ParamError, SchemaError
-from synthkit.synthesizers.levelling import _coupled, _levelled
+from synthkit.synthesizers.levelling import _coupled, _levelled, nearest_counts
 from synthkit.synthesizers.scenarios import Counterfactual
-from synthkit.synthesizers.tilting import chosen_rows, raked
+from synthkit.synthesizers.tilting import chances_of, chosen_rows, raked
 
 
 def chance(age, sex, edu):
@@ -31,7 +31,7 @@ def people(rows: int = 3000, seed: int = 0) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fitted():
-    return TabularSynthesizer("autoregressive", random_state=0, max_steps=400).fit(people())
+    return TabularSynthesizer("autoregressive", random_state=0, max_steps=200).fit(people())
 
 
 def share(table: pd.DataFrame, by: str) -> pd.Series:
@@ -78,6 +78,58 @@ def test_shift_meets_shares_and_means_and_keeps_what_they_do_not_tell(fitted):
         fitted.shift(500, means={"hours": 400}, seed=1)
 
 
+def test_raking_says_what_cannot_be_met():
+    with pytest.raises(ConditionError, match="'x', 'y' cannot be met together"):
+        raked(np.eye(2), [np.array([0.5, 0.5]), np.array([0.9, 0.1])], "t", ["x", "y"])
+
+
+@pytest.fixture(scope="module")
+def tied():
+    """A rare class, and rules: a code that goes with it, and a sum."""
+    rng = np.random.default_rng(0)
+    job = rng.choice(["kept", "lost"], 1500, p=[0.96, 0.04])
+    care, drugs = rng.integers(100, 900, 1500), rng.integers(0, 300, 1500)
+    table = pd.DataFrame({"job": job, "code": np.where(job == "lost", 7, 3), "care": care, "drugs": drugs})
+    table["bill"], table["day"] = care + drugs, pd.Timestamp("2024-01-01") + pd.to_timedelta(care % 300, "D")
+    table["late"] = pd.array(rng.random(1500) < np.where(job == "lost", 0.6, 0.2), "boolean")
+    table.loc[::9, "late"] = pd.NA
+    return table, TabularSynthesizer("copula", random_state=0).fit(table)
+
+
+@pytest.mark.parametrize("wanted", [0.3, 0.9])
+def test_a_strong_shift_has_the_shares_or_is_refused(tied, wanted):
+    model = tied[1]
+    out = model.shift(100, shares={"job": {"kept": 1 - wanted, "lost": wanted}}, seed=1)
+    assert abs((out["job"] == "lost").mean() - wanted) < 0.011
+    assert (out["care"] + out["drugs"] == out["bill"]).all() and ((out["code"] == 7) == (out["job"] == "lost")).all()
+    if wanted > 0.5:
+        with pytest.raises(ConditionError, match="too rare"):
+            model.shift(100, shares={"care": {between(None, 101): 1.0}}, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("column", "shares", "good"),
+    [
+        ("care", {between(None, 500): 0.5, between(501, None): 0.5}, True),
+        ("care", {between(None, 500): 0.5, between(500, None): 0.5}, False),
+        ("care", {between(None, 500): 0.5, 300: 0.5}, False),
+        ("day", {between("2024-01-01", "2024-03-01"): 0.5, between("2024-03-02", None): 0.5}, True),
+        ("day", {between("2024-01-01", "2024-03-02"): 0.5, between("2024-03-02", None): 0.5}, False),
+        ("late", {isnull(): 0.5, True: 0.5}, True),
+        ("late", {notnull(): 0.5, True: 0.5}, False),
+    ],
+)
+def test_shares_speak_of_different_cells(tied, column, shares, good):
+    if good:
+        out = tied[1].sample(50, rebalance={column: shares}, seed=0)[column]
+        first = {"care": lambda: out <= 500, "day": lambda: out < "2024-03-02", "late": lambda: out.isna()}[column]()
+        assert first.sum() == 25
+        return
+    for call in (tied[1].sample, lambda n, rebalance, seed: tied[1].shift(n, shares=rebalance, seed=seed)):
+        with pytest.raises(ParamError, match=f"two shares of column '{column}'"):
+            call(50, rebalance={column: shares}, seed=0)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(50, 400), st.integers(0, 2**31))
 def test_chosen_rows_are_different_and_follow_the_weights(rows, seed):
@@ -86,8 +138,8 @@ def test_chosen_rows_are_different_and_follow_the_weights(rows, seed):
     weights /= weights.sum()
     hits = np.zeros(rows)
     for _ in range(200):
-        at = chosen_rows(weights, rng.permutation(rows), rows // 5, rng)
-        assert at is not None and len(set(at)) == rows // 5
+        at = chosen_rows(chances_of(weights, rows // 5), rng.permutation(rows), rng)
+        assert len(set(at)) == rows // 5
         hits[at] += 1
     expected = 200 * (rows // 5) * weights
     assert (np.abs(hits - expected) < 6 * np.sqrt(expected) + 3).all()
@@ -125,8 +177,15 @@ def test_levelled_laws_have_the_shares_and_coupled_codes_their_counts(rows, clas
     new = _levelled(laws, shares)
     assert np.allclose(new.mean(axis=0), shares, atol=1e-4) and np.allclose(new.sum(axis=1), 1)
     codes = np.array([rng.choice(classes, p=law) for law in laws])
-    out = _coupled(codes, laws, new, shares, rng)
+    out = _coupled(codes, laws, new, nearest_counts(shares * rows), rng)
     assert np.abs(np.bincount(out, minlength=classes) - shares * rows).max() < 1
+
+
+def test_gaps_are_of_filled_cells():
+    table = people(1200).assign(rich=lambda t: np.where(np.arange(1200) // 2 % 2, "yes", "no"), sex=["F", "M"] * 600)
+    table.loc[table["sex"].eq("F") & (np.arange(1200) < 600), "rich"] = None
+    found = fairness(people(400, 1), table, target="rich", protected="sex", positive="yes")
+    assert found.table_gap < 0.01, "half of the one group's cells are empty, and half of the filled ones are yes"
 
 
 def test_fairness_refuses_what_it_cannot_judge():
@@ -170,13 +229,45 @@ def test_counterfactual_with_free_columns_one_value_per_row_and_a_number(fitted)
 
 def test_off_support_is_flagged():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=2000)
-    table = pd.DataFrame({"x": x, "y": x + 0.05 * rng.normal(size=2000), "z": rng.normal(size=2000)})
-    rows = pd.DataFrame({"x": [0.0, 2.0], "y": [0.0, -2.0], "z": [0.0, 0.0]})
+    x = rng.normal(size=1000)
+    table = pd.DataFrame({"x": x, "y": x + 0.05 * rng.normal(size=1000)})
+    rows = pd.DataFrame({"x": [0.0, 2.0], "y": [0.0, -2.0]})
     for model in ("autoregressive", "copula"):
-        fitted = TabularSynthesizer(model, random_state=0, max_steps=300).fit(table)
+        fitted = TabularSynthesizer(model, random_state=0, max_steps=150).fit(table.assign(z=0.5 + np.arange(1000) % 7))
         found = fitted.counterfactual(rows, {"x": [0.0, 2.0]}, hold=["y"], n=5, seed=0)
         assert found.off_support.tolist() == [False, True], model
+
+
+def test_what_the_model_does_not_know_is_off_support(fitted):
+    rows = people(3, 6).assign(age=[200, 50, 50], edu=["lo", "none", "mid"])
+    found = fitted.counterfactual(rows, {"sex": "F"}, target="rich", n=5, seed=0)
+    assert found.support.tolist()[:2] == [0, 0] and found.support.iloc[2] > 0.01
+    assert (found.draws["age"].loc[rows.index[0]] == 200).all(), "held as it is"
+
+
+def test_edits_under_rules_nulls_and_dates(tied):
+    table, model = tied
+    rows = table.head(3)
+    found = model.counterfactual(rows, {"care": 500, "job": "lost"}, target="late", n=20, seed=0)
+    assert (found.draws["care"] + found.draws["drugs"] == found.draws["bill"]).all(), "what follows is not held"
+    assert (found.draws["code"] == 7).all() and found.draws["care"].eq(500).all()
+    sums = found.outcome.xs("probability", axis=1, level=1).sum(axis=1)
+    assert sums.to_numpy() == pytest.approx(1), "of filled cells"
+    with pytest.raises(ConditionError, match="'set' and 'hold'.* break the rule"):
+        model.counterfactual(rows, {"care": 500}, hold=["drugs", "bill"], target="late", n=2)
+    day = model.counterfactual(rows, {"day": "2024-05-01"}, hold=["care"], n=2, seed=0).draws["day"]
+    assert day.eq(pd.Timestamp("2024-05-01")).all() and day.dtype == table["day"].dtype
+    gap = model.counterfactual(rows.assign(care=np.nan), {"late": True}, hold=["care"], n=2, seed=0).draws["care"]
+    assert gap.notna().all() and gap.dtype == table["care"].dtype, "never empty, and so drawn"
+    with pytest.raises(ParamError, match="must hold classes"):
+        model.counterfactual(rows, {"care": 500}, hold=["drugs"], target="day")
+
+
+def test_fair_keeps_rules_and_tells_where_rows_are_too_few(tied):
+    with pytest.raises(ParamError, match="rule .* ties column 'job'"):
+        tied[1].fair(500, "job", "late")
+    with pytest.raises(ConditionError, match="too few"):  # 50 of 3,000 rows: whole rows are further apart than that
+        tied[1].fair(400, "late", "job", tolerance=0.001, seed=0)
 
 
 def test_no_causal_word_is_used():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -69,11 +70,11 @@ def added_by_strategy(classes: list[Any], counts: NDArray[np.int64], strategy: S
 
 def _by_mapping(classes: list[Any], counts: NDArray[np.int64], wanted: Mapping[Any, int]) -> dict[Any, int]:
     at = {c: i for i, c in enumerate(classes)}
-    out = {}
+    out: dict[Any, int] = {}
     for name, rows in wanted.items():
         if name not in at:
             raise ParamError("Oversampler: argument 'sampling_strategy' names a class that 'y' does not have.")
-        if isinstance(rows, bool) or int(rows) != rows or rows < counts[at[name]]:
+        if not isinstance(rows, Real) or isinstance(rows, bool) or float(rows) % 1 or rows < counts[at[name]]:
             raise ParamError(
                 "Oversampler: argument 'sampling_strategy' asks for fewer rows of a class than there are, or for no "
                 "whole number; it says how many there are to be afterwards."

@@ -109,7 +109,7 @@ def augment(
     table = differences(measured, study.learners, primary)
     verdicts = judged(table, study.learners)
     verdict, reason = overall(verdicts, "not checked" if gated is None else gated.status)
-    data, added = _data(study, measured, verdict == "helps" or force, mark)
+    data, added = _data(study, df, measured, verdict == "helps" or force, mark)
     names = [] if subgroup is None else list(pd.factorize(df[subgroup])[1])
     about = _about(study, measured, folds, cv, {"subgroup": subgroup, "entity": entity, "time": time})
     groups = by_group(measured, study.learners, primary, names)
@@ -175,9 +175,11 @@ def _gated(study: Study, fold: Fold, generator: Any) -> Verdict:
     return report.check(_GATE)
 
 
-def _data(study: Study, measured: Measured, wanted: bool, mark: bool) -> tuple[pd.DataFrame, dict[Hashable, int]]:
+def _data(
+    study: Study, df: pd.DataFrame, measured: Measured, wanted: bool, mark: bool
+) -> tuple[pd.DataFrame, dict[Hashable, int]]:
     """The rows to go on with, and how many of each class were drawn, by a generator of all rows."""
-    table = study.table.copy()
+    table = df.copy()
     added: dict[Hashable, int] = {}
     if wanted:
         every = np.arange(len(table))
@@ -186,7 +188,7 @@ def _data(study: Study, measured: Measured, wanted: bool, mark: bool) -> tuple[p
         extra = study.extra(every, amount)
         if extra.any():
             drawn = study.drawn(study.generator(every, 10**6), extra, 10**6 + 1)
-            table = pd.concat([table, drawn], ignore_index=True)
+            table = pd.concat([study.table, drawn], ignore_index=True)
             added = {c: int(n) for c, n in zip(study.classes, extra, strict=True) if n}
     if mark:
         table["is_synthetic"] = np.arange(len(table)) >= len(study.table)

@@ -13,6 +13,9 @@ from sklearn.base import BaseEstimator, clone
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.models import MODELS, ModelSpec
+from synthkit.params import OneOf, check
+from synthkit.runtime import entropy
+from synthkit.schema import Identifier
 from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = ["Generator", "default_generator", "draw_classes", "fitted"]
@@ -50,11 +53,13 @@ def fitted(generator: Any, table: pd.DataFrame, target: Hashable, seed: int, *, 
         generator = default_generator(len(table), entity)
         table = table[[target, *(name for name in table.columns if name != target)]]
     elif isinstance(generator, (str, ModelSpec)):
-        generator = TabularSynthesizer(generator, protect=None)
+        if isinstance(generator, str):
+            check("augment, Oversampler", "synthesizer", generator, OneOf("auto", *MODELS))
+        generator = TabularSynthesizer(generator, protect=None, entity=entity)
     elif not (callable(getattr(generator, "fit", None)) and callable(getattr(generator, "sample", None))):
         raise ParamError(
-            "argument 'synthesizer' must be the name of a model, a ModelSpec, a synthesizer, or any object with "
-            "fit(table) and sample(n, where=..., seed=...)."
+            "augment, Oversampler: argument 'synthesizer' must be the name of a model, a ModelSpec, a synthesizer, or "
+            "any object with fit(table) and sample(n, where=..., seed=...)."
         )
     fresh = clone(generator) if isinstance(generator, BaseEstimator) else deepcopy(generator)
     if "random_state" in inspect.signature(type(fresh)).parameters and hasattr(fresh, "random_state"):
@@ -68,6 +73,8 @@ def draw_classes(
 ) -> pd.DataFrame:
     """So many rows of each class, with the columns (and their order) and dtypes of ``like``; a fresh RangeIndex.
 
+    Keys (identifiers) are all different, and none is one of ``like``, so that both tables can stand together.
+
     Raises:
         SchemaError: the generator gave other columns, other classes or another number of rows.
     """
@@ -78,13 +85,39 @@ def draw_classes(
         part = generator.sample(int(rows), where={target: value}, seed=(seed + k) % 2**31)
         if not isinstance(part, pd.DataFrame) or set(part.columns) != set(like.columns) or len(part) != rows:
             raise SchemaError(
-                "argument 'synthesizer': sample did not return a DataFrame of the wanted rows with the table's columns."
+                "augment, Oversampler: argument 'synthesizer': its sample did not return a DataFrame of the wanted "
+                "rows with the table's columns; mend it."
             )
         if not np.asarray(part[target] == value).all():
-            raise SchemaError("argument 'synthesizer': sample returned rows of another class than 'where' asks for.")
+            raise SchemaError(
+                "augment, Oversampler: argument 'synthesizer': its sample returned rows of another class than 'where' "
+                "asks for; mend it."
+            )
         parts.append(part[list(like.columns)])
     if not parts:
         return like.iloc[:0].reset_index(drop=True)
-    drawn = pd.concat(parts, ignore_index=True)
+    drawn = _with_new_keys(generator, pd.concat(parts, ignore_index=True), like, seed)
     changed = {name: dtype for name, dtype in like.dtypes.items() if drawn[name].dtype != dtype}
-    return drawn.astype(changed) if changed else drawn
+    for name, dtype in changed.items():
+        try:
+            drawn[name] = drawn[name].astype(dtype)
+        except (TypeError, ValueError) as error:
+            raise SchemaError(
+                f"augment, Oversampler: argument 'synthesizer': its sample returned column {name!r} with cells "
+                f"that the table's dtype {dtype} cannot hold; mend it."
+            ) from error
+    return drawn
+
+
+def _with_new_keys(generator: Any, drawn: pd.DataFrame, real: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Each class was drawn by itself, and knew nothing of the keys of the others and of the real rows."""
+    if not isinstance(generator, TabularSynthesizer):
+        return drawn
+    names = [name for name, kind in generator.schema_.columns.items() if isinstance(kind, Identifier)]
+    if names:
+        encoder, drawn = generator.encoder_, drawn.copy()
+        more = encoder.decode(encoder.layout_.empty(len(drawn) + len(real)), seed=entropy(seed, 1))
+        for name in names:
+            new = more[name][~more[name].isin(real[name])].iloc[: len(drawn)].reset_index(drop=True)
+            drawn[name] = new.where(drawn[name].notna(), drawn[name])
+    return drawn

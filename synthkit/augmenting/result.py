@@ -25,13 +25,15 @@ class Augmentation:
 
     Attributes:
         verdict: "helps", "no evidence" or "hurts"; reason: why, in words; verdicts: (verdict, reason) per learner.
-        data: the original rows unless it helps or ``force``: then the drawn rows stand behind them.
+        data: the original rows unless it helps or ``force``: then the drawn rows stand behind them, with a fresh index
+            and keys of their own.
         table: per learner, metric and other arm (``against``): the mean scores over folds, ``augmented`` and
             ``other``; their paired ``difference``, positive where augmented is better (log-loss and Brier score have
             their sign turned), and its interval ``low`` to ``high``, of 95 % for all learners together; ``primary``
             says which metric is judged.
         scores: mean score per learner and metric, a column per arm.
-        groups: the primary metric's differences to nothing per subgroup; empty without one.
+        groups: the primary metric's differences to nothing per subgroup; empty without one. Their intervals are of
+            95 % for all learners together, not for all groups.
         gate: of the profile "augmentation", on rows of the first fold that its generator has not seen; None if it was
             not asked for.
         metric: the primary one; added: drawn rows in ``data`` by class; about: what was done.

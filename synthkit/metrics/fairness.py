@@ -25,7 +25,8 @@ _FEWEST = 20  # rows of a group
 class Fairness:
     """How groups fare in a table, and with a model that is trained on it and tested on real rows.
 
-    A gap is the greatest less the smallest figure of a group, of the class ``positive``.
+    A gap is the greatest less the smallest figure of a group of 20 rows or more, of the class ``positive``, where the
+    target is filled.
 
     Attributes:
         positive: the class that is looked at, the rarer one of two unless said otherwise.
@@ -166,7 +167,8 @@ def _judged(train: Coded, test: Coded, target: Hashable, code: int, group: NDArr
     learner = fit_learner(train, target, seed=seed)
     answers = learner.predict(test, target_size(test, target))
     chance = answers[:, code]
-    many = round(float((train.column(target) == code).mean()) * len(test.column(target)))
+    known = train.column(target)
+    many = round(float((known[known >= 0] == code).mean()) * len(chance))
     given = np.zeros(len(chance), np.bool_)
     given[np.argsort(-chance, kind="stable")[:many]] = True
     truth = (test.column(target) == code).astype(np.float64)
@@ -191,8 +193,10 @@ def _lines(truth: NDArray[np.bool_], model: _Model, group: NDArray[np.int64], la
 
 
 def _shares(table: pd.DataFrame, coded: Coded, target: Hashable, code: int, names: list[Hashable]) -> pd.Series:
-    hit = pd.Series((coded.column(target) == code).astype(np.float64))
-    keys = [table[name].reset_index(drop=True) for name in names]
+    codes = coded.column(target)
+    filled = np.flatnonzero(codes >= 0)
+    hit = pd.Series((codes[filled] == code).astype(np.float64))
+    keys = [table[name].iloc[filled].reset_index(drop=True) for name in names]
     grouped = hit.groupby(keys, dropna=False, observed=True)
     return grouped.mean()[grouped.size() >= _FEWEST]
 

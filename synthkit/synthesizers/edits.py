@@ -10,17 +10,20 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from synthkit.conditions import cell_of
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, ParamError
 from synthkit.metrics.neighbours import nearest, place
 from synthkit.metrics.tables import code_tables, kinds_of
-from synthkit.schema import Identifier, Personal
+from synthkit.rules import Determines, Sum
+from synthkit.schema import Boolean, Categorical, Identifier, Numeric, Personal
 from synthkit.synthesizers.completing import given_columns, unfamiliar
 
-__all__ = ["off_support", "with_edits"]
+__all__ = ["off_support", "put_back", "with_edits"]
 
 _FREE = 2000  # rows that the model draws freely, to compare with
 _BLOCK = 4096
+Floats = NDArray[np.float64]
 
 
 def with_edits(
@@ -42,9 +45,9 @@ def with_edits(
     if not isinstance(edits, Mapping) or not edits:
         raise ParamError(f"{where}: argument 'set' must be a dict of column -> value.")
     generated = [name for name, kind in known.items() if isinstance(kind, Identifier | Personal)]
+    aside = {*generated, encoder.schema_.entity, encoder.schema_.weight}  # tell nothing of what a row is like
     if isinstance(hold, str) and hold == "rest":
-        held = [n for n in known if n not in edits and n != target and n not in generated]
-        held = [n for n in held if n != encoder.schema_.entity and n != encoder.schema_.weight]
+        held = [n for n in known if n not in {*edits, *aside, *_following(encoder, edits), target}]
     elif isinstance(hold, Sequence) and not isinstance(hold, str):
         held = list(hold)
     else:
@@ -56,6 +59,8 @@ def with_edits(
     both = [name for name in held if name in edits]
     if both:
         raise ParamError(f"{where}: column {both[0]!r} is in 'set' and in 'hold'; keep one.")
+    if target is not None and not isinstance(known[target], Boolean | Categorical | Numeric):
+        raise ParamError(f"{where}: argument 'target': column {target!r} must hold classes, booleans or numbers.")
     if target is not None and (target in edits or target in held):
         raise ParamError(
             f"{where}: the target {target!r} is set or held, so that it has nothing to tell; leave it out."
@@ -63,7 +68,7 @@ def with_edits(
     absent = [name for name in held if name not in rows.columns]
     if absent:
         raise ParamError(f"{where}: argument 'rows' lacks column {absent[0]!r}, which is held.")
-    if not set(known) - {*held, *edits, *generated}:
+    if not set(known) - {*held, *edits, *aside}:
         raise ParamError(f"{where}: all columns are held or set, so that there is nothing to draw; name a 'target'.")
     out = rows[held].reset_index(drop=True).copy()
     for name, value in edits.items():
@@ -71,43 +76,89 @@ def with_edits(
     return out[[name for name in known if name in out.columns]]
 
 
+def _following(encoder: TableEncoder, edits: Mapping[Hashable, Any]) -> set[Hashable]:
+    """Columns that a rule writes by what is edited: held, they would contradict it."""
+    out: set[Hashable] = set()
+    for rule in encoder.schema_.rules:
+        if isinstance(rule, Sum | Determines) and set(rule.columns) & set(edits):
+            ends = rule.columns if isinstance(rule, Determines) and rule.both else (rule.output,)
+            out |= {name for name in ends if name not in edits}
+    return out
+
+
 def _edit(encoder: TableEncoder, name: Hashable, value: Any, rows: int, where: str) -> pd.Series:
     listed = isinstance(value, (list, tuple, np.ndarray, pd.Series))
     if listed and len(value) != rows:
         raise ParamError(f"{where}: argument 'set': column {name!r} has {len(value)} values for {rows} rows.")
-    cells = pd.Series(list(value) if listed else [value] * rows, name=name)
-    if cells.isna().any():
+    values = list(value) if listed else [value]
+    if pd.Series(values, dtype=object).isna().any():
         raise ConditionError(f"{where}: argument 'set': column {name!r} is set to null; leave it out to have it drawn.")
     try:
+        cells = pd.concat([cell_of(encoder, name, one) for one in values], ignore_index=True)
         strange = unfamiliar(encoder, cells, name)
-    except ValueError as error:
-        raise ConditionError(f"{where}: argument 'set': column {name!r} cannot be what it is set to.") from error
+    except (ConditionError, ValueError) as error:
+        raise ConditionError(
+            f"{where}: argument 'set': column {name!r} ({type(encoder.schema_.columns[name]).__name__}) cannot be what "
+            "it is set to; set a value of its kind."
+        ) from error
     if strange.any():
         raise ConditionError(
             f"{where}: argument 'set': column {name!r} is set to a value that its domain does not hold; declare wider "
             "bounds or categories in the schema, or set another."
         )
-    return cells
+    return cells if listed else cells.take(np.zeros(rows, np.int64)).reset_index(drop=True)
 
 
-def off_support(synthesizer: Any, edited: pd.DataFrame, seed: int) -> NDArray[np.float64]:
-    """``(rows,)``: share of freely drawn rows that are less likely than the edited one, in the columns that it has.
-
-    By the model's likelihood of these columns where it has one, else by the distance to the nearest drawn row.
-    """
-    free = synthesizer.sample(_FREE, seed=seed)[list(edited.columns)]
-    if synthesizer.model_.tags.has_log_prob:
-        own, drawn = (_likelihoods(synthesizer, table) for table in (edited, free))
-    else:
-        s, e = code_tables(free, edited, kinds={n: k for n, k in kinds_of(synthesizer.schema_).items() if n in free})
-        base, rows = place(s, (s, e))
-        drawn = -nearest(base, base, 2)[0].distance[:, 1].astype(np.float64)
-        own = -nearest(rows, base, 1)[0].distance[:, 0].astype(np.float64)
-    out: NDArray[np.float64] = np.searchsorted(np.sort(drawn), own, side="right") / len(drawn)
+def put_back(drawn: pd.Series, given: pd.Series) -> pd.Series:
+    """``drawn`` with the filled cells of ``given``, as they are: in the drawn dtype where that can hold them."""
+    filled = given.notna().to_numpy()
+    if filled.all():
+        try:
+            return given.astype(drawn.dtype)
+        except (TypeError, ValueError):
+            return given
+    out = drawn.copy()
+    try:
+        out.iloc[np.flatnonzero(filled)] = given[filled].astype(drawn.dtype).array
+    except (TypeError, ValueError):
+        out = out.astype(object)
+        out.iloc[np.flatnonzero(filled)] = given[filled].astype(object).array
     return out
 
 
-def _likelihoods(synthesizer: Any, table: pd.DataFrame) -> NDArray[np.float64]:
+def off_support(synthesizer: Any, edited: pd.DataFrame, seed: int) -> Floats:
+    """``(rows,)``: share of freely drawn rows that are less likely than the edited one, in the columns that it has.
+
+    0 for a row with a cell that the model does not know (out of range, a new class). By the model's likelihood of these
+    columns where it has one, else by the distance to the nearest drawn row.
+    """
+    encoder = synthesizer.encoder_
+    columns = list(edited.columns)
+    free = synthesizer.sample(_FREE, seed=seed)[columns]
+    # what the model does not know says nothing to it, and must not pass for likely
+    strange = np.any([unfamiliar(encoder, edited[name], name) for name in columns], axis=0)
+    mute = np.stack([edited[name].isna() & (not encoder.nullable_.get(name, False)) for name in columns], axis=1)
+    out = np.zeros(len(edited))
+    for pattern in np.unique(mute[~strange], axis=0):  # rows are compared in the columns that say something
+        rows = np.flatnonzero(~strange & (mute == pattern).all(axis=1))
+        told = [name for name, silent in zip(columns, pattern, strict=True) if not silent]
+        if told:
+            own, drawn = _likely(synthesizer, edited.iloc[rows][told], free[told])
+            out[rows] = np.searchsorted(np.sort(drawn), own, side="right") / len(drawn)
+    return out
+
+
+def _likely(synthesizer: Any, edited: pd.DataFrame, free: pd.DataFrame) -> tuple[Floats, Floats]:
+    """How likely edited and free rows are, on one scale."""
+    if synthesizer.model_.tags.has_log_prob:
+        return _likelihoods(synthesizer, edited), _likelihoods(synthesizer, free)
+    s, e = code_tables(free, edited, kinds={n: k for n, k in kinds_of(synthesizer.schema_).items() if n in free})
+    base, rows = place(s, (s, e))
+    drawn = -nearest(base, base, 2)[0].distance[:, 1].astype(np.float64)
+    return -nearest(rows, base, 1)[0].distance[:, 0].astype(np.float64), drawn
+
+
+def _likelihoods(synthesizer: Any, table: pd.DataFrame) -> Floats:
     """Log-probability of what the columns of ``table`` say, all others left out."""
     encoder, model = synthesizer.encoder_, synthesizer.model_
     partial = given_columns(encoder, table).partial

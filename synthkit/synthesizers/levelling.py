@@ -13,7 +13,7 @@ from synthkit.errors import ConditionError
 from synthkit.runtime import entropy
 from synthkit.synthesizers.filling import Centres
 
-__all__ = ["levelled"]
+__all__ = ["levelled", "nearest_counts"]
 
 Floats = NDArray[np.float64]
 _DRAWS = 16  # of the target, where a model cannot tell its law given all other columns
@@ -36,7 +36,8 @@ def levelled(
     shares = np.bincount(codes, minlength=len(values)) / len(codes)
     group = part.groupby(list(groups), dropna=False, observed=True, sort=False).ngroup().to_numpy()
     sizes = np.bincount(group)
-    if sizes.min() < 0.5 / tolerance:
+    counts = np.stack([nearest_counts(shares * size) for size in sizes])
+    if np.ptp(counts / sizes[:, None], axis=0).max() > tolerance:  # rows are whole
         raise ConditionError(
             f"TabularSynthesizer.fair: a group of the protected columns has {sizes.min()} of the drawn rows, too few "
             "for shares within 'tolerance'; draw more rows, or merge groups."
@@ -45,7 +46,7 @@ def levelled(
     new = codes.copy()
     for g in range(len(sizes)):
         at = np.flatnonzero(group == g)
-        new[at] = _coupled(codes[at], laws[at], _levelled(laws[at], shares), shares, rng)
+        new[at] = _coupled(codes[at], laws[at], _levelled(laws[at], shares), counts[g], rng)
     out = plain.copy()
     cells = out[target].copy()
     changed = filled[new != codes]
@@ -89,10 +90,17 @@ def _levelled(laws: Floats, shares: Floats) -> Floats:
     return out
 
 
+def nearest_counts(exact: Floats) -> NDArray[np.int64]:
+    """Whole numbers of the same sum (largest remainders)."""
+    counts = np.floor(exact).astype(np.int64)
+    counts[np.argsort(counts - exact, kind="stable")[: round(float(exact.sum())) - counts.sum()]] += 1
+    return counts
+
+
 def _coupled(
-    codes: NDArray[np.int64], before: Floats, after: Floats, shares: Floats, rng: np.random.Generator
+    codes: NDArray[np.int64], before: Floats, after: Floats, wanted: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Codes of the laws ``after``, in the wanted shares to a row, that seldom differ from ``codes`` of ``before``."""
+    """Codes of the laws ``after``, in the wanted counts, that seldom differ from ``codes`` of ``before``."""
     rows = np.arange(len(codes))
     keep = rng.random(len(codes)) < np.minimum(1, after[rows, codes] / before[rows, codes])
     rest = np.maximum(after - before, 0)
@@ -100,11 +108,8 @@ def _coupled(
     rest /= rest.sum(axis=1, keepdims=True)
     drawn = (rng.random(len(codes))[:, None] > np.cumsum(rest, axis=1)).sum(axis=1)
     new = np.where(keep, codes, np.minimum(drawn, after.shape[1] - 1))
-    exact = shares * len(codes)
-    wanted = np.floor(exact).astype(np.int64)
-    wanted[np.argsort(wanted - exact, kind="stable")[: len(codes) - wanted.sum()]] += 1
     for _ in range(after.shape[1] ** 2):  # from classes with rows too many to those with too few
-        over = np.bincount(new, minlength=len(shares)) - wanted
+        over = np.bincount(new, minlength=len(wanted)) - wanted
         giver, taker = int(over.argmax()), int(over.argmin())
         many = min(over[giver], -over[taker])
         if many <= 0:

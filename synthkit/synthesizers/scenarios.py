@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -9,18 +10,29 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm
 
+from synthkit.conditions import compile_where
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, ParamError
 from synthkit.models import Model
 from synthkit.params import Interval, Optional, check
+from synthkit.rules import NullImplies
 from synthkit.runtime import entropy
 from synthkit.schema import Boolean, Categorical, Identifier, Numeric, Personal, Schema
-from synthkit.synthesizers.edits import off_support, with_edits
-from synthkit.synthesizers.levelling import levelled
-from synthkit.synthesizers.tilting import Moments, Shares, check_shares, chosen_rows, fits, raked
+from synthkit.synthesizers.combinations import Combinations
+from synthkit.synthesizers.edits import off_support, put_back, with_edits
+from synthkit.synthesizers.levelling import levelled, nearest_counts
+from synthkit.synthesizers.tilting import (
+    Moments,
+    Shares,
+    chances_of,
+    check_shares,
+    chosen_rows,
+    disjoint,
+    places,
+    raked,
+)
 
 __all__ = ["Counterfactual", "Scenarios"]
 
@@ -37,10 +49,10 @@ class Counterfactual:
     Attributes:
         draws: ``n`` completions of each given row; a two-level index of the given row's label and the draw's number.
         outcome: with a target, one line per given row: the probability of each class (or the mean, and quantiles .05,
-            .5 and .95, of a number), with ``low`` and ``high`` for the noise of so many draws, not for the model's
-            own error.
+            .5 and .95, of a number) where it is filled, with ``low`` and ``high`` for the noise of so many draws, not
+            for the model's own error.
         support: ``(rows,)`` share of rows that the model draws freely and that are less likely than the edited one in
-            what it holds and sets.
+            what it holds and sets; 0 where it holds a cell that the model does not know (out of range, a new class).
         off_support: is that share below .01? Then the model was asked for what it hardly ever saw.
     """
 
@@ -58,6 +70,7 @@ class Scenarios:
     model_: Model
     sample: Callable[..., pd.DataFrame]
     complete: Callable[..., pd.DataFrame]
+    combinations_: Combinations | None
     _fitted: Callable[[str], None]
     _fresh_keys: Callable[[pd.DataFrame, int], pd.DataFrame]
 
@@ -69,19 +82,20 @@ class Scenarios:
         if where is not None and not isinstance(where, Mapping):
             raise ConditionError(f"{name}: argument 'rebalance' goes with a dict 'where', not with a DataFrame.")
         self._known(shares, name, "rebalance", where)
+        self._keys(shares, name, "rebalance")
         keys = [list(own) for own in shares.values()]
         wanted = [np.array(list(own.values()), np.float64) for own in shares.values()]
         joint = wanted[0]
         if len(keys) > 1:
             pool = self.sample(_POOL, where=where, seed=entropy(seed, 8))
-            masks = [np.stack([fits(pool[c], k) for k in own]) for c, own in zip(shares, keys, strict=True)]
+            masks = [places(pool[c], own) for c, own in zip(shares, keys, strict=True)]
             counts = np.zeros([len(own) for own in keys])
             for cell in product(*map(range, counts.shape)):
                 counts[cell] = np.logical_and.reduce([m[i] for m, i in zip(masks, cell, strict=True)]).sum()
             joint = raked(counts, wanted, name, list(shares))
-        parts = []
+        parts, numbers = [], nearest_counts(joint.ravel() / joint.sum() * n)
         for k, cell in enumerate(product(*map(range, joint.shape))):
-            rows = int(self._numbers(joint, n)[cell])
+            rows = int(numbers[k])
             if rows:
                 here = {c: own[i] for c, own, i in zip(shares, keys, cell, strict=True)}
                 parts.append(self.sample(rows, where={**(where or {}), **here}, seed=entropy(seed, 9, k)))
@@ -89,15 +103,6 @@ class Scenarios:
         order = np.random.default_rng(entropy(seed, 10)).permutation(len(table))
         table = table.take(order).reset_index(drop=True)
         return self._fresh_keys(table, seed)
-
-    @staticmethod
-    def _numbers(joint: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-        """Counts that sum to ``n`` and lie nearest to the shares (largest remainders)."""
-        exact = joint.ravel() / joint.sum() * n
-        counts = np.floor(exact).astype(np.int64)
-        counts[np.argsort(counts - exact, kind="stable")[: n - counts.sum()]] += 1
-        out: NDArray[np.int64] = counts.reshape(joint.shape)
-        return out
 
     def shift(
         self,
@@ -116,7 +121,8 @@ class Scenarios:
 
         Args:
             n: rows.
-            shares: column -> value, ``between(low, high)``, ``isnull()`` -> share; those of a column sum to 1.
+            shares: column -> value, ``between(low, high)``, ``isnull()`` -> share; those of a column sum to 1, and
+                speak of different cells. Shares and means are met to .005 (means: in standard deviations).
             means: numeric column -> mean of its filled cells.
             where: conditions, as in :meth:`sample`, that hold in all rows.
             seed: an integer for a repeatable table.
@@ -135,6 +141,7 @@ class Scenarios:
             check_shares(shares, name, "shares")
         self._known(shares or {}, name, "shares", where)
         self._known(means or {}, name, "means", where)
+        self._keys(shares or {}, name, "shares")
         for column, mean in (means or {}).items():
             if not isinstance(self.schema_.columns[column], Numeric) or not np.isfinite(mean):
                 raise ParamError(
@@ -146,10 +153,10 @@ class Scenarios:
             pool = self.sample(times * n + 1000, where=where, seed=entropy(seed, 8, times))
             moments = Moments.of(pool, shares or {}, means or {})
             rng = np.random.default_rng(entropy(seed, 11, times))
-            weights = moments.weights(name)
-            order = np.lexsort([rng.random(len(pool)), *moments.features.T[::-1]])
-            rows = chosen_rows(weights, order, n, rng)
-            if rows is not None:
+            chances = chances_of(moments.weights(name), n)
+            if moments.met(chances):
+                order = np.lexsort([rng.random(len(pool)), *moments.features.T[::-1]])
+                rows = chosen_rows(chances, order, rng)
                 return pool.take(rng.permutation(rows)).reset_index(drop=True)
             times *= 2
         raise ConditionError(
@@ -163,8 +170,26 @@ class Scenarios:
                 raise ParamError(f"{name}: argument {argument!r}: there is no column {column!r}.")
             if isinstance(self.schema_.columns[column], Identifier | Personal):
                 raise ParamError(f"{name}: argument {argument!r}: column {column!r} is generated, and has no shares.")
+            if column in (self.schema_.entity, self.schema_.weight):
+                raise ParamError(
+                    f"{name}: argument {argument!r}: column {column!r} is the entity or the weight, and has no shares."
+                )
             if column in (where or {}):
                 raise ParamError(f"{name}: column {column!r} is in {argument!r} and in 'where'; keep one.")
+
+    def _keys(self, shares: Shares, name: str, argument: str) -> None:
+        for column, own in shares.items():
+            for key in (key for key, share in own.items() if share > 0):
+                try:
+                    compile_where(self.encoder_, {column: key}, 1)
+                except ConditionError as error:
+                    words = str(error).removeprefix("argument 'where': ")
+                    raise ConditionError(f"{name}: argument {argument!r}: {words}") from error
+            if not disjoint(list(own), self.schema_.columns[column]):
+                raise ParamError(
+                    f"{name}: argument {argument!r}: two shares of column {column!r} speak of the same cells; ranges "
+                    "include their ends, so let them not touch, as in between(0, 39), between(40, None)."
+                )
 
     # ---------------------------------------------------------------- fairness
     def fair(
@@ -185,12 +210,14 @@ class Scenarios:
 
         Args:
             n: rows.
-            target: a column of a few values; protected: one such column or several (their combinations).
-            tolerance: how far apart the shares of two groups may be; small groups are met to the row.
+            target: a column of a few values, of which no rule speaks; protected: one such column or several (their
+                combinations).
+            tolerance: how far apart the shares of two groups may be, of filled cells: which are empty stays as it was.
             seed: an integer for a repeatable table.
 
         Raises:
-            ParamError: a column is unknown, or of another type. ConditionError: groups are too small for the tolerance.
+            ParamError: a column is unknown, of another type, or the target is tied to others by a rule or as a
+                quasi-identifier. ConditionError: groups are too small for the tolerance.
         """
         name = "TabularSynthesizer.fair"
         self._fitted("fair")
@@ -204,12 +231,29 @@ class Scenarios:
                 raise ParamError(f"{name}: column {column!r} must be a column of the table that has a few values.")
         if target in groups or not groups:
             raise ParamError(f"{name}: argument 'protected' must name columns other than the target.")
+        self._free(target, name)
         seed = entropy(None) if seed is None else seed
         plain = self.sample(n, seed=seed)
         for column in (target, *groups):
             if isinstance(self.schema_.columns[column], Numeric) and plain[column].nunique() > _FEW:
                 raise ParamError(f"{name}: column {column!r} has more than {_FEW} values; cut it into classes first.")
         return levelled(self, plain, target, groups, tolerance, entropy(seed, 12))
+
+    def _free(self, target: Hashable, name: str) -> None:
+        """May a cell of the target be changed by itself?"""
+        tying = [rule for rule in self.schema_.rules if not isinstance(rule, NullImplies)]  # empty cells stay so
+        rule = next((rule for rule in tying if target in rule.columns), None)
+        if rule is not None:
+            raise ParamError(
+                f"{name}: argument 'target': the rule {rule!r} ties column {target!r} to others, which would have to "
+                "change with it; fit without these columns, or without the rule (argument 'rules')."
+            )
+        tied = self.combinations_
+        if tied is not None and list(self.schema_.columns).index(target) in tied.columns:
+            raise ParamError(
+                f"{name}: argument 'target': column {target!r} is a quasi-identifier, and new cells could make rare "
+                "combinations; fit without it among them."
+            )
 
     # ---------------------------------------------------------------- what if
     def counterfactual(
@@ -230,14 +274,15 @@ class Scenarios:
         Args:
             rows: given rows, with all columns that are held.
             set: column -> value for all rows, or one value per row.
-            hold: columns that keep the rows' own cells; "rest": all that are neither set nor the target.
+            hold: columns that keep the rows' own cells; "rest": all that are neither set nor the target, nor follow
+                from what is set by a rule. Empty cells of a column that training never saw empty are drawn.
             n: draws per row.
-            target: the outcome whose probabilities are told.
+            target: the outcome whose probabilities are told: classes, booleans or numbers.
             seed: an integer for a repeatable result.
 
         Raises:
-            ParamError, ConditionError: an unknown column, one that is set and held, a value outside the domain, or
-                nothing to draw.
+            ParamError, ConditionError: an unknown column, one that is set and held, a value outside the domain, cells
+                that break a rule, or nothing to draw.
         """
         name = "TabularSynthesizer.counterfactual"
         self._fitted("counterfactual")
@@ -246,35 +291,43 @@ class Scenarios:
         edited = with_edits(self.encoder_, rows, set, hold, target, name)
         seed = entropy(None) if seed is None else seed
         at = np.repeat(np.arange(len(rows)), n)
-        draws = self.complete(edited.take(at).reset_index(drop=True), seed=entropy(seed, 13))
+        try:
+            draws = self.complete(edited.take(at).reset_index(drop=True), seed=entropy(seed, 13))
+        except ConditionError as error:
+            raise ConditionError(
+                f"{name}: arguments 'set' and 'hold': {error} Or leave one of these columns out of 'hold'."
+            ) from error
         for column in edited.columns:
             given = edited[column].take(at).reset_index(drop=True)
-            draws[column] = given.astype(draws[column].dtype) if given.notna().all() else given
+            draws[column] = put_back(draws[column], given)
         numbers = pd.Index(np.tile(np.arange(n), len(rows)))
         names = [rows.index.name or "row", "draw"]
         draws.index = pd.MultiIndex.from_arrays([rows.index.repeat(n), numbers], names=names)
         support = pd.Series(off_support(self, edited, entropy(seed, 14)), index=rows.index, name="support")
-        outcome = None if target is None else _outcome(draws[target], len(rows), n, rows.index)
+        outcome = None if target is None else _outcome(draws[target], self.schema_.columns[target], n, rows.index)
         return Counterfactual(draws, outcome, support, (support < _RARE).rename("off_support"))
 
 
-def _outcome(drawn: pd.Series, rows: int, n: int, index: pd.Index) -> pd.DataFrame:
-    """Probabilities (Wilson's 95 % intervals), or mean and quantiles, of the target per row."""
+def _outcome(drawn: pd.Series, kind: Any, n: int, index: pd.Index) -> pd.DataFrame:
+    """Probabilities (Wilson's 95 % intervals), or mean and quantiles, of the target per row, of its filled cells."""
     z = float(norm.ppf(0.975))
-    if pd.api.types.is_numeric_dtype(drawn.dtype) and not pd.api.types.is_bool_dtype(drawn.dtype):
-        values = drawn.astype("float64").to_numpy(np.float64).reshape(rows, n)
-        mean, half = np.nanmean(values, axis=1), z * np.nanstd(values, axis=1, ddof=min(1, n - 1)) / np.sqrt(n)
+    filled = drawn.notna().to_numpy().reshape(len(index), n)
+    many = np.maximum(filled.sum(axis=1), 1)
+    if isinstance(kind, Numeric):
+        values = drawn.astype("float64").to_numpy(np.float64).reshape(len(index), n)
+        with warnings.catch_warnings():  # a row of which all draws are null has no figures
+            warnings.simplefilter("ignore", RuntimeWarning)
+            mean, spread = np.nanmean(values, axis=1), np.nanstd(values, axis=1, ddof=min(1, n - 1))
+            quantiles = np.nanquantile(values, [0.05, 0.5, 0.95], axis=1)
+        half = z * spread / np.sqrt(many)
         out: dict[Any, Any] = {"mean": mean, "low": mean - half, "high": mean + half}
-        quantiles = np.nanquantile(values, [0.05, 0.5, 0.95], axis=1)
-        out |= {f"q{q}": v for q, v in zip((5, 50, 95), quantiles, strict=True)}
-        return pd.DataFrame(out, index=index)
-    classes = sorted(drawn.dropna().unique(), key=str)
-    cells = drawn.astype(object).to_numpy().reshape(rows, n)
+        return pd.DataFrame(out | {f"q{q}": v for q, v in zip((5, 50, 95), quantiles, strict=True)}, index=index)
     lines = {}
-    for one in classes:
-        share = np.array([[v is not None and v == one for v in line] for line in cells], np.float64).mean(axis=1)
-        centre, half = (share + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
-        half = half * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    for one in sorted(drawn.dropna().unique(), key=str):
+        hit = (drawn == one).fillna(False).to_numpy(np.bool_).reshape(len(index), n)
+        share = np.where(filled.any(axis=1), hit.sum(axis=1) / many, np.nan)
+        centre, half = (share + z * z / (2 * many)) / (1 + z * z / many), z / (1 + z * z / many)
+        half = half * np.sqrt(share * (1 - share) / many + z * z / (4 * many * many))
         lines[one] = {"probability": share, "low": np.maximum(centre - half, 0), "high": np.minimum(centre + half, 1)}
     table: pd.DataFrame = pd.concat({one: pd.DataFrame(line, index=index) for one, line in lines.items()}, axis=1)
     return table

@@ -190,7 +190,8 @@ class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
                 ``notnull()``; or a DataFrame with one row per wanted row, whose empty cells are drawn.
             accept: a predicate over a table, True for the rows to keep; rejection in bounded rounds.
             rebalance: column -> value (or ``between``, ``isnull()``) -> share, as in ``{"sex": {"F": .5, "M": .5}}``:
-                the rows have exactly these shares; of several columns the combinations nearest to the model's own.
+                the rows have these shares to a row; of several columns to some rows, in the combinations nearest to the
+                model's own.
             seed: an integer for a repeatable table; None: a fresh one.
 
         Returns:
