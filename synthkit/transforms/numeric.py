@@ -114,10 +114,10 @@ class NumericTransformer(ColumnTransformer):
         if counts.voice[counts.values != 0].sum() < k:
             self._divisor = 1  # the only number beside zeros divides all numbers: it is not to be stored
         counts = self._cut_digits(counts, protection)
-        self.base = self._round_number(counts.values, counts.voice)
+        self.base = self._round_number(counts.values, counts.mass)
         values = self._relative(counts.values).astype(np.float64)
-        low = kind.low if kind.low is not None else (0.0 if values[0] >= 0 and not self.base else None)
-        high = kind.high if kind.high is not None else (0.0 if values[-1] <= 0 and not self.base else None)
+        low = kind.low if kind.low is not None else (0.0 if counts.values[0] >= 0 else None)
+        high = kind.high if kind.high is not None else (0.0 if counts.values[-1] <= 0 else None)
         law = QuantileLaw.fit(
             values,
             counts.mass,
@@ -163,12 +163,12 @@ class NumericTransformer(ColumnTransformer):
         """Fewer decimals, if some were cut."""
         return replace(kind, decimals=self.kind.decimals) if type(kind) is Numeric else kind
 
-    def _round_number(self, values: Array, voice: Array) -> int:
+    def _round_number(self, values: Array, mass: Array) -> int:
         """Huge integers are kept relative to a round number near them: floats hold 53 bits."""
         if values.dtype.kind != "i" or max(-int(values[0]), int(values[-1])) <= 2**52:
             return 0
         # the value in the middle: what lies between the least and the greatest would tell of them
-        middle = int(values[int(np.searchsorted(np.cumsum(voice), voice.sum() / 2))])
+        middle = int(values[int(np.searchsorted(np.cumsum(mass), mass.sum() / 2))])
         if self._divisor > 2**52:
             self._divisor = 1  # hardly more than one value: no grid is worth keeping
         unit = self._divisor * max(2**40 // self._divisor, 16)
