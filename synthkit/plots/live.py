@@ -29,8 +29,7 @@ class Live(ProgressBar):
     Args:
         column, real: watch this column, too, in the rows that an adversarial or variational model draws while it
             learns: ``real`` is the table that is given to ``fit``.
-        encoder: a ``TableEncoder`` with the same arguments as the synthesizer's, fitted on ``real``; None: one with
-            the default arguments. Where it does not match, the figure says so.
+        encoder: a fitted ``TableEncoder``; None: that of the fit it watches (a synthesizer tells it).
         every: seconds between two drawings, at least.
 
     Raises:
@@ -53,6 +52,7 @@ class Live(ProgressBar):
     ) -> None:
         super().__init__()
         check("plots.Live", "every", every, Interval(float, 0))
+        self._told = encoder is None
         self.every = every
         self._watched: Watched | None = None
         if (column is None) != (real is None):
@@ -61,6 +61,13 @@ class Live(ProgressBar):
             encoder = TableEncoder().fit(real) if encoder is None else encoder
             self._watched = Watched(encoder, column, real, "real rows", "plots.Live")
         self._begin()
+
+    def learns(self, encoder: TableEncoder) -> None:
+        """A fit begins whose rows are read by ``encoder``: thresholds of protection differ from fit to fit."""
+        watched = self._watched
+        if watched is not None and self._told and set(watched.encoder.schema_.columns) == set(encoder.schema_.columns):
+            column, real = watched.column, watched.real
+            self._watched = Watched(encoder, column, real, "real rows", "plots.Live")
 
     def _begin(self) -> None:
         self._lines: list[Progress] = []

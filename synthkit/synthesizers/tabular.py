@@ -123,6 +123,9 @@ class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
         ).fit(table)
         if encoder.schema_.entity is None:
             warn_of_records(table)
+        learns = getattr(self.progress, "learns", None)  # a picture that decodes drawn rows
+        if learns is not None:
+            learns(encoder)
         encoder.schema_ = learn_rules(self.rules, self.schema, encoder, table)
         data = encoder.encode(table) if self.gaps == "learn" else encoder.encode(table, "fill", partial=True)
         weights = encoder.weights(table)
