@@ -66,7 +66,9 @@ def alike(partial: Encoded) -> bool:
     return all(bool((part == part[:1]).all()) for part in parts)
 
 
-def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Encoded) -> tuple[Encoded, Joint]:
+def draw_jointly(
+    draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Encoded, rounds: int | None = None
+) -> tuple[Encoded | None, Joint]:
     """The rows of ``partial`` with the conditioned entries known, drawn from their law given all conditions.
 
     Args:
@@ -81,7 +83,7 @@ def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Enc
     many = partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device))
     total = squares = -math.inf  # logarithms, as weights may be tiny
     drawn, kept, effective = 0, None, 0.0
-    for _ in range(_ROUNDS):
+    for _ in range(rounds or _ROUNDS):
         candidates, log_weight = draw(many)
         drawn, log_weight = drawn + size, log_weight.double()
         own = float(log_weight.logsumexp(0))
@@ -97,6 +99,8 @@ def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Enc
         if effective >= max(2 * rows, _ENOUGH):
             break
     probability = math.exp(total) / drawn
+    if rounds is not None and (kept is None or probability < _NEVER):
+        return None, Joint(rows, drawn, 0.0, 0.0)
     if kept is None or probability < _NEVER:
         raise ConditionError(
             f"Model.complete: nothing meets the conditions together ({drawn} candidates were tried); drop one or "
