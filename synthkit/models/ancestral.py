@@ -123,7 +123,9 @@ class Ancestral:
             partial = partial.hide(torch.zeros_like(partial.num_known), hide)
             device = partial.cat.device
             ones = {
-                model.nodes[i].field: Allowed.codes(F.one_hot(torch.tensor(code), model.nodes[i].size).float().to(device))
+                model.nodes[i].field: Allowed.codes(
+                    F.one_hot(torch.tensor(code), model.nodes[i].size).float().to(device)
+                )
                 for i, code in pinned.items()
             }
             self.rules = {**rules, **ones}
@@ -133,9 +135,16 @@ class Ancestral:
             block.log_weight = torch.zeros(len(rows), device=rows.cat.device)
             return block.draw(nodes), block.log_weight
 
-        drawn, joint = draw_jointly(draw, partial, *(() if not pinned else (_FEW_ROUNDS,)))
-        self.rules = rules
-        if pinned and (drawn is None or joint.effective < joint.rows):  # too rare: the given cells come first
+        try:
+            drawn, joint = draw_jointly(draw, partial, *((_FEW_ROUNDS,) if pinned else ()))
+            enough = not pinned or joint.effective >= joint.rows
+        except ConditionError:
+            if not pinned:
+                raise
+            enough = False
+        finally:
+            self.rules = rules
+        if not enough:  # such cells are too rare together: they come first
             return self._condition(given, {}) if len(self.conditioned) > 1 else given
         if not pinned or self.conditioned:
             self.joint.append(joint)

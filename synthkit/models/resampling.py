@@ -67,13 +67,14 @@ def alike(partial: Encoded) -> bool:
 
 
 def draw_jointly(
-    draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Encoded, rounds: int | None = None
-) -> tuple[Encoded | None, Joint]:
+    draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Encoded, rounds: int = _ROUNDS
+) -> tuple[Encoded, Joint]:
     """The rows of ``partial`` with the conditioned entries known, drawn from their law given all conditions.
 
     Args:
         draw: draws the conditioned entries of a partial, and the log of each row's weight, ``(rows,)``.
         partial: one row or more, all alike.
+        rounds: at most.
 
     Raises:
         ConditionError: no candidate can meet the conditions.
@@ -83,7 +84,7 @@ def draw_jointly(
     many = partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device))
     total = squares = -math.inf  # logarithms, as weights may be tiny
     drawn, kept, effective = 0, None, 0.0
-    for _ in range(rounds or _ROUNDS):
+    for _ in range(rounds):
         candidates, log_weight = draw(many)
         drawn, log_weight = drawn + size, log_weight.double()
         own = float(log_weight.logsumexp(0))
@@ -99,8 +100,6 @@ def draw_jointly(
         if effective >= max(2 * rows, _ENOUGH):
             break
     probability = math.exp(total) / drawn
-    if rounds is not None and (kept is None or probability < _NEVER):
-        return None, Joint(rows, drawn, 0.0, 0.0)
     if kept is None or probability < _NEVER:
         raise ConditionError(
             f"Model.complete: nothing meets the conditions together ({drawn} candidates were tried); drop one or "
