@@ -46,6 +46,19 @@ def test_rebalanced_shares_are_exact_and_conditionals_hold(fitted):
     pd.testing.assert_frame_equal(out, fitted.sample(2000, rebalance={"sex": {"F": 0.5, "M": 0.5}}, seed=1))
 
 
+def test_a_given_cell_is_followed_as_in_free_draws(fitted):
+    free = fitted.sample(20_000, seed=4)
+    for where in ({"rich": "yes"}, {"sex": "M", "edu": "hi"}, {"edu": "hi", "rich": "no"}):
+        given = fitted.sample(6000, where=where, seed=5)
+        same = free[np.logical_and.reduce([free[name] == value for name, value in where.items()])]
+        for name in ("age", "hours"):
+            noise = np.sqrt(same[name].var() / len(same) + given[name].var() / len(given))
+            assert abs(given[name].mean() - same[name].mean()) < 4 * noise, (where, name)
+        for name in {"sex", "edu", "rich"} - set(where):
+            shares = [table[name].value_counts(normalize=True) for table in (given, same)]
+            assert abs(shares[0] - shares[1]).max() < 0.03, (where, name)
+
+
 def test_several_margins_and_ranges_and_where(fitted):
     wanted = {"sex": {"F": 0.7, "M": 0.3}, "age": {between(18, 39): 0.1, between(40, 89): 0.9}}
     out = fitted.sample(1000, rebalance=wanted, where={"edu": "hi"}, seed=2)

@@ -28,6 +28,7 @@ __all__ = ["Ancestral", "Block"]
 _BLOCK = 8192  # rows drawn at once: their activations stay in cache
 _LEAD = 64  # nodes drawn for a candidate at most, where conditions are met jointly
 _TABLE = 1 << 25  # entries of the look-up table at most
+_FEW_ROUNDS = 8  # of candidates, where cells are given that could be drawn after as well
 _FEATURES = 1 << 25  # entries of a block's features at most, where each net reads some nodes only
 
 
@@ -87,24 +88,67 @@ class Ancestral:
         """Every applicable entry known, the given ones unchanged bit for bit."""
         size = self.block
         parts = [self.partial.take(slice(a, a + size)) for a in range(0, max(len(self.partial), 1), size)]
-        if len(self.conditioned) > 1 and len(self.partial) and alike(self.partial):
-            parts = [self._condition(part) for part in parts]
+        if len(self.partial) and alike(self.partial):
+            pinned = self._pinned()
+            if pinned or len(self.conditioned) > 1 or self._late(self.conditioned):
+                parts = [self._condition(part, pinned) for part in parts]
         return Encoded.concat([Block(self, part).draw() for part in parts])
 
-    def _condition(self, partial: Encoded) -> Encoded:
-        """The same rows with the conditioned nodes drawn from their joint law."""
+    def _late(self, nodes: Sequence[int]) -> bool:
+        """May candidates be drawn in the table's order up to these, and is there something before them?"""
+        return bool(nodes) and max(nodes) < _LEAD and max(nodes) > len(nodes) - 1
+
+    def _pinned(self) -> dict[int, int]:
+        """Nodes whose cell is given, the same in all rows, and its code; none where they are best left as they are."""
+        model = self.model
+        tokens, known, _ = model.read(self.partial.take(slice(0, 1)))
+        if model.wide or model.dense:
+            return {}
+        at = [i for i in model.drawn if known[0, i] and tokens[0, i] < model.nodes[i].size]
+        fields = [model.nodes[i].field for i in at]
+        if not self._late(at) or not self._late([*at, *self.conditioned]) or set(fields) & set(self.rules):
+            return {}
+        return {i: int(tokens[0, i]) for i in at}
+
+    def _condition(self, partial: Encoded, pinned: Mapping[int, int]) -> Encoded:
+        """The same rows with the conditioned nodes drawn from their joint law, ``pinned`` ones as conditions, too."""
         # In the table's order, which the nets know best; but not half of a wide table for a candidate.
-        last = max(self.conditioned)
-        nodes = [i for i in self.model.drawn if i <= last] if last < _LEAD else self.conditioned
+        model, given, rules = self.model, partial, self.rules
+        conditioned = [*self.conditioned, *pinned]
+        last = max(conditioned)
+        nodes = [i for i in model.drawn if i <= last] if last < _LEAD else self.conditioned
+        if pinned:
+            hide = torch.zeros_like(partial.cat_known)
+            hide[:, [model.codes.code[i] for i in pinned]] = True
+            partial = partial.hide(torch.zeros_like(partial.num_known), hide)
+            device = partial.cat.device
+            ones = {
+                model.nodes[i].field: Allowed.codes(
+                    F.one_hot(torch.tensor(code), model.nodes[i].size).float().to(device)
+                )
+                for i, code in pinned.items()
+            }
+            self.rules = {**rules, **ones}
 
         def draw(rows: Encoded) -> tuple[Encoded, Tensor]:
             block = Block(self, rows)
             block.log_weight = torch.zeros(len(rows), device=rows.cat.device)
             return block.draw(nodes), block.log_weight
 
-        drawn, joint = draw_jointly(draw, partial)
-        self.joint.append(joint)
-        return drawn
+        try:
+            drawn, joint = draw_jointly(draw, partial, *((_FEW_ROUNDS,) if pinned else ()))
+            enough = not pinned or joint.effective >= joint.rows
+        except ConditionError:
+            if not pinned:
+                raise
+            enough = False
+        finally:
+            self.rules = rules
+        if not enough:  # such cells are too rare together: they come first
+            return self._condition(given, {}) if len(self.conditioned) > 1 else given
+        if not pinned or self.conditioned:
+            self.joint.append(joint)
+        return given.fill(drawn)
 
 
 class Block:

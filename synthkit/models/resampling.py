@@ -66,12 +66,15 @@ def alike(partial: Encoded) -> bool:
     return all(bool((part == part[:1]).all()) for part in parts)
 
 
-def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Encoded) -> tuple[Encoded, Joint]:
+def draw_jointly(
+    draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Encoded, rounds: int = _ROUNDS
+) -> tuple[Encoded, Joint]:
     """The rows of ``partial`` with the conditioned entries known, drawn from their law given all conditions.
 
     Args:
         draw: draws the conditioned entries of a partial, and the log of each row's weight, ``(rows,)``.
         partial: one row or more, all alike.
+        rounds: at most.
 
     Raises:
         ConditionError: no candidate can meet the conditions.
@@ -81,7 +84,7 @@ def draw_jointly(draw: Callable[[Encoded], tuple[Encoded, Tensor]], partial: Enc
     many = partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device))
     total = squares = -math.inf  # logarithms, as weights may be tiny
     drawn, kept, effective = 0, None, 0.0
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         candidates, log_weight = draw(many)
         drawn, log_weight = drawn + size, log_weight.double()
         own = float(log_weight.logsumexp(0))
