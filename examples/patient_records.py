@@ -156,14 +156,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer patients and training steps")
     options = parser.parse_args(arguments)
-    patients, others, draws = (220, 80, 20) if options.quick else (800, 200, 100)
+    patients, others, draws = (160, 60, 12) if options.quick else (800, 200, 100)
     real, fresh = draw_patients(patients, 1), draw_patients(others, 2)
     print(f"{patients} patients with {len(real)} visits to learn from, {others} others held out")
     synthesizer = SequenceSynthesizer(
         entity="patient",
         time="visit",
         random_state=0,
-        max_steps=130 if options.quick else None,
+        max_steps=90 if options.quick else None,
         max_seconds=120,
     ).fit(real)
     print(f"constant within a patient: {', '.join(synthesizer.context_)}")

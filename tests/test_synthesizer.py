@@ -58,7 +58,7 @@ def test_same_columns_dtypes_and_seeds(name, mixed):
 def test_drawing_leaves_the_model_as_it_was(name, mixed):
     synthesizer = shared(mixed, name)
     before = {k: v.clone() for k, v in synthesizer.model_.state_dict().items()}
-    for n in (1, 8193):
+    for n in (1, 300):
         synthesizer.sample(n, seed=0)
     assert all(torch.equal(v, before[k]) for k, v in synthesizer.model_.state_dict().items())
 
@@ -82,7 +82,7 @@ def test_conditions_hold_in_every_row(name, mixed):
         "s": notnull(),
         ("t", 1): ["p", "q"],
     }
-    got = fitted(mixed, name, rules=False).sample(20, where=where, seed=2)  # its gaps are together, which is a rule
+    got = fitted(mixed, name, rules=False).sample(10, where=where, seed=2)  # its gaps are together, which is a rule
     assert (got["c"] == "a").all() and got["b"].all() and got["B"].isna().all() and got["s"].notna().all()
     assert got["i8"].between(10, 30).all() and got["I"].isin([1, 2]).all() and (got["f32"] >= 0).all()
     assert got["d"].between("2020-03-01", "2020-06-01").all()
@@ -102,7 +102,7 @@ def test_given_rows_come_back_verbatim(name, mixed):
 
 @models
 def test_impute_fills_gaps_and_only_gaps(name, mixed):
-    table = mixed.head(100).set_index(np.arange(1000, 1100))
+    table = mixed.head(40).set_index(np.arange(1000, 1040))
     for mode in ("draw", "point"):
         filled = shared(mixed, name).impute(table, seed=4, mode=mode)
         assert filled.index.equals(table.index) and (filled.dtypes == table.dtypes).all()
