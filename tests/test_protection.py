@@ -164,7 +164,7 @@ def test_digits_that_few_rows_need_are_cut():
     cents, thousands = rng.lognormal(3, 1, 500).round(2), rng.integers(10, 90, 500) * 1000
     cents[3], thousands[3] = 12.3456789012, 45678
     hours = rng.integers(0, 900, 500) * 24 + 8 + rng.integers(0, 9, 500)
-    times = pd.Timestamp("2020-01-01") + pd.to_timedelta(hours, "h")
+    times = (pd.Timestamp("2020-01-01") + pd.to_timedelta(hours, "h")).as_unit("ns")
     table = pd.DataFrame({"cents": cents, "thousands": thousands, "time": times, "any": rng.normal(size=500)})
     table.loc[3, "time"] += pd.Timedelta("11min 13s 7ns")
     encoder = TableEncoder().fit(table)

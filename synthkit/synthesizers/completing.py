@@ -42,7 +42,7 @@ def given_columns(encoder: TableEncoder, table: pd.DataFrame) -> Compiled:
             f"TabularSynthesizer.complete: column {strangers[0]!r} was not in the training table; leave it out."
         )
     known = table.reset_index(drop=True).copy()
-    empty = {name: known[name].isna().to_numpy() for name in known.columns}
+    empty = {name: np.array(known[name].isna(), np.bool_) for name in known.columns}  # writable, for torch
     for name in known.columns:
         strange = unfamiliar(encoder, known[name], name)
         if strange.any():
