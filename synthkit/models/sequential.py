@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthkit.layout import Allowed, Encoded
-from synthkit.models.ancestral import Ancestral, Block
+from synthkit.models.ancestral import Ancestral
 from synthkit.models.anyorder import AutoregressiveModel
+from synthkit.models.completing import Block
 from synthkit.models.history import History, State
 from synthkit.models.steps import Steps
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from synthkit.layout import Encoded
-from synthkit.models.ancestral import Ancestral, Block
+from synthkit.models.ancestral import Ancestral
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.base import draw_codes
+from synthkit.models.completing import Block
 from synthkit.models.forced import Forced
 from synthkit.models.history import History, State
 from synthkit.models.sequential import draw_columns
