@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -12,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from synthkit import io
 from synthkit.conditions import Compiled, compile_where
 from synthkit.encoder import TableEncoder
-from synthkit.enforce import Enforcer, given_cells, learn_rules, repaired
-from synthkit.errors import ConditionError, NotFittedError, ParamError, SchemaError
+from synthkit.enforce import Enforcer, learn_rules
+from synthkit.errors import ConditionError, NotFittedError, ParamError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models import MODELS, Joint, Model, ModelSpec
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, SequenceOf, check
@@ -29,11 +27,10 @@ from synthkit.schema import Schema
 from synthkit.synthesizers import latent
 from synthkit.synthesizers.choice import choose, compare, owners
 from synthkit.synthesizers.combinations import Combinations
-from synthkit.synthesizers.completing import given_columns
-from synthkit.synthesizers.filling import Centres, Draws, Point, centred, put
+from synthkit.synthesizers.filled import Filled
 from synthkit.synthesizers.records import warn_of_records
-from synthkit.synthesizers.restoring import loaded, restored
 from synthkit.synthesizers.scenarios import Scenarios
+from synthkit.synthesizers.stored import Stored
 from synthkit.synthesizers.training import Training
 
 __all__ = ["TabularSynthesizer"]
@@ -43,7 +40,7 @@ _ROUNDS = 100  # of rejection by ``accept``
 _FEW = 2000  # rows: with fewer, "auto" lets the trees compete
 
 
-class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
+class TabularSynthesizer(Scenarios, Filled, Stored, BaseEstimator):  # type: ignore[misc]
     """A generative model of one table.
 
     Args:
@@ -308,80 +305,7 @@ class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
                 table[name] = fresh[name].where(table[name].notna(), table[name])
         return table
 
-    # ---------------------------------------------------------------- fill, judge
-    def complete(self, table: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:
-        """Draw the columns that ``table`` lacks, given those it has (partial synthesis), with a fresh index.
-
-        A cell that training never showed the like of says nothing, and an empty one that it is empty. Given columns
-        come back as the model knows them: unfamiliar cells of theirs are drawn.
-
-        Raises:
-            SchemaError: a column that training had not, or cells of another kind.
-        """
-        self._fitted("complete")
-        check("TabularSynthesizer.complete", "seed", seed, Optional(Interval(int, 0)))
-        seed = entropy(None) if seed is None else seed
-        return self._draw(given_columns(self.encoder_, table), len(table), entropy(seed, 7), strict=False)
-
-    def impute(
-        self,
-        table: pd.DataFrame,
-        *,
-        mode: Literal["draw", "point"] = "draw",
-        point: Point = "mean",
-        seed: int | None = None,
-    ) -> pd.DataFrame:
-        """Fill every empty cell; given cells, index and column order stay as they are.
-
-        Args:
-            mode: "draw": one draw from the joint law of a row's gaps; "point": the centre of each gap, given what the
-                row knows: of numbers their ``point``, the most frequent category. From the model's conditional laws
-                where it can tell them (``Model.conditionals``), else, and for dates, from 25 draws.
-            point: "mean" (least squared error) or "median" (least absolute error), on the column's grid.
-            seed: an integer for a repeatable result.
-
-        Rules of the schema are kept, but in rows whose given cells leave no way to (a warning counts them).
-
-        Raises:
-            SchemaError: a column that was never seen, or an unknown category. ConditionError: given cells that break a
-                rule by themselves.
-        """
-        self._fitted("impute")
-        check("TabularSynthesizer.impute", "mode", mode, OneOf("draw", "point"))
-        check("TabularSynthesizer.impute", "point", point, OneOf("mean", "median"))
-        check("TabularSynthesizer.impute", "seed", seed, Optional(Interval(int, 0)))
-        seed = entropy(None) if seed is None else seed
-        encoder = self.encoder_
-        partial = encoder.encode(table, "fill", partial=True)
-        absent = [n for n in encoder.schema_.columns if n not in table.columns]
-        if absent:
-            raise SchemaError(f"TabularSynthesizer.impute: column {absent[0]!r} is missing from the table.")
-        compiled = given_cells(encoder, table, partial)
-        gaps: dict[Hashable, Any] = {
-            name: gap for name in table.columns if (gap := table[name].isna().to_numpy()).any()
-        }
-        if mode == "draw":
-            filled = self._draw(compiled, len(table), entropy(seed, 5, 0), strict=False)
-        else:
-            filled = self._centred(compiled, len(table), gaps, point, seed)
-        if self.schema_.rules:
-            Enforcer(self.schema_.rules, encoder, self._complete).warn_of(filled, compiled)
-        return put(table, filled, gaps)
-
-    def _centred(
-        self, compiled: Compiled, rows: int, gaps: Mapping[Hashable, Any], point: Point, seed: int
-    ) -> pd.DataFrame:
-        """The centre of each gap; a row of which that breaks a rule is a draw."""
-        draws = Draws(lambda i: self._draw(compiled, rows, entropy(seed, 5, i), strict=False))
-        known = compiled.touch(self.encoder_.decode(compiled.partial), slice(0, rows))
-        table = centred(known, Centres(self.encoder_, self.model_), compiled.partial, gaps, point, draws)
-        if self.schema_.rules:
-            enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete)
-            table = repaired(enforcer.rules, table, compiled.held, np.random.default_rng(0))
-            broken = np.flatnonzero(~enforcer.holds(table, compiled))
-            table = enforcer.instead(table, broken, draws[0]) if len(broken) else table
-        return table
-
+    # ---------------------------------------------------------------- judge
     def log_prob(self, table: pd.DataFrame) -> pd.Series:
         """Log-probability of each row, in nats, columns taken in the table's order.
 
@@ -426,62 +350,6 @@ class TabularSynthesizer(Scenarios, BaseEstimator):  # type: ignore[misc]
         check("TabularSynthesizer.decode", "seed", seed, Optional(Interval(int, 0)))
         seed = entropy(None) if seed is None else seed
         return latent.rows_at(self.model_, self.encoder_, z, seed, self._device())
-
-    # ---------------------------------------------------------------- files
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted synthesizer: a zip of JSON and safetensors, no pickle, and no row of the training table."""
-        self._fitted("save")
-        io.save(path, "synthesizer", *self.to_state())
-
-    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """A JSON value and arrays, from which :meth:`from_state` rebuilds the fitted synthesizer."""
-        self._fitted("to_state")
-        json, arrays = self.encoder_.to_state()
-        weights = {f"model/{k}": v.detach().cpu().numpy() for k, v in self.model_.state_dict().items()}
-        value = {"encoder": json, "spec": self.spec_.to_json(), "choice": self.choice_, "n_steps": self.n_steps_}
-        if self.combinations_ is not None:
-            value["combinations"], own = self.combinations_.to_state()
-            arrays = {**arrays, **{f"combinations/{k}": v for k, v in own.items()}}
-        return value, {**arrays, **weights}
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Self:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            LoadError: the file is truncated, altered, of another kind, or of a newer format.
-        """
-        target = resolve_device(device)
-        value, arrays = io.load(path, "synthesizer")
-        out = loaded(path, lambda: cls.from_state(value, arrays, target))
-        out.device = device
-        return out
-
-    @classmethod
-    def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], target: torch.device) -> Self:
-        """What :meth:`to_state` described, on the device ``target``.
-
-        Raises:
-            LoadError: its model is unknown here.
-        """
-        encoder = TableEncoder.from_state(value["encoder"], arrays)
-        spec, model = restored(value["spec"], encoder.layout_, arrays)
-        out = cls.ready(encoder, spec, model.to(target).eval(), value["choice"])
-        if value.get("combinations") is not None:
-            own = {k.removeprefix("combinations/"): v for k, v in arrays.items() if k.startswith("combinations/")}
-            out.combinations_ = Combinations.from_state(value["combinations"], own, encoder)
-        steps = value["n_steps"]
-        out.device, out.n_steps_ = target, steps if isinstance(steps, int) else tuple(steps)
-        return out
-
-    @classmethod
-    def ready(cls, encoder: TableEncoder, spec: ModelSpec, model: Model, choice: str) -> Self:
-        """A fitted synthesizer of parts that come from elsewhere: a file, or a schema."""
-        out = cls(model=spec)
-        out.encoder_, out.schema_, out.model_, out.spec_ = encoder, encoder.schema_, model, spec
-        out.n_steps_, out.choice_, out.history_, out.marginals_ = 0, choice, [], None
-        out.combinations_ = None
-        return out
 
     # ---------------------------------------------------------------- helpers
     @property
