@@ -26,6 +26,7 @@ FLOORS = {
     "protect": 2,
     "protected": 2,
     "transforms": 2,
+    "coding": 2,
     "encoder": 2,
     "conditions": 2,
     "ranges": 2,
