@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from synthkit import io
 from synthkit.coding import Coding
 from synthkit.errors import NotFittedError, ParamError, SchemaError, SynthkitWarning
 from synthkit.inference import canonical
@@ -29,8 +30,6 @@ from synthkit.transforms.quantile import QuantileLaw
 
 __all__ = ["TableEncoder"]
 
-T = TypeVar("T")
-_MISSING = ("state", "free", "fill")
 _MANY = 24  # codes: a number with fewer is learnt cell by cell, copies and all
 
 
@@ -334,13 +333,8 @@ class TableEncoder(Coding, TransformerMixin, BaseEstimator):  # type: ignore[mis
         encoder.nullable_, encoder.mean_weight_ = {}, float(json["mean_weight"])
         encoder.links_ = [(int(j), int(i), float(rate)) for j, i, rate in json["links"]]
         for k, (name, t) in enumerate(encoder.transformers_.items()):
-            prefix = f"encoder/{k}/"
-            own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
-            t.load_state(json["columns"][k]["state"], own)
+            t.load_state(json["columns"][k]["state"], io.below(arrays, f"encoder/{k}/"))
             encoder.nullable_[name] = bool(json["columns"][k]["nullable"])
-        told = json.get("protection")  # older files have none
-        encoder.protection_ = (
-            ProtectionReport.of(Protection.of(None), {}) if told is None else ProtectionReport.from_dict(told)
-        )
+        encoder.protection_ = ProtectionReport.from_dict(json.get("protection"))
         encoder._lay_out()
         return encoder

@@ -139,9 +139,8 @@ class GroupedNumber:
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> GroupedNumber:
         out = cls(Numeric(**value["kind"]), io.from_json(value["by"]))
         for k, (key, json) in enumerate(value["laws"]):
-            own = {n.removeprefix(f"{k}/"): v for n, v in arrays.items() if n.startswith(f"{k}/")}
             transformer = NumericTransformer(out.kind)
-            transformer.load_state(json, own)
+            transformer.load_state(json, io.below(arrays, f"{k}/"))
             if k == 0:
                 out.rest = transformer
             else:

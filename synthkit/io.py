@@ -15,7 +15,7 @@ import re
 import secrets
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,9 @@ from safetensors.numpy import save as save_tensors
 
 from synthkit.errors import LoadError
 
-__all__ = ["FORMAT_VERSION", "from_json", "kind_of", "load", "save", "to_json"]
+__all__ = ["FORMAT_VERSION", "below", "from_json", "kind_of", "load", "save", "to_json"]
 
+T = TypeVar("T")
 FORMAT_VERSION = 1
 _MAX_JSON = 64 << 20
 _MAX_HEAD = 1 << 16
@@ -123,6 +124,15 @@ _READERS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "time": lambda v, o: dt.time.fromisoformat(v),
     "Interval": lambda v, o: pd.Interval(from_json(v[0]), from_json(v[1]), closed=o["c"]),
 }
+
+
+def below(arrays: Mapping[str, T], prefix: str) -> dict[str, T]:
+    """Those of some named arrays whose names begin with ``prefix``, under the rest of their names.
+
+    >>> below({"net/a": 1, "net/b": 2, "law": 3}, "net/")
+    {'a': 1, 'b': 2}
+    """
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def save(path: str | os.PathLike[str], kind: str, value: Any, arrays: Mapping[str, np.ndarray]) -> None:

@@ -65,8 +65,10 @@ class ProtectionReport:
         return {"settings": dict(self.settings), "columns": columns}
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
+    def from_dict(cls, value: Mapping[str, Any] | None) -> Self:
+        """The inverse of :meth:`to_dict`; None (of older files): nothing was protected."""
+        if value is None:
+            return cls.of(Protection.of(None), {})
         columns: Sequence[Any] = value["columns"]
         return cls(
             {str(key): setting for key, setting in value["settings"].items()},

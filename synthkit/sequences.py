@@ -398,15 +398,15 @@ class SequenceEncoder(ColumnCodec):
         out.moving_ = tuple(n for n in out.schema_.columns if n not in apart)
 
         def part(name: str) -> Any:
-            own = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
+            own = io.below(arrays, f"{name}/")
             return None if value[name] is None else TableEncoder.from_state(value[name], own)
 
         out.rows_, out.gaps_ = part("rows"), part("gaps")
-        out.groups_ = {}
-        for k, (name, json) in enumerate(value["groups"]):
-            prefix = f"groups/{k}/"
-            own = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
-            out.groups_[io.from_json(name)] = GroupedNumber.from_state(json, own)
+        groups = [
+            (name, GroupedNumber.from_state(json, io.below(arrays, f"groups/{k}/")))
+            for k, (name, json) in enumerate(value["groups"])
+        ]
+        out.groups_ = {io.from_json(name): grouped for name, grouped in groups}
         told = value.get("protection")  # older files have none
         out.protection_ = out._told() if told is None else ProtectionReport.from_dict(told)
         out.step_, out.unit_, out.grain_ = value["step"], float(value["unit"]), int(value["grain"])

@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from synthkit import io
 from synthkit.errors import SynthkitWarning
 from synthkit.params import Interval, param
 from synthkit.runtime import entropy, seeded, single_precision
@@ -374,12 +375,11 @@ class ChainedSeries(FittedSeries):
 
         spec = SERIES_MODELS[value["name"]](**value["params"])
         assert isinstance(spec, ChainedSpec)
-        own = {k.removeprefix("closed/"): v for k, v in arrays.items() if k.startswith("closed/")}
-        whitener = Whitener(ClosedForm.from_state(value["closed"], own), spec.history, slow=spec.slow)
+        closed = ClosedForm.from_state(value["closed"], io.below(arrays, "closed/"))
+        whitener = Whitener(closed, spec.history, slow=spec.slow)
         codec = _Codec(*(np.asarray(arrays[k]) for k in ("centre", "spread", "project")))
         out = cls(spec, whitener, codec, int(value["calendar"]))
-        weights = {k.removeprefix("net/"): torch.tensor(v) for k, v in arrays.items() if k.startswith("net/")}
-        out.net.load_state_dict(weights)
+        out.net.load_state_dict({k: torch.tensor(v) for k, v in io.below(arrays, "net/").items()})
         out.share, out.gain, out.shift = float(value["share"]), float(value["gain"]), np.asarray(arrays["shift"])
         return out
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthkit import io
 from synthkit.errors import TrainingError
 from synthkit.series.answers import Answers
 from synthkit.series.base import Channels, FittedSeries
@@ -306,8 +307,7 @@ class ClosedForm(FittedSeries):
         if "answers/told" in arrays:  # files of before have none
             out.answers = Answers(*(np.asarray(arrays[f"answers/{k}"]) for k in ("told", "whole", "weight", "usual")))
         out.margins = Margins(*(np.asarray(arrays[f"margins/{k}"]) for k in ("found", "wanted", "slopes")))
-        own = {k.removeprefix("law/"): v for k, v in arrays.items() if k.startswith("law/")}
-        out.law = ResidualLaw.from_state(value["law"], own)
+        out.law = ResidualLaw.from_state(value["law"], io.below(arrays, "law/"))
         return out
 
 

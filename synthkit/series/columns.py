@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from synthkit import io
 from synthkit.series.bars import Bars
 from synthkit.series.far import extremes_of
 from synthkit.series.scores import ScoreLaw
@@ -183,11 +184,8 @@ def part_from_state(value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
         return ScoreColumn(columns, ScoreLaw.from_state(arrays))
     if value["name"] == "change":
         return ChangeColumn(columns, bool(value["logs"]), np.asarray(arrays["limit"]))
-    laws = [
-        ScoreLaw.from_state({k.removeprefix(f"{key}/"): v for k, v in arrays.items() if k.startswith(f"{key}/")})
-        for key in ("up", "down")
-    ]
-    return BarColumns(columns, (laws[0], laws[1]), np.asarray(arrays["limit"]))
+    up, down = (ScoreLaw.from_state(io.below(arrays, key)) for key in ("up/", "down/"))
+    return BarColumns(columns, (up, down), np.asarray(arrays["limit"]))
 
 
 def _limit(change: Floats, least: int) -> Floats:

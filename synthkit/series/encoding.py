@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from synthkit import io
 from synthkit.errors import SchemaError
 from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
@@ -381,16 +382,13 @@ class SeriesEncoder:
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SeriesEncoder:
         """The inverse of :meth:`to_state`."""
         out = cls(time=value["time"], entity=value["entity"])
-        told = value.get("protection")  # older files have none
-        out.protection_ = (
-            ProtectionReport.of(Protection.of(None), {}) if told is None else ProtectionReport.from_dict(told)
-        )
+        out.protection_ = ProtectionReport.from_dict(value.get("protection"))
         out.frame_ = Frame.from_state(value["frame"])
         out.calendar_ = Calendar.from_state(value["calendar"])
-        out.parts_ = [part_from_state(own, _below(arrays, f"part/{i}/")) for i, own in enumerate(value["parts"])]
-        out.profiles_ = dict(_below(arrays, "profile/"))
+        out.parts_ = [part_from_state(own, io.below(arrays, f"part/{i}/")) for i, own in enumerate(value["parts"])]
+        out.profiles_ = dict(io.below(arrays, "profile/"))
         out.used_ = list(value["used"])
-        out.texture_ = Texture.from_state(value["texture"], _below(arrays, "atoms/"))
+        out.texture_ = Texture.from_state(value["texture"], io.below(arrays, "atoms/"))
         out.centre_, out.scale_ = arrays["centre"], arrays["scale"]
         about = value["about"]
         level, group, role = (arrays[f"about/{k}"] for k in ("level", "group", "role"))
@@ -400,10 +398,6 @@ class SeriesEncoder:
         out.regime_channels_ = arrays["regime/channels"]
         out.regime_states_ = [arrays[f"regime/state/{i}"] for i in range(len(out.parts_))]
         return out
-
-
-def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _filled(values: Floats, starts: Ints, keys: Sequence[Any], where: str) -> Floats:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from synthkit import io
 from synthkit.series.gaps import depth, distance, hidden, last, lines
 from synthkit.series.scores import ScoreLaw
 from synthkit.series.state_space import Gap, LinearLaw
@@ -331,10 +332,6 @@ class SeriesFiller:
     @classmethod
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SeriesFiller:
         """The inverse of :meth:`to_state`."""
-
-        def below(prefix: str) -> dict[str, NDArray[Any]]:
-            return {k.removeprefix(prefix): np.asarray(v) for k, v in arrays.items() if k.startswith(prefix)}
-
         bars = tuple((int(b[0]), int(b[1]), int(b[2]), int(b[3])) for b in value["bars"])
         traits = Traits(
             np.asarray(arrays["wanders"]),
@@ -346,9 +343,9 @@ class SeriesFiller:
             {k: int(v) for k, v in value["cycles"].items()},
         )
         plain = {k: np.asarray(arrays[k]) for k in _ARRAYS}
-        errors = [ScoreLaw.from_state(below(f"errors/{j}/")) for j in range(len(traits.wanders))]
-        law = LinearLaw.from_state(value["law"], below("law/"))
-        return cls(traits=traits, profiles=below("profile/"), law=law, errors=errors, **plain)
+        errors = [ScoreLaw.from_state(io.below(arrays, f"errors/{j}/")) for j in range(len(traits.wanders))]
+        law = LinearLaw.from_state(value["law"], io.below(arrays, "law/"))
+        return cls(traits=traits, profiles=io.below(arrays, "profile/"), law=law, errors=errors, **plain)
 
 
 def _one(method: str, plain: Floats, gap: Gap) -> Floats:

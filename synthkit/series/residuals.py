@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, ndtr, ndtri
 from scipy.stats import t as student
 
+from synthkit import io
 from synthkit.series.scores import ScoreLaw
 
 __all__ = ["ResidualLaw"]
@@ -36,7 +37,7 @@ class ResidualLaw:
     def fit(cls, z: Floats, least: int = 1) -> ResidualLaw:
         """Learn ``(N, D)`` residuals of spread about 1; ``least`` rows stand behind every number that is stored."""
         rng = np.random.default_rng(1)
-        least = max(least, min(5, max(len(z) // 50, 1))) if least > 1 else min(5, max(len(z) // 50, 1))
+        least = max(least, min(5, len(z) // 50))
         laws = [ScoreLaw.fit(x, min_count=least, reach=1.2) for x in z.T]
         scores = np.stack([law.scores(x, rng) for law, x in zip(laws, z.T, strict=True)], 1)
         best, root, degrees = -np.inf, np.eye(z.shape[1]), float("inf")
@@ -70,12 +71,7 @@ class ResidualLaw:
 
     @classmethod
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ResidualLaw:
-        laws = []
-        for j in range(len(arrays["factor"])):
-            prefix = f"law/{j}/"
-            laws.append(
-                ScoreLaw.from_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
-            )
+        laws = [ScoreLaw.from_state(io.below(arrays, f"law/{j}/")) for j in range(len(arrays["factor"]))]
         return cls(laws, np.asarray(arrays["factor"]), float(value["degrees"]))
 
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthkit import io
 from synthkit.layout import Encoded
 from synthkit.models.history import History, State
 from synthkit.models.sequence_latent import SEQUENCE_MODELS, SequenceLatent
@@ -106,7 +107,7 @@ class LatentRolling(Rolling):
         history, steps = laid_out(encoder, entities, links, spec.latents)
 
         def own(key: str) -> dict[str, Tensor]:
-            return {k.removeprefix(key): torch.as_tensor(v) for k, v in arrays.items() if k.startswith(key)}
+            return {k: torch.as_tensor(v) for k, v in io.below(arrays, key).items()}
 
         history.load_state_dict(own("history/"))
         with seeded(0, torch.device("cpu")):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from numpy.typing import NDArray
 
+from synthkit import io
 from synthkit.errors import LoadError
 from synthkit.layout import Layout
 from synthkit.models import MODELS, Model, ModelSpec
@@ -81,7 +82,7 @@ def restored(
         raise LoadError("the file's model is unknown here; it comes from a newer synthkit.")
     spec = MODELS[value["name"]](**value["params"])
     spec.check_params()
-    state = {k.removeprefix(prefix): torch.as_tensor(v) for k, v in arrays.items() if k.startswith(prefix)}
+    state = {k: torch.as_tensor(v) for k, v in io.below(arrays, prefix).items()}
     with seeded(0, torch.device("cpu")):  # the caller's random state stays as it is
         shapes = _shapes(spec, layout)
         if shapes is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from synthkit import io
 from synthkit.conditions import Between, compile_where, isnull, notnull
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
@@ -232,8 +233,7 @@ class Rolling:
         links = tuple((int(field), float(rate)) for field, rate in value["links"])
         history, steps = laid_out(encoder, entities, links)
         spec, model = restored(value["spec"], steps.layout, arrays)
-        own = {k.removeprefix("history/"): torch.as_tensor(v) for k, v in arrays.items() if k.startswith("history/")}
-        history.load_state_dict(own)
+        history.load_state_dict({k: torch.as_tensor(v) for k, v in io.below(arrays, "history/").items()})
         return cls(spec, model.to(target).eval(), history.to(target), steps, links, encoder)  # type: ignore[arg-type]
 
 

@@ -378,16 +378,13 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             return whole
         value, arrays = io.load(path, "sequences")
 
-        def own(key: str) -> dict[str, Any]:
-            return {k.removeprefix(f"{key}/"): v for k, v in arrays.items() if k.startswith(f"{key}/")}
-
         def build() -> Any:
-            encoder = SequenceEncoder.from_state(value["encoder"], own("encoder"))
+            encoder = SequenceEncoder.from_state(value["encoder"], io.below(arrays, "encoder/"))
             out = cls(entity=encoder.entity, time=encoder.time, context=encoder.context_, device=device)
             out.encoder_, out.series_ = encoder, None
-            out.entities_ = TabularSynthesizer.from_state(value["entities"], own("entities"), target)
-            kind = LatentRolling if "sizes" in value["rolling"] else Rolling
-            out.rolling_ = kind.from_state(value["rolling"], own("rolling"), encoder, out.entities_, target)
+            out.entities_ = TabularSynthesizer.from_state(value["entities"], io.below(arrays, "entities/"), target)
+            kind, rows = LatentRolling if "sizes" in value["rolling"] else Rolling, io.below(arrays, "rolling/")
+            out.rolling_ = kind.from_state(value["rolling"], rows, encoder, out.entities_, target)
             out.schema_, out.context_, out.moving_ = encoder.schema_, encoder.context_, encoder.moving_
             out.n_steps_, out.history_ = tuple(value["n_steps"]), []
             return out

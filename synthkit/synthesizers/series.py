@@ -26,6 +26,7 @@ from synthkit.series.course import Course
 from synthkit.series.encoding import Coded, SeriesEncoder
 from synthkit.series.filling import SeriesFiller
 from synthkit.series.gap_tables import TableFiller, check_positive, log_columns
+from synthkit.synthesizers.restoring import loaded
 
 __all__ = ["KIND", "SeriesBackend", "looks_like_series"]
 
@@ -224,31 +225,20 @@ class SeriesBackend:
         """
         resolve_device(device)
         value, arrays = io.load(path, KIND)
-        try:
-            return cls._build(value, arrays)
-        except LoadError as error:
-            raise LoadError(f"load({os.fspath(path)!r}): {error}") from error
-        except Exception as error:
-            raise LoadError(
-                f"load({os.fspath(path)!r}): the file's parts do not fit together; it was altered."
-            ) from error
+        return loaded(path, lambda: cls._build(value, arrays))
 
     @classmethod
     def _build(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         if value["name"] not in SERIES_MODELS:
             raise LoadError("the file's model is unknown here; it comes from a newer synthkit.")
-
-        def own(prefix: str) -> dict[str, NDArray[Any]]:
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
         spec = SERIES_MODELS[value["name"]](**value["params"])
         spec.check_params()
-        fitted = spec.fitted_class().from_state(value["model"], own("model/"))
-        encoder, filler = SeriesEncoder.from_state(value["encoder"], own("encoder/")), None
+        fitted = spec.fitted_class().from_state(value["model"], io.below(arrays, "model/"))
+        encoder, filler = SeriesEncoder.from_state(value["encoder"], io.below(arrays, "encoder/")), None
         if value.get("filler") is not None:
-            filler = TableFiller(encoder, SeriesFiller.from_state(value["filler"], own("filler/")))
+            filler = TableFiller(encoder, SeriesFiller.from_state(value["filler"], io.below(arrays, "filler/")))
         out = cls(encoder, spec, fitted, filler)
-        kept = own("course/")
+        kept = io.below(arrays, "course/")
         if kept:  # older files have none
             out.course = Course(kept["middle"], kept["means"], kept["slow"], int(kept["size"]))
         out.written = {str(name): str(form) for name, form in value.get("written", {}).items()}

@@ -78,7 +78,7 @@ class Stored:
         spec, model = restored(value["spec"], encoder.layout_, arrays)
         out = cls.ready(encoder, spec, model.to(target).eval(), value["choice"])
         if value.get("combinations") is not None:
-            own = {k.removeprefix("combinations/"): v for k, v in arrays.items() if k.startswith("combinations/")}
+            own = io.below(arrays, "combinations/")
             out.combinations_ = Combinations.from_state(value["combinations"], own, encoder)
         steps = value["n_steps"]
         out.device, out.n_steps_ = target, steps if isinstance(steps, int) else tuple(steps)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthkit import io
 from synthkit.errors import LoadError
 from synthkit.protect import Protection
 from synthkit.schema import Datetime, Duration, Numeric
@@ -199,11 +200,8 @@ class DatetimeTransformer(ColumnTransformer):
         if self.mode not in ("day", "week", "month") or not 0 <= self.constant_time < _DAY:
             raise LoadError("DatetimeTransformer.load_state: the file's law of dates is none; it was altered.")
 
-        def pick(prefix: str) -> dict[str, Array]:
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-        clock = None if json["clock"] is None else QuantileLaw.from_state(json["clock"], pick("clock."))
-        self._use(QuantileLaw.from_state(json["law"], pick("law.")), clock)
+        clock = None if json["clock"] is None else QuantileLaw.from_state(json["clock"], io.below(arrays, "clock."))
+        self._use(QuantileLaw.from_state(json["law"], io.below(arrays, "law.")), clock)
 
 
 def _usual_grid(times: NumberCounts, k: int, protection: Protection) -> int:
