@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from synthkit import SequenceSynthesizer
+from synthkit import SequenceSynthesizer, io
 from synthkit.errors import LoadError, ParamError, SchemaError
+from synthkit.series.linear import correlations
 from synthkit.series.margins import Margins
 from synthkit.series.memory import KEEP, Memory, State, lagged, moving
 from synthkit.series.scores import ScoreLaw
@@ -142,6 +143,9 @@ def test_the_same_seed_gives_the_same_and_files_come_back(tmp_path: Path) -> Non
     assert again.sample(length=30, n=2, seed=7).equals(one)
     assert again.extend(real, 3, seed=1).equals(of_bars().extend(real, 3, seed=1))
     assert real.equals(before), "the caller's table stays as it was"
+    again.save(tmp_path / "t.synthkit")
+    first, second = (io.load(tmp_path / f"{name}.synthkit", "series") for name in "st")
+    assert first[0] == second[0] and first[1].keys() == second[1].keys(), "a file that was read is written whole"
     (tmp_path / "s.synthkit").write_bytes((tmp_path / "s.synthkit").read_bytes()[:-50])
     with pytest.raises(LoadError):
         SequenceSynthesizer.load(tmp_path / "s.synthkit")
@@ -227,6 +231,14 @@ def test_scores_come_back_in_the_support() -> None:
     assert np.quantile(np.abs(law.values(scores) - x), 0.98) < 0.02
     far = law.values(np.array([-9.0, 9.0]))
     assert far[0] >= 0 and x.max() * 0.5 < far[1] < 2 * x.max()
+
+
+def test_correlations_of_what_does_not_move_are_nothing() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    x[:, 1] = 2.0
+    found = correlations(x)
+    assert (found[1] == 0).all() and (found[:, 1] == 0).all()
+    assert abs(found[0, 2] - np.corrcoef(x[:, 0], x[:, 2])[0, 1]) < 1e-12
 
 
 def test_margins_bend_draws_to_the_law_and_back() -> None:

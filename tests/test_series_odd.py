@@ -59,6 +59,16 @@ def test_a_history_of_a_row_goes_on():
         synthesizer.extend(real.head(0), 3)
 
 
+def test_a_history_goes_on_after_its_last_row_however_few_follow_a_hole():
+    real = table()
+    synthesizer = fitted(real)
+    for rows in (1, 8):
+        late = pd.concat([real.iloc[100:200], real.iloc[300 - rows :]])
+        ahead = synthesizer.extend(late, 3, seed=1)
+        assert ahead["day"].tolist() == list(pd.date_range(real["day"].iloc[-1], periods=4)[1:])
+        assert abs(np.log(ahead["price"].iloc[0] / real["price"].iloc[-1])) < 0.1
+
+
 def test_more_columns_than_rows_can_tell():
     wide = pd.concat({k: table(70, k)["price"] for k in range(30)}, axis=1).rename(columns=str)
     drawn = SequenceSynthesizer(random_state=0).fit(wide).sample(length=100, seed=1)
@@ -128,8 +138,10 @@ def test_numbers_of_every_dtype_come_back():
     real["whole"] = pd.array((real["x"] * 10).round(), dtype="Int64")
     real["short"] = (real["x"] * 10).round().astype("int16")
     real["plain"] = real["x"].astype(object)
+    real["unsigned"] = np.uint64(2**63) + np.arange(300, dtype=np.uint64) * np.uint64(2**50)  # beyond int64
     drawn = fitted(real).sample(length=30, seed=1)
     assert (drawn.dtypes == real.dtypes).all() and all(isinstance(v, float) for v in drawn["plain"])
+    assert (drawn["unsigned"] >= 2**63).all()
 
 
 # -------------------------------------------------------------------- histories
@@ -152,6 +164,20 @@ def test_a_history_that_training_contradicts_is_refused_by_name():
     kept = real.copy()
     synthesizer.extend(real.assign(more="x"), 3, seed=1)  # other columns do not matter
     assert real.equals(kept)
+
+
+def test_messages_name_no_entity_as_those_are_values_of_the_table():
+    real = pd.concat([table(250, k).assign(who=who) for k, who in enumerate(("Ann", "Bob"))], ignore_index=True)
+    synthesizer, late = fitted(real, entity="who"), real.index >= 400
+    for refused in (
+        lambda: synthesizer.extend(real.assign(price=real["price"].where(~late, -1.0)), 3),
+        lambda: synthesizer.impute(real.assign(price=real["price"].where(~late, -1.0))),
+        lambda: fitted(real.assign(x=real["x"].where(real["who"] == "Ann")), entity="who"),
+        lambda: fitted(real.assign(x=real["x"].where(real.index % 3 == 0)), entity="who"),
+    ):
+        with pytest.raises(SchemaError, match=r"column '(x|price)' of entity number [12]") as refusal:
+            refused()
+        assert "Ann" not in str(refusal.value) and "Bob" not in str(refusal.value)
 
 
 def test_times_that_are_durations_come_back_from_a_file(tmp_path: Path):

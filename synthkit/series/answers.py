@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from synthkit.series.base import Channels
+from synthkit.series.linear import correlations
 
 __all__ = ["Answers"]
 
@@ -49,9 +50,10 @@ class Answers:
         if not len(self.told):
             return self
         scores = self.scores(e, e / np.where(z == 0, 1.0, z))
-        own = np.array([np.corrcoef(z[:, j], x)[0, 1] for j, x in zip(self.told, scores.T, strict=True)])
+        each = zip(z[:, self.told].T, scores.T, strict=True)
+        own = np.array([correlations(np.stack(pair).T)[0, 1] for pair in each])
         alike = role[self.told][:, None] == role[self.told][None]
-        weight = np.clip(alike @ np.nan_to_num(own) / alike.sum(1), 0.0, _MOST)
+        weight = np.clip(alike @ own / alike.sum(1), 0.0, _MOST)
         return replace(self, weight=weight, usual=scores.mean(0))
 
     def lean(self, z: Floats, e: Floats, scale: Floats) -> Floats:

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from synthkit.params import Params
 from synthkit.progress import Progress
 
-__all__ = ["Budget", "Channels", "FittedSeries", "Floats", "SeriesSpec"]
+__all__ = ["Budget", "Channels", "FittedSeries", "Floats", "SeriesSpec", "SteppedSeries"]
 
 Floats = NDArray[np.float64]
+_BLOCK = 2**22  # numbers drawn at once
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Budget:
 
     def after(self, seconds: float) -> Budget:
         """What is left of it after so many seconds; one at least."""
-        return (
-            self if self.seconds is None else replace(self, seconds=max(self.seconds - seconds, min(self.seconds, 1.0)))
-        )
+        if self.seconds is None:
+            return self
+        return replace(self, seconds=max(self.seconds - seconds, min(self.seconds, 1.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,35 @@ class FittedSeries(ABC):
     @abstractmethod
     def from_state(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedSeries:
         """The inverse of :meth:`to_state`."""
+
+
+class SteppedSeries(FittedSeries):
+    """A model that draws step by step, so many paths at once that memory is bounded.
+
+    Attributes:
+        channels: how many there are.
+    """
+
+    channels: int
+
+    def draw(
+        self, n: int, length: int, past: Floats | None = None, covariates: Floats | None = None, *, seed: int
+    ) -> Floats:
+        """See :meth:`FittedSeries.draw`."""
+        out = np.empty((n, length, self.channels))
+        block = max(_BLOCK // max(length * self.channels, 1), 1)
+        for k, begin in enumerate(range(0, n, block)):
+            m = min(block, n - begin)
+            own = [x if x is None or len(x) == 1 else x[begin : begin + m] for x in (past, covariates)]
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
+            out[begin : begin + m] = self._drawn(m, length, own[0], own[1], rng)
+        return out
+
+    @abstractmethod
+    def _drawn(
+        self, n: int, length: int, past: Floats | None, covariates: Floats | None, rng: np.random.Generator
+    ) -> Floats:
+        """The same of few paths."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

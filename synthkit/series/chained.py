@@ -28,7 +28,7 @@ from synthkit import io
 from synthkit.errors import SynthkitWarning
 from synthkit.params import Interval, param
 from synthkit.runtime import entropy, seeded, single_precision
-from synthkit.series.base import Budget, Channels, FittedSeries, Floats, SeriesSpec
+from synthkit.series.base import Budget, Channels, FittedSeries, Floats, SeriesSpec, SteppedSeries
 from synthkit.series.closed import ClosedForm
 from synthkit.series.margins import Margins
 from synthkit.series.nets import Blocks
@@ -47,7 +47,6 @@ _CALLS, _TRIAL, _SMOOTH = 12, 1500, 60
 _SPREAD = (0.75, 1.33)  # of a level's long draws, over those of the closed form
 _HALVINGS = 3
 _AFTER = 6.0  # trials' time that is kept for what follows the training of a net
-_BLOCK = 2**22  # numbers drawn at once
 
 
 @dataclass(frozen=True)
@@ -228,7 +227,7 @@ class _Codec:
         return torch.from_numpy(np.clip(z, -_CLIP, _CLIP)).float()
 
 
-class ChainedSeries(FittedSeries):
+class ChainedSeries(SteppedSeries):
     """A closed form, and a net of the blocks of its white scores. No training row is kept.
 
     Attributes:
@@ -237,7 +236,7 @@ class ChainedSeries(FittedSeries):
     """
 
     def __init__(self, spec: ChainedSpec, whitener: Whitener, codec: _Codec, calendar: int) -> None:
-        self.spec, self.whitener, self.codec = spec, whitener, codec
+        self.spec, self.whitener, self.codec, self.channels = spec, whitener, codec, whitener.d
         self.sizes = Sizes(whitener.d, spec.block, spec.history, codec.project.shape[1], calendar)
         with seeded(0):  # weights are drawn again in training
             self.net = spec.build(self.sizes).eval()
@@ -265,6 +264,7 @@ class ChainedSeries(FittedSeries):
         """Keep long draws in place: the mean of scores, spreads of levels (as in ``usual`` ones, of the closed form),
         and laws of changes. After the time ``end`` no smaller share of the net is tried, but none."""
         closed = self.whitener.closed
+        plain = self.whitener.drawn(1, _POOL, np.random.default_rng(0))[0].mean(0)
         for k in range(_HALVINGS + 1):
             self.shift = np.zeros(self.sizes.d)
             if k == _HALVINGS or (k and end is not None and time.monotonic() > end):
@@ -273,8 +273,7 @@ class ChainedSeries(FittedSeries):
                 break
             for _ in range(2):
                 drawn, white = self._trial(c, covariates, share=self.share)
-                plain = self.whitener.drawn(1, _POOL, np.random.default_rng(0))[0]
-                self.shift = self.shift + white - plain.mean(0)
+                self.shift = self.shift + white - plain
             drawn, _ = self._trial(c, covariates, share=self.share)
             ratio = drawn.std(0) / np.maximum(usual.std(0), 1e-9)
             off = closed.about.level & ((ratio < _SPREAD[0]) | (ratio > _SPREAD[1]))
@@ -302,20 +301,11 @@ class ChainedSeries(FittedSeries):
         return drawn[:, skip:].reshape(-1, self.sizes.d), white[:, skip:].mean((0, 1))
 
     # ---------------------------------------------------------------- drawing
-    def draw(
-        self, n: int, length: int, past: Floats | None = None, covariates: Floats | None = None, *, seed: int
+    def _drawn(
+        self, n: int, length: int, past: Floats | None, covariates: Floats | None, rng: np.random.Generator
     ) -> Floats:
-        """See :meth:`FittedSeries.draw`."""
         closed = self.whitener.closed
-        out = np.empty((n, length, self.sizes.d))
-        block = max(_BLOCK // max(length * self.sizes.d, 1), 1)
-        for k, begin in enumerate(range(0, n, block)):
-            m = min(block, n - begin)
-            own = [x if x is None or len(x) == 1 else x[begin : begin + m] for x in (past, covariates)]
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
-            drawn, _ = self._paths(m, length, own[0], own[1], rng)
-            out[begin : begin + m] = closed._bounded(closed.margins.apply(drawn))
-        return out
+        return closed._bounded(closed.margins.apply(self._paths(n, length, past, covariates, rng)[0]))
 
     def _paths(
         self, n: int, length: int, past: Floats | None, covariates: Floats | None, rng: np.random.Generator

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from synthkit import io
 from synthkit.errors import TrainingError
 from synthkit.series.answers import Answers
-from synthkit.series.base import Channels, FittedSeries
+from synthkit.series.base import Channels, SteppedSeries
 from synthkit.series.far import far, quantiles
 from synthkit.series.linear import Ridge, fit_scale
 from synthkit.series.margins import Margins
@@ -34,10 +34,9 @@ _LEAD = (0.3, 0.4, 0.2, 0.1)  # of moving squares, by half life
 _ALIKE = 3  # channels of one role, for each to be drawn to what all have in common
 _ROUNDS = 7  # of mending
 _SOLVED = 8  # rounds in which volumes before they lean on moves are found; each leaves a tenth or so
-_BLOCK = 2**22  # numbers drawn at once
 
 
-class ClosedForm(FittedSeries):
+class ClosedForm(SteppedSeries):
     """What is fitted; see the module. Shapes: D channels, M features of the mean, N of the scale.
 
     Attributes:
@@ -67,7 +66,7 @@ class ClosedForm(FittedSeries):
     typical: Floats
 
     def __init__(self, about: Channels, lags: tuple[int, ...]) -> None:
-        self.about = about
+        self.about, self.channels = about, len(about.level)
         self.features = Memory(lags, _pool(about))
         self.memory = int(4 * HALF_LIVES[-1])
         self.answers = Answers.of(about)
@@ -208,20 +207,9 @@ class ClosedForm(FittedSeries):
         return np.concatenate([[0], np.unique(flat)]), kin if not level[j] else kin[:0]
 
     # ---------------------------------------------------------------- drawing
-    def draw(
-        self, n: int, length: int, past: Floats | None = None, covariates: Floats | None = None, *, seed: int
+    def _drawn(
+        self, n: int, length: int, past: Floats | None, covariates: Floats | None, rng: np.random.Generator
     ) -> Floats:
-        d = len(self.about.level)
-        out = np.empty((n, length, d))
-        block = max(_BLOCK // max(length * d, 1), 1)
-        for k, begin in enumerate(range(0, n, block)):
-            m = min(block, n - begin)
-            own = [x if x is None or len(x) == 1 else x[begin : begin + m] for x in (past, covariates)]
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
-            out[begin : begin + m] = self._draw(m, length, own[0], own[1], rng)
-        return out
-
-    def _draw(self, n: int, length: int, past: Floats | None, covariates: Floats | None, rng: Any) -> Floats:
         z = self.law.draw(n, length, rng)
         state, at = self._state(n, past, covariates)
         out = np.empty_like(z)

@@ -8,7 +8,7 @@ learnt from.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -132,11 +132,12 @@ class SeriesEncoder:
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         ends = np.append(starts[1:], len(rows))
         long = ends - starts >= min(_PIECE, len(rows))
+        long[-1] |= where != "fit"  # what goes on, goes on from the last row
         used = np.flatnonzero(np.repeat(long, ends - starts))
         rows, values, keep = rows[used], values[used], keep[used]
         starts = np.append(0, np.flatnonzero(np.diff(rows) > 1) + 1)
         nulls = np.isnan(values)
-        return _filled(values, starts, self.frame_.keys, where), nulls & keep[:, None], rows, starts
+        return _filled(values, starts, self.frame_.called, where), nulls & keep[:, None], rows, starts
 
     def _parts(self, values: Floats, starts: Ints, least: int, full: NDArray[np.bool_]) -> list[Part]:
         """Codecs; bars are told by the ``full`` rows ``(T,)``, as lines through gaps know no order."""
@@ -392,15 +393,15 @@ class SeriesEncoder:
         out.centre_, out.scale_ = arrays["centre"], arrays["scale"]
         about = value["about"]
         level, group, role = (arrays[f"about/{k}"] for k in ("level", "group", "role"))
-        more = (arrays.get("about/move"), arrays.get("about/told"))  # files of before have none
-        out.about_ = Channels(tuple(about["names"]), level, group, role, int(about["period"]), *more)
+        more = {k: arrays.get(f"about/{k}") for k in ("move", "told")}  # files of before have none
+        out.about_ = Channels(tuple(about["names"]), level, group, role, int(about["period"]), **more)
         out.regime_rows_, out.regime_lengths_ = arrays["regime/rows"], arrays["regime/lengths"]
         out.regime_channels_ = arrays["regime/channels"]
         out.regime_states_ = [arrays[f"regime/state/{i}"] for i in range(len(out.parts_))]
         return out
 
 
-def _filled(values: Floats, starts: Ints, keys: Sequence[Any], where: str) -> Floats:
+def _filled(values: Floats, starts: Ints, called: Callable[[int], str], where: str) -> Floats:
     """Empty cells by a straight line between their neighbours in the same segment.
 
     Raises:
@@ -413,7 +414,7 @@ def _filled(values: Floats, starts: Ints, keys: Sequence[Any], where: str) -> Fl
         if null.mean() > 0.5:
             remedy = "Drop the column, or name an 'entity' to have it learnt as records."
             raise SchemaError(
-                f"SequenceSynthesizer.{where}: column {keys[q]!r} is empty in most rows; a line between so few values "
+                f"SequenceSynthesizer.{where}: {called(q)} is empty in most rows; a line between so few values "
                 f"says nothing of how it moves. {remedy if where == 'fit' else 'Give rows in which it is known.'}"
             )
         known = np.flatnonzero(~null)

@@ -21,6 +21,7 @@ from synthkit.transforms.numeric import NumericTransformer
 __all__ = ["Frame", "Wide"]
 
 Floats = NDArray[np.float64]
+_EXACT = 2.0**53  # whole numbers beyond are no longer exact as floats
 _INDEX = "(index)"  # what a DatetimeIndex without a name is called inside
 
 
@@ -115,8 +116,9 @@ class Frame:
             self.kinds[name] = kind
             if kind.integer:
                 values, null = canonical(column, kind)
-                whole = values[~null].astype(np.int64)
-                self.steps[name] = max(int(np.gcd.reduce(whole)), 1) if len(whole) else 1
+                whole = values[~null]
+                counted = bool(len(whole)) and (whole.dtype.kind == "i" or np.abs(whole).max() < _EXACT)
+                self.steps[name] = max(int(np.gcd.reduce(whole.astype(np.int64))), 1) if counted else 1
             return
         each = [flat[name]] if self.entity is None else [g for _, g in flat.groupby(self.entity, sort=False)[name]]
         if isinstance(kind, (Constant, Empty)) or (
@@ -141,7 +143,7 @@ class Frame:
             x = values[:, own].ravel()
             x = x[~np.isnan(x)]
             codec = NumericTransformer(kind)
-            codec.update(x.astype(np.int64) if kind.integer and np.abs(x).max(initial=0.0) < 2**53 else x)
+            codec.update(x.astype(np.int64) if kind.integer and np.abs(x).max(initial=0.0) < _EXACT else x)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # few rows are told of elsewhere
                 codec.finish(protection)
@@ -158,7 +160,7 @@ class Frame:
             x = values[:, q]
             known = x[~np.isnan(x)]
             if not len(known):
-                raise SchemaError(f"SequenceSynthesizer.fit: column {self.keys[q]!r} is empty; drop it.")
+                raise SchemaError(f"SequenceSynthesizer.fit: {self.called(q)} is empty; drop it.")
             if (known == known[0]).all():
                 self.constant[q] = float(known[0])
                 continue
@@ -173,6 +175,11 @@ class Frame:
     def active(self) -> list[int]:
         """Keys that are modelled."""
         return [q for q in range(len(self.keys)) if q not in self.constant and q not in self.same]
+
+    def called(self, q: int) -> str:
+        """The column of a key in words; an entity by its place, as its name is a value of the table."""
+        of = "" if self.entity is None else f" of entity number {self.group[q] + 1} in the training table"
+        return f"column {self.names[q]!r}{of}"
 
     @property
     def groups(self) -> int:
@@ -311,7 +318,7 @@ class Frame:
     def _on_grid(self, x: Floats, name: Hashable, kind: Numeric) -> NDArray[Any]:
         if kind.integer:
             step = self.steps.get(name, 1)
-            return np.asarray(np.round(np.clip(x, -(2.0**62), 2.0**62) / step) * step)
+            return np.asarray(np.round(x / step) * step)
         return x if kind.decimals is None else np.round(x, kind.decimals)
 
     def _nulls(self, n: int, length: int, seed: int) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ rows are, and not given.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from synthkit.inference import from_canonical
 from synthkit.series.columns import BarColumns, ChangeColumn, ScoreColumn
 from synthkit.series.encoding import SeriesEncoder
 from synthkit.series.filling import SeriesFiller, Traits
+from synthkit.series.texture import nearest
 
 __all__ = ["SHORT", "GapTable", "TableFiller", "check_positive", "log_columns", "on_atoms"]
 
@@ -81,7 +82,7 @@ class TableFiller:
         """
         laid = lay_out(self.encoder, table, where)
         logs = [q for q, own in zip(self.encoder.frame_.active, self.filler.logs, strict=True) if own]
-        check_positive(laid.values, [*log_columns(self.encoder), *logs], self.encoder.frame_.keys, where)
+        check_positive(laid.values, [*log_columns(self.encoder), *logs], self.encoder.frame_.called, where)
         return laid
 
     def fill(
@@ -163,16 +164,16 @@ def log_columns(encoder: SeriesEncoder) -> list[int]:
     return [q for part in parts for q in part.columns]
 
 
-def check_positive(values: Floats, columns: Sequence[int], keys: Sequence[Hashable], where: str) -> None:
+def check_positive(values: Floats, columns: Sequence[int], called: Callable[[int], str], where: str) -> None:
     """Some columns of ``(T, Q)`` values hold no number (beside empty cells) that has no log.
 
     Raises:
-        SchemaError: one of them does; ``keys`` say how it is called.
+        SchemaError: one of them does; ``called`` says which in words.
     """
     for q in columns:
         if (values[:, q] <= 0).any():
             raise SchemaError(
-                f"SequenceSynthesizer.{where}: column {keys[q]!r} holds numbers that are not above 0, and in the "
+                f"SequenceSynthesizer.{where}: {called(q)} holds numbers that are not above 0, and in the "
                 "training table all are; correct them, or empty the cells."
             )
 
@@ -181,11 +182,7 @@ def on_atoms(atoms: Mapping[int, Floats], draws: Floats, null: Bools) -> None:
     """Filled cells ``null`` ``(T, Q)`` of ``(n, T, Q)`` draws show what the column can show, in place."""
     for q, shown in atoms.items():
         gap = null[:, q]
-        if gap.any() and len(shown) > 1:
-            x = draws[:, gap, q]
-            at = np.clip(np.searchsorted(shown, x), 1, len(shown) - 1)
-            lower, upper = shown[at - 1], shown[at]
-            draws[:, gap, q] = np.where(x - lower <= upper - x, lower, upper)
+        draws[:, gap, q] = nearest(shown, draws[:, gap, q])
 
 
 def lay_out(encoder: SeriesEncoder, table: pd.DataFrame, where: str) -> GapTable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Ridge", "fit_scale", "folds_of"]
+__all__ = ["Ridge", "correlations", "fit_scale", "folds_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,12 +26,18 @@ def folds_of(rows: int) -> Ints:
     return np.arange(rows) * _FOLDS // max(rows, 1)
 
 
+def correlations(x: Floats) -> Floats:
+    """``(D, D)`` of the columns of ``(N, D)``; 0 where one does not move."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.corrcoef(x.T).reshape(x.shape[1], x.shape[1])
+    return np.where(np.isfinite(found), found, 0.0)
+
+
 class Ridge:
     """Ridge regressions of many targets on subsets of one set of features; the penalty by error in left-out blocks.
 
     Args:
-        x: ``(N, M)`` features, the first of which is constant; y: ``(N, D)``; weight: ``(N, D)`` of each row for each
-            target, or None.
+        x: ``(N, M)`` features, the first of which is constant; y: ``(N, D)``.
     """
 
     def __init__(self, x: Floats, y: Floats) -> None:

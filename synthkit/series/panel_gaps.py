@@ -166,8 +166,8 @@ class PanelFiller:
         place, own = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
         place[order], own[order] = at, who
         if where != "fit":
-            logs = np.flatnonzero(self.filler.logs).tolist()
-            check_positive(values, logs, list(self.kinds), where)
+            logs, names = np.flatnonzero(self.filler.logs).tolist(), self.keys
+            check_positive(values, logs, lambda q: f"column {names[q]!r}", where)
         gaps = {n: null for n in self.kinds if (null := table[n].isna().to_numpy()).any()}
         for name in self.steady:
             null = table[name].isna().to_numpy()

@@ -12,6 +12,7 @@ from scipy.special import gammaln, ndtr, ndtri
 from scipy.stats import t as student
 
 from synthkit import io
+from synthkit.series.linear import correlations
 from synthkit.series.scores import ScoreLaw
 
 __all__ = ["ResidualLaw"]
@@ -78,8 +79,7 @@ class ResidualLaw:
 def _likelihood(x: Floats, scores: Floats, nu: float) -> tuple[float, Floats]:
     """Log density per row of the t copula with the correlation of ``x``, and its root."""
     n, d = x.shape
-    correlation = np.corrcoef(x.T).reshape(d, d)
-    correlation = np.where(np.isfinite(correlation), correlation, np.eye(d))
+    correlation = correlations(x)
     shrink = min(0.01 + 0.02 * d / n, 0.5)  # a singular matrix has no root
     np.fill_diagonal(correlation, 1.0)
     values, vectors = np.linalg.eigh(correlation)

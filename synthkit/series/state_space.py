@@ -26,7 +26,7 @@ from scipy.sparse import csr_matrix
 
 from synthkit.series.banded import root, transposed, variances
 from synthkit.series.gaps import lines
-from synthkit.series.linear import Ridge, fit_scale
+from synthkit.series.linear import Ridge, correlations, fit_scale
 from synthkit.series.memory import lagged
 
 __all__ = ["Gap", "LinearLaw"]
@@ -40,10 +40,8 @@ _LONGEST = 48  # steps of a seasonal lag: a longer one makes a wide band, and pr
 _ROUNDS = 3  # of stochastic EM
 _HALF_LIVES = (2.0, 8.0, 32.0)
 _LEAST = 30  # rows behind a regression
-_TAUGHT, _BLIND = (
-    0.6,
-    0.02,
-)  # share of what an innovation hangs on that is empty: scales do not learn from it, or look at it
+_TAUGHT = 0.6  # share of what an innovation hangs on that is empty: scales do not learn from it
+_BLIND = 0.02  # and do not look at it
 _NATS = 4  # that a varying scale must bring in all rows: of 200 rows, one in four had such a scale by chance
 _WORK = 3e10  # multiplications of one factor: beyond, seasonal lags are left out
 
@@ -167,7 +165,7 @@ class LinearLaw:
         row, d = self._row(len(x), starts), x.shape[1]
         parts = self._features(x, starts)
         self._counted = np.ones((len(self.weights), d))
-        corr = np.nan_to_num(np.corrcoef(parts["now"][row >= 1].T).reshape(d, d))
+        corr = correlations(parts["now"][row >= 1])
         names = list(parts)
         flat = np.concatenate([np.ones((len(x), 1)), *parts.values()], 1)
         for tier in range(1, len(self.weights)):
@@ -215,7 +213,7 @@ class LinearLaw:
         d = x.shape[1]
         self.weights[0] = 0.0
         ridge = Ridge(np.concatenate([np.ones((len(x), 1)), x], 1), x)
-        corr = np.nan_to_num(np.corrcoef(x.T).reshape(d, d))
+        corr = correlations(x)
         for j in range(d):
             near = np.argsort(-np.abs(corr[j]), kind="stable")
             near = near[near < j][:_KIN]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from synthkit.series.knots import Knots, find_knots
 
-__all__ = ["Texture"]
+__all__ = ["Texture", "nearest"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -89,12 +89,7 @@ class Texture:
 
     def _shown(self, x: Floats, q: int) -> Floats:
         """The nearest values that a key can show."""
-        atoms = self.atoms.get(q)
-        if atoms is None or len(atoms) < 2:
-            return x
-        at = np.clip(np.searchsorted(atoms, x), 1, len(atoms) - 1)
-        lower, upper = atoms[at - 1], atoms[at]
-        return np.asarray(np.where(x - lower <= upper - x, lower, upper))
+        return x if q not in self.atoms else nearest(self.atoms[q], x)
 
     def _band(self, x: Floats, q: int, share: float) -> float:
         """The dead band under which a share of the rows ``(n, L)`` of a key stand still."""
@@ -128,6 +123,15 @@ class Texture:
         atoms = {int(q): np.asarray(x) for q, x in arrays.items()}
         knots = {q: Knots(**own) for q, own in value.get("knots", {}).items()}
         return cls(atoms, dict(value["band"]), dict(value["alone"]), list(value["together"]), knots)
+
+
+def nearest(shown: Floats, x: Floats) -> Floats:
+    """The nearest of the ascending values ``shown`` to each number; of one value alone, the numbers as they are."""
+    if len(shown) < 2:
+        return x
+    at = np.clip(np.searchsorted(shown, x), 1, len(shown) - 1)
+    lower, upper = shown[at - 1], shown[at]
+    return np.asarray(np.where(x - lower <= upper - x, lower, upper))
 
 
 def _chain(still: NDArray[np.bool_], use: NDArray[np.bool_]) -> list[float]:

@@ -177,7 +177,7 @@ class SeriesBackend:
         seed = entropy(None) if seed is None else seed
         encoder = self.encoder
         coded = encoder.encode(history, "extend")
-        check_positive(coded.values, log_columns(encoder), encoder.frame_.keys, "extend")
+        check_positive(coded.values, log_columns(encoder), encoder.frame_.called, "extend")
         drawn, ahead, states = self.ahead(coded, steps, n, entropy(seed, 1))
         return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2)))
 
