@@ -291,6 +291,21 @@ def test_many_short_entities_are_filled_from_their_own_rows() -> None:
     assert 0.85 < inside < 0.95
 
 
+def test_limits_of_short_entities_do_not_tell_how_far_one_row_went() -> None:
+    found = []
+    for far in (50.0, 90.0):
+        x = np.random.default_rng(0).normal(size=400)
+        x[7], x[123] = far, -far
+        table = pd.DataFrame({"who": np.arange(400) // 20, "x": x})
+        limits = [
+            SeriesImputer(entity="who", protect=protect, random_state=0).fit(table).filler_.filler.traits.limits.ravel()
+            for protect in ("standard", None)
+        ]
+        found.append(limits)
+    assert (found[0][0] == found[1][0]).all() and np.abs(found[0][0]).max() < 50
+    assert np.allclose(found[0][1], [-60, 60]) and np.allclose(found[1][1], [-108, 108])
+
+
 def test_a_law_of_one_heavy_value_keeps_it() -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([np.zeros(8000), np.repeat(np.arange(1, 8) * 10.0, 150), 60 * rng.random(70)])

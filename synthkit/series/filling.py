@@ -108,8 +108,14 @@ class SeriesFiller:
 
     # ---------------------------------------------------------------- fitting
     @classmethod
-    def fit(cls, values: Floats, starts: Ints, places: Mapping[str, Ints], traits: Traits, seed: int) -> SeriesFiller:
-        """Learn ``(T, D)`` values, NaN where empty; places: of each row in each season, ``(T,)``."""
+    def fit(
+        cls, values: Floats, starts: Ints, places: Mapping[str, Ints], traits: Traits, seed: int, least: int = 1
+    ) -> SeriesFiller:
+        """Learn ``(T, D)`` values, NaN where empty.
+
+        Args:
+            places: of each row in each season, ``(T,)``; least: errors behind each that a law of them stores (or 5).
+        """
         d = values.shape[1]
         out = cls.__new__(cls)
         out.traits = traits
@@ -128,7 +134,7 @@ class SeriesFiller:
         gap = out.law.gap(x, starts)
         at = trial[gap.rows, gap.columns]
         out._choose(masked, values, starts, places, gap, at)
-        out._calibrate(masked, values, starts, places, gap, at)
+        out._calibrate(masked, values, starts, places, gap, at, max(least, _LEAST))
         return out
 
     def _transformed(self, values: Floats) -> Floats:
@@ -228,7 +234,7 @@ class SeriesFiller:
         return np.array([ways[k][0] for k in best]), np.array([ways[k][1] for k in best])
 
     def _calibrate(
-        self, masked: Floats, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap, at: Bools
+        self, masked: Floats, values: Floats, starts: Ints, places: Mapping[str, Ints], gap: Gap, at: Bools, least: int
     ) -> None:
         """Spreads and quantiles of errors, from hidden cells."""
         steps = distance(np.isnan(masked), starts)[gap.rows, gap.columns]
@@ -239,11 +245,11 @@ class SeriesFiller:
         far = np.searchsorted(_FAR, steps)
         self.spread = self._spreads(np.minimum(np.abs(z), _CUT), gap, far, at)
         z = z / self.spread[far, gap.columns]
-        every = ScoreLaw.fit(z[at], reach=1.2) if _runs(gap.rows[at]) >= _FEWEST else None
+        every = ScoreLaw.fit(z[at], min_count=least, reach=1.2) if _runs(gap.rows[at]) >= _FEWEST else None
         for j in range(len(self.centre)):
             own = at & (gap.columns == j)
             many = _runs(gap.rows[own]) >= _FEWEST and len(np.unique(z[own])) > _FEWEST
-            law = ScoreLaw.fit(z[own], reach=1.2) if many else every
+            law = ScoreLaw.fit(z[own], min_count=least, reach=1.2) if many else every
             self.errors.append(law if law is not None else _normal())
         self.curved = self.logs & (self.weight > 0).any(0)
         season = self._season(places, len(values))[gap.rows, gap.columns]

@@ -70,9 +70,8 @@ class TableFiller:
         """Learn from the table that ``encoder`` was fitted on."""
         laid = lay_out(encoder, table, "fit")
         active = encoder.frame_.active
-        traits = _traits(encoder)
-        filler = SeriesFiller.fit(laid.values[:, active], laid.starts, _places(encoder, laid.rows), traits, seed)
-        return cls(encoder, filler)
+        known = laid.values[:, active], laid.starts, _places(encoder, laid.rows)
+        return cls(encoder, SeriesFiller.fit(*known, _traits(encoder), seed, encoder.about_.least))
 
     def lay_out(self, table: pd.DataFrame, where: str) -> GapTable:
         """See :func:`lay_out`.

@@ -18,6 +18,7 @@ from synthkit.errors import SchemaError
 from synthkit.inference import canonical, from_canonical, infer_column
 from synthkit.protect import Protect, Protection
 from synthkit.schema import Numeric
+from synthkit.series.far import extremes_of
 from synthkit.series.filling import SeriesFiller, Traits
 from synthkit.series.gap_tables import SHORT, GapTable, check_positive, on_atoms
 from synthkit.series.texture import Texture
@@ -83,12 +84,13 @@ class PanelFiller:
             own.learn_atoms(x[:, None], [0], least)
             if own.atoms:
                 self.atoms[q] = own.atoms[0]
-            reach = 0.1 * np.ptp(x)
-            limits[:, q] = [x.min() - reach, x.max() + reach]
+            low, high = extremes_of(x, least)
+            reach = 0.1 * (high - low) if high > low else np.inf  # too few rows to tell how far they go
+            limits[:, q] = [low - reach, high + reach]
             if (x >= 0).all():
                 limits[0, q] = max(limits[0, q], 0.0)
         traits = Traits(np.zeros(d, bool), np.zeros(d, np.int64), (), limits)
-        self.filler = SeriesFiller.fit(laid.values, laid.starts, {}, traits, seed)
+        self.filler = SeriesFiller.fit(laid.values, laid.starts, {}, traits, seed, least)
         return self
 
     @property
