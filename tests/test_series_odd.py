@@ -55,8 +55,11 @@ def test_a_history_of_a_row_goes_on():
         assert ahead.loc[0, "day"].tolist() == list(pd.date_range(real["day"].iloc[-1], periods=5)[1:])
         first = ahead["price"].groupby(level="draw").first()
         assert np.abs(np.log(first / real["price"].iloc[-1])).max() < 0.1
-    with pytest.raises(SchemaError, match="no rows"):
-        synthesizer.extend(real.head(0), 3)
+    entities = pd.concat([real.drop(columns="day").assign(who=who) for who in "ab"])
+    long = SequenceSynthesizer(entity="who", random_state=0).fit(entities)
+    for given, none in ((synthesizer, real.head(0)), (long, entities.head(0))):
+        with pytest.raises(SchemaError, match="no rows"):
+            given.extend(none, 3)
 
 
 def test_a_history_goes_on_after_its_last_row_however_few_follow_a_hole():

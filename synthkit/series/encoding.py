@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from synthkit.series.base import Channels
 from synthkit.series.calendar import Calendar
 from synthkit.series.columns import BarColumns, ChangeColumn, Part, ScoreColumn, part_from_state
 from synthkit.series.frames import Frame, Wide
+from synthkit.series.regimes import Regimes
 from synthkit.series.texture import Texture
 from synthkit.series.unit_root import profile_gain, wanders
 
@@ -38,8 +38,6 @@ _PIECE = 20  # rows: shorter segments teach nothing
 _EXPLAINED = 0.01  # of the variance, for a profile to be kept
 _CYCLES = {"hour": 8, "weekday": 16, "month": 4}  # so many seasons at least
 _HARMONICS = {"hour": 4, "weekday": 3, "month": 2}
-_REGIMES = 48  # knots of the smooth course of training, at most
-_EACH = 20  # rows behind a knot at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +67,8 @@ class SeriesEncoder:
 
     Attributes:
         protection_: what was changed for protection, in counts.
-        frame_: how tables are laid out; calendar_: their times; parts_: codecs of columns; about_: for models.
+        frame_: how tables are laid out; calendar_: their times; parts_: codecs of columns; about_: for models;
+        regimes_: where draws begin.
     """
 
     protection_: ProtectionReport
@@ -77,6 +76,7 @@ class SeriesEncoder:
     calendar_: Calendar
     parts_: list[Part]
     about_: Channels
+    regimes_: Regimes
 
     def __init__(
         self,
@@ -109,7 +109,8 @@ class SeriesEncoder:
         self._fit_seasons(values, rows, starts)
         self.texture_ = Texture()
         coded = self._coded(values, rows, starts)
-        self._fit_regimes(values, coded)
+        states = [np.stack([part.state(row) for row in values]) for part in self.parts_]
+        self.regimes_ = Regimes.learn(coded.channels, rows, starts, states, least)
         return coded
 
     def _laid_out(self, wide: Wide, rows: Ints, where: str) -> tuple[Floats, NDArray[np.bool_], Ints, Ints]:
@@ -242,18 +243,22 @@ class SeriesEncoder:
             SchemaError: it does not fit.
         """
         wide = self.frame_.wide(table, where)
-        if wide.times is None:
-            rows = np.arange(self.calendar_.rows - len(wide.values), self.calendar_.rows)
-        else:
-            rows = self.calendar_.rows_at(wide.times, where)
-            if len(np.unique(rows)) != len(rows):
-                raise SchemaError(
-                    f"SequenceSynthesizer.{where}: time column {self.calendar_.name!r} holds a time twice."
-                )
+        rows = self.rows_of(wide, where, self.calendar_.rows - len(wide.values))
         values, _, rows, starts = self._laid_out(wide, rows, where)
-        if not len(rows):
-            raise SchemaError(f"SequenceSynthesizer.{where}: the table has no rows.")
         return self._coded(values, rows, starts)
+
+    def rows_of(self, wide: Wide, where: str, first: int = 0) -> Ints:
+        """``(T,)`` rows of the calendar; from ``first`` on where there are no times.
+
+        Raises:
+            SchemaError: times are off the grid, or there twice.
+        """
+        if wide.times is None:
+            return first + np.arange(len(wide.values))
+        rows = self.calendar_.rows_at(wide.times, where)
+        if len(np.unique(rows)) != len(rows):
+            raise SchemaError(f"SequenceSynthesizer.{where}: time column {self.calendar_.name!r} holds a time twice.")
+        return rows
 
     def decode(self, channels: Floats, rows: Ints, state: Mapping[int, Floats], seed: int) -> pd.DataFrame:
         """Tables of drawn channels, one after the other.
@@ -289,7 +294,7 @@ class SeriesEncoder:
         """Learn how training values ``(T, Q)`` repeat themselves, beside drawn channels ``(n, L, D)``."""
         levels = self.learn_atoms(real.values, real.rows)
         changes = [part.columns[0] for part in self.parts_ if isinstance(part, ChangeColumn)]
-        _, states = self.regimes(rows[:, 0])
+        _, states = self.regimes_.at(rows[:, 0])
         raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
         plain = self._values(raw, states)
         self.texture_.learn_stillness(real.values, plain, levels, changes, real.starts)
@@ -297,51 +302,6 @@ class SeriesEncoder:
     def _table(self, values: Floats, rows: Ints, seed: int) -> pd.DataFrame:
         self.texture_.apply(values, rows, seed)
         return self.frame_.table(values, [self.calendar_.times(r) for r in rows], seed)
-
-    # ---------------------------------------------------------------- where draws begin
-    def _fit_regimes(self, values: Floats, coded: Coded) -> None:
-        """The smooth course of training: means of channels and of states over stretches of rows."""
-        ends = np.append(coded.starts[1:], len(values))
-        pieces, rows = [], []
-        size = max(_EACH, len(values) // _REGIMES, Protection.of(self.protect).min_count)
-        for a, b in zip(coded.starts, ends, strict=True):
-            count = max((b - a) // size, 1)
-            edge = np.linspace(a, b, count + 1).astype(int)
-            pieces += list(pairwise(edge))
-            rows += [int(coded.rows[p]) for p in edge[:-1]]
-        self.regime_rows_ = np.array(rows, np.int64)
-        self.regime_lengths_ = np.array([b - a for a, b in pieces], np.int64)
-        self.regime_channels_ = np.stack([coded.channels[a:b].mean(0) for a, b in pieces])
-        states = [np.stack([part.state(values[t]) for t in range(len(values))]) for part in self.parts_]
-        self.regime_states_ = [np.stack([s[a:b].mean(0) for a, b in pieces]) for s in states]
-
-    def starts(self, n: int, length: int, rng: np.random.Generator) -> Ints:
-        """``(n,)`` rows at which draws begin: the first where they are as long as the training table, else any from
-        which so many rows fit into it."""
-        latest = int(self.regime_rows_[-1] + self.regime_lengths_[-1] - length)
-        weight = np.clip(latest - self.regime_rows_, 0, self.regime_lengths_).astype(float)
-        if weight.sum() <= 0 or len(self.regime_rows_) < 2:
-            return np.full(n, int(self.regime_rows_[0]))
-        piece = rng.choice(len(weight), n, p=weight / weight.sum())
-        return self.regime_rows_[piece] + (rng.random(n) * weight[piece]).astype(np.int64)
-
-    def regimes(self, rows: Ints) -> tuple[Floats, dict[int, Floats]]:
-        """``(n, D)`` channels and, by part, ``(n, k)`` states as they were, smoothly, about ``rows`` ``(n,)``."""
-        middle = self.regime_rows_ + self.regime_lengths_ / 2
-        at = np.clip(np.searchsorted(middle, rows) - 1, 0, max(len(middle) - 2, 0))
-        after = np.minimum(at + 1, len(middle) - 1)
-        width = np.maximum(middle[after] - middle[at], 1e-9)
-        share = np.clip((rows - middle[at]) / width, 0, 1)[:, None]
-        near = np.where(share < 0.5, 0.0, 1.0)
-        joined = (middle[after] - middle[at] <= 1.5 * (self.regime_lengths_[at] + self.regime_lengths_[after]) / 2)[
-            :, None
-        ]
-        share = np.where(joined, share, near)  # no line across a hole
-
-        def between(x: Floats) -> Floats:
-            return np.asarray(x[at] * (1 - share) + x[after] * share)
-
-        return between(self.regime_channels_), {i: between(s) for i, s in enumerate(self.regime_states_)}
 
     # ---------------------------------------------------------------- state
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -359,9 +319,6 @@ class SeriesEncoder:
         arrays: dict[str, NDArray[Any]] = {
             "centre": self.centre_,
             "scale": self.scale_,
-            "regime/rows": self.regime_rows_,
-            "regime/lengths": self.regime_lengths_,
-            "regime/channels": self.regime_channels_,
             "about/level": self.about_.level,
             "about/group": self.about_.group,
             "about/role": self.about_.role,
@@ -376,7 +333,7 @@ class SeriesEncoder:
             own, more = part.to_state()
             value["parts"].append(own)
             arrays |= {f"part/{i}/{k}": v for k, v in more.items()}
-            arrays[f"regime/state/{i}"] = self.regime_states_[i]
+        arrays |= {f"regime/{k}": v for k, v in self.regimes_.to_state().items()}
         return value, arrays
 
     @classmethod
@@ -395,9 +352,7 @@ class SeriesEncoder:
         level, group, role = (arrays[f"about/{k}"] for k in ("level", "group", "role"))
         more = {k: arrays.get(f"about/{k}") for k in ("move", "told")}  # files of before have none
         out.about_ = Channels(tuple(about["names"]), level, group, role, int(about["period"]), **more)
-        out.regime_rows_, out.regime_lengths_ = arrays["regime/rows"], arrays["regime/lengths"]
-        out.regime_channels_ = arrays["regime/channels"]
-        out.regime_states_ = [arrays[f"regime/state/{i}"] for i in range(len(out.parts_))]
+        out.regimes_ = Regimes.from_state(io.below(arrays, "regime/"), len(out.parts_))
         return out
 
 

@@ -71,12 +71,7 @@ class Frame:
         Raises:
             SchemaError: a column is missing, doubled, or holds no numbers; entities do not share a calendar.
         """
-        if not isinstance(table, pd.DataFrame):
-            raise SchemaError(f"SequenceSynthesizer.fit: expected a DataFrame, got a {type(table).__name__}.")
-        if not len(table):
-            raise SchemaError("SequenceSynthesizer.fit: the table has no rows.")
-        if not table.columns.is_unique:
-            raise SchemaError("SequenceSynthesizer.fit: two columns have one name; rename one.")
+        _check(table, "fit")
         dated = time is None and entity is None and isinstance(table.index, pd.DatetimeIndex | pd.PeriodIndex)
         levels = (
             list(table.index.names)
@@ -224,10 +219,7 @@ class Frame:
         Raises:
             SchemaError: it does not fit.
         """
-        if not isinstance(table, pd.DataFrame):
-            raise SchemaError(f"SequenceSynthesizer.{where}: expected a DataFrame, got a {type(table).__name__}.")
-        if not table.columns.is_unique:
-            raise SchemaError(f"SequenceSynthesizer.{where}: two columns have one name; rename one.")
+        _check(table, where)
         flat = self._flat(table, where)
         for name in self.kinds:
             if name not in flat.columns:
@@ -349,6 +341,15 @@ class Frame:
         fields["kinds"] = {name: Numeric(**kind) for name, kind in value["kinds"].items()}
         fields["statics"] = {name: (spec, each) for name, (spec, each) in value["statics"].items()}
         return cls(**fields)
+
+
+def _check(table: Any, where: str) -> None:
+    if not isinstance(table, pd.DataFrame):
+        raise SchemaError(f"SequenceSynthesizer.{where}: expected a DataFrame, got a {type(table).__name__}.")
+    if not len(table):
+        raise SchemaError(f"SequenceSynthesizer.{where}: the table has no rows.")
+    if not table.columns.is_unique:
+        raise SchemaError(f"SequenceSynthesizer.{where}: two columns have one name; rename one.")
 
 
 def _numbers(column: pd.Series, kind: Numeric) -> Floats:

@@ -201,16 +201,8 @@ def lay_out(encoder: SeriesEncoder, table: pd.DataFrame, where: str) -> GapTable
             place = flat.groupby(who).cumcount().to_numpy()
         else:
             place = pd.factorize(flat[frame.time], sort=True)[0]
-    if wide.times is None:
-        rows = np.arange(len(wide.values))
-    else:
-        rows = encoder.calendar_.rows_at(wide.times, where)
-    if not len(rows):
-        raise SchemaError(f"SequenceSynthesizer.{where}: the table has no rows.")
-    if len(np.unique(rows)) != len(rows):
-        raise SchemaError(f"SequenceSynthesizer.{where}: time column {encoder.calendar_.name!r} holds a time twice.")
-    order = np.argsort(rows, kind="stable")
-    sorted_rows = rows[order]
+    rows = encoder.rows_of(wide, where)
+    sorted_rows = np.sort(rows)
     pieces = np.split(sorted_rows, np.flatnonzero(np.diff(sorted_rows) > SHORT) + 1)
     full = np.concatenate([np.arange(p[0], p[-1] + 1) for p in pieces])
     at = np.searchsorted(full, rows)

@@ -123,7 +123,7 @@ class SeriesBackend:
         out = cls(encoder, spec, fitted)
         out.course = course
         length = min(len(coded.channels), _TRIAL)
-        begin = encoder.starts(4, length, np.random.default_rng(0))
+        begin = encoder.regimes_.begin(4, length, np.random.default_rng(0))
         drawn, rows, _ = out._paths(begin, length, entropy(seed, 9))
         encoder.learn_texture(coded, drawn, rows)
         out.filler = TableFiller.fit(encoder, table, entropy(seed, 10))
@@ -138,7 +138,7 @@ class SeriesBackend:
 
     def _paths(self, begin: NDArray[np.int64], length: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
         """``(n, length, D)`` channels from rows ``begin`` on, their rows, and states to go on from."""
-        past, states = self.encoder.regimes(begin)
+        past, states = self.encoder.regimes_.at(begin)
         rows = begin[:, None] + np.arange(-_WARM - 1, length)
         covariates = _joined(self.encoder.covariates(rows), self.course.at(rows)[..., self.course.slow])
         drawn = self.fitted.draw(len(begin), _WARM + length, past[:, None], covariates, seed=seed)
@@ -158,7 +158,7 @@ class SeriesBackend:
         if start is not None:
             begin = np.full(n, encoder.calendar_.row(start))
         else:
-            begin = encoder.starts(n, length, rng)
+            begin = encoder.regimes_.begin(n, length, rng)
         drawn, rows, states = self._paths(begin, length, entropy(seed, 1))
         return self._marked(encoder.decode(drawn, rows, states, entropy(seed, 2)))
 
