@@ -20,11 +20,11 @@ from synthkit.ageing import Ageing, find_ageing
 from synthkit.encoder import TableEncoder
 from synthkit.errors import SchemaError
 from synthkit.grouped import GroupedNumber
-from synthkit.inference import canonical
 from synthkit.layout import Encoded
 from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
-from synthkit.running import Parts, Running, chained, find_running
+from synthkit.running import Parts, Running
+from synthkit.running_order import chained, find_running
 from synthkit.schema import (
     Categorical,
     ColumnType,
@@ -35,18 +35,15 @@ from synthkit.schema import (
     Numeric,
     Schema,
     Text,
-    check_table,
 )
-from synthkit.sequence_columns import ColumnCodec, ordered
+from synthkit.sequence_columns import ordered
+from synthkit.sequence_roles import OPENING, PACE, ROWS, SPAN, RoleCodec
 from synthkit.sequence_times import CALENDAR, GAP, START, check_time, time_type
 from synthkit.ticks import Ticks
 from synthkit.transforms.personal import tell_of_generated
 from synthkit.transforms.pieces import without_keys
 
 __all__ = ["GAP", "OPENING", "PACE", "ROWS", "SPAN", "START", "Records", "SequenceEncoder"]
-
-PACE, SPAN, ROWS = "(pace)", "(span)", "(rows)"
-OPENING = "(opening)"
 
 Ints = NDArray[np.int64]
 
@@ -84,7 +81,7 @@ class Records:
         return np.cumsum(self.lengths) - self.lengths
 
 
-class SequenceEncoder(ColumnCodec):
+class SequenceEncoder(RoleCodec):
     """The codec of panels. Rarer values than ``protect`` allows are counted by entities, not by rows.
 
     Args:
@@ -186,27 +183,6 @@ class SequenceEncoder(ColumnCodec):
         }
         self.schema_ = replace(self.schema_, columns={**self.schema_.columns, **own})
 
-    def _flat(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The table with entity and time as columns, checked."""
-        where = "SequenceSynthesizer"
-        if not isinstance(table, pd.DataFrame):
-            raise SchemaError(f"{where}: argument 'table' must be a pandas DataFrame, got a {type(table).__name__}.")
-        wanted = [("entity", self.entity), *([] if self.time is None else [("time", self.time)])]
-        levels = [n for _, n in wanted if n not in table.columns and n in table.index.names]
-        if levels:
-            table = table.reset_index(level=levels)
-        for role, name in wanted:
-            if name not in table.columns:
-                raise SchemaError(f"{where}: argument {role!r}: there is no column {name!r}; name a column.")
-        check_table(table, where)
-        for role, name in wanted:
-            if bool(table[name].isna().any()):
-                raise SchemaError(f"{where}: {role} column {name!r} has empty cells; drop or complete those rows.")
-        taken = [n for n in (START, PACE, SPAN, ROWS, GAP, OPENING) if n in table.columns]
-        if taken:
-            raise SchemaError(f"{where}: the column name {taken[0]!r} is reserved; rename the column.")
-        return table.reset_index(drop=True)
-
     def _infer(self, flat: pd.DataFrame) -> None:
         declared: Mapping[Hashable, ColumnType] = {} if self.schema is None else self.schema.columns
         if self.time is not None:
@@ -222,40 +198,6 @@ class SequenceEncoder(ColumnCodec):
         columns[self.entity] = without_keys(key)
         self.schema_ = Schema(columns, self.entity)
         tell_of_generated(self.schema_, declared, "SequenceSynthesizer.fit")
-
-    def _sort(self, flat: pd.DataFrame) -> tuple[Ints, Ints, NDArray[Any] | None]:
-        """Rows by entity (in the order in which they appear) and time; lengths; the sorted clock."""
-        owner = pd.factorize(flat[self.entity])[0].astype(np.int64)
-        clock = None
-        keys: tuple[Any, ...] = (owner,)
-        if self.time is not None:
-            clock = self.canonical_times(flat[self.time])
-            keys = (clock, owner)
-        order = np.lexsort(keys).astype(np.int64)  # stable: ties keep the table's order
-        return order, np.bincount(owner).astype(np.int64), None if clock is None else clock[order]
-
-    def _context(self, flat: pd.DataFrame, owner: Ints, lengths: Ints) -> tuple[Hashable, ...]:
-        later = np.flatnonzero(owner[1:] == owner[:-1])
-        roles = (self.entity, self.time)
-
-        def varies(name: Hashable) -> bool:
-            values, null = canonical(flat[name], self.schema_.columns[name])
-            differ = values[later] != values[later + 1]
-            both = null[later] & null[later + 1]
-            return bool(((differ | (null[later] != null[later + 1])) & ~both).any())
-
-        names = [n for n in self.schema_.columns if n not in roles]
-        if self.context is None:
-            return tuple(n for n in names if len(later) and not varies(n))
-        for name in self.context:
-            if name not in names:
-                raise SchemaError(f"SequenceSynthesizer: argument 'context': {name!r} is no column beside the roles.")
-            if varies(name):
-                raise SchemaError(
-                    f"SequenceSynthesizer: context column {name!r} varies within an entity; "
-                    "leave it out of 'context', or make it constant."
-                )
-        return tuple(n for n in names if n in set(self.context))
 
     # ---------------------------------------------------------------- use
     def encode(self, table: pd.DataFrame, missing: str = "state") -> Records:

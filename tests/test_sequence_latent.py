@@ -207,6 +207,18 @@ def test_the_closed_form_is_all_that_few_entities_get() -> None:
     assert synthesizer.sample(4, seed=0)["who"].nunique() == 4
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fit_hangs_on_its_own_seed_alone(kind: str) -> None:
+    found = []
+    for state in (1, 2):
+        with seeded(state):
+            before = torch.random.get_rng_state()
+            made = SequenceSynthesizer(kind, entity="who", time="visit", random_state=0, max_steps=3).fit(panel(40, 0))
+            found.append(made.sample(20, seed=1))
+            assert torch.equal(before, torch.random.get_rng_state()), "the caller's random state is moved"
+    assert found[0].equals(found[1])
+
+
 def test_bad_arguments_are_named() -> None:
     table = panel(30, 0)
     with pytest.raises(ParamError, match="model"):

@@ -8,7 +8,7 @@ import pytest
 
 from synthkit import Protection, SequenceSynthesizer
 from synthkit.errors import ConditionError
-from synthkit.running import chained, find_running
+from synthkit.running_order import chained, find_running
 from synthkit.sequences import SequenceEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")

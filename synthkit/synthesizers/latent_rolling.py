@@ -24,7 +24,8 @@ from synthkit.progress import Progress
 from synthkit.runtime import entropy, seeded, single_precision
 from synthkit.sequences import Records, SequenceEncoder
 from synthkit.stages import Stages
-from synthkit.synthesizers.rolling import Rolling, RowData, laid_out, steps_of
+from synthkit.synthesizers.rolling import Rolling
+from synthkit.synthesizers.row_data import RowData, laid_out, steps_of
 from synthkit.synthesizers.tabular import TabularSynthesizer
 from synthkit.synthesizers.training import Training, split
 
@@ -211,7 +212,8 @@ def _fit_law(
     law = law.to(device)
     data = law.pack(*posteriors)
     rows, held = (index.to(device) for index in split(np.arange(len(data)), seed))
-    law.start(data)
+    with seeded(entropy(seed, 2), device):
+        law.start(data)
     if len(held):
         plain = law.plain(data.take(held))
         recipe = law.recipe(len(rows))

@@ -154,15 +154,8 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         return self.kind == "series"
 
     def _fit_series(self, table: pd.DataFrame) -> Self:
+        self._check_shared()
         name = type(self).__name__
-        check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
-        check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
-        check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
-        Protection.of(self.protect, name)
-        if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
-            raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
-        if self.entity is not None and self.entity == self.time:
-            raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
         for argument in ("context", "schema"):
             if getattr(self, argument) is not None:
                 raise ParamError(
@@ -246,26 +239,32 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
             )
         return tuple(kept)
 
-    def _check(self) -> Autoregressive:
+    def _check_shared(self) -> None:
+        """Arguments that mean the same of records and of a long series."""
         name = type(self).__name__
         check(name, "max_seconds", self.max_seconds, Optional(Interval(float, 0, None, "neither")))
         check(name, "max_steps", self.max_steps, Optional(Interval(int, 1)))
         check(name, "random_state", self.random_state, Optional(Interval(int, 0)))
         Protection.of(self.protect, name)
-        check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
-        check(name, "model", self.model, AnyOf(OneOf("auto", *SEQUENCE_MODELS), InstanceOf(Autoregressive)))
         if self.progress is not None and not isinstance(self.progress, bool) and not callable(self.progress):
             raise ParamError(f"{name}: argument 'progress' must be True, None or a callable.")
+        if self.entity is not None and self.entity == self.time:
+            raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
+
+    def _check(self) -> Autoregressive:
+        self._check_shared()
+        name = type(self).__name__
+        check(name, "schema", self.schema, Optional(InstanceOf(Schema)))
+        check(name, "model", self.model, AnyOf(OneOf("auto", *SEQUENCE_MODELS), InstanceOf(Autoregressive)))
         if self.entity is None and (self.schema is None or self.schema.entity is None):
             raise ParamError(f"{name}: argument 'entity' must name the column that says whose row it is.")
         if isinstance(self.context, str) or not isinstance(self.context, Sequence | None):
             raise ParamError(f"{name}: argument 'context' must be a list of columns, or None.")
-        if self.entity is not None and self.entity == self.time:
-            raise ParamError(f"{name}: arguments 'entity' and 'time' name one column; name two.")
         if isinstance(self.model, ModelSpec):
             self.model.check_params()
-        name = "autoregressive" if self.model == "auto" else self.model
-        return name if isinstance(name, Autoregressive) else SEQUENCE_MODELS[str(name)]()
+        if isinstance(self.model, Autoregressive):
+            return self.model
+        return SEQUENCE_MODELS["autoregressive" if self.model == "auto" else str(self.model)]()
 
     @property
     def protection_(self) -> ProtectionReport:
