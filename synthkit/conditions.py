@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, SchemaError
+from synthkit.given import cell_of, in_zone
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Allowed, Encoded
-from synthkit.schema import Boolean, Categorical, Datetime, Duration, Identifier, Numeric, Personal, Text
+from synthkit.schema import Categorical, Identifier, Numeric, Personal, Text
 
-__all__ = ["Between", "Compiled", "Rows", "between", "cell_of", "compile_where", "isnull", "narrow_to", "notnull"]
+__all__ = ["Between", "Compiled", "Rows", "between", "compile_where", "isnull", "narrow_to", "notnull"]
 
 Rows = slice | NDArray[np.intp]
 
@@ -162,60 +163,6 @@ def _single(name: Hashable, rule: Any) -> list[Any] | None:
     return [rule]
 
 
-def cell_of(encoder: TableEncoder, name: Hashable, value: Any) -> pd.Series:
-    """A value as a Series of the column's own dtype."""
-    kind = encoder.schema_.columns[name]
-    try:
-        if isinstance(kind, Datetime):
-            stamp = pd.Timestamp(value)
-            if stamp.tz is None:  # an hour that the clock skips or strikes twice is no moment
-                stamp = stamp.tz_localize(_zoned(kind) or "UTC", ambiguous="NaT", nonexistent="NaT")
-            if pd.isna(stamp):
-                raise ValueError
-            values: Any = np.array([stamp.tz_convert("UTC").as_unit("ns").value])
-        elif isinstance(kind, Duration):
-            values = np.array([pd.Timedelta(value).as_unit("ns").value])
-        elif isinstance(kind, Numeric):
-            if isinstance(value, (str, bool)):
-                raise TypeError
-            number = float(value)
-            if not np.isfinite(number) or (kind.integer and number != round(number)):
-                noun = "whole" if kind.integer else "finite"
-                raise ConditionError(f"argument 'where': column {name!r} cannot be {value!r}; it holds {noun} numbers.")
-            values = np.array([int(value)]) if kind.integer else np.array([number])
-        else:
-            if isinstance(kind, Boolean) and not (isinstance(value, (bool, np.bool_)) or value in (0, 1)):
-                raise TypeError
-            values = np.empty(1, dtype=object)
-            values[0] = value
-        cell = from_canonical(values, np.zeros(1, dtype=bool), kind, index=[0], name=name)
-        if cell.isna().any():  # no category of the dtype
-            raise TypeError
-        return cell
-    except ConditionError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ConditionError(
-            f"argument 'where': column {name!r} is {type(kind).__name__}, and cannot be {value!r}."
-        ) from error
-
-
-def _zoned(kind: Datetime) -> str | None:
-    spec = kind.dtype or {}
-    name = spec.get("name", "")
-    return name.split(", ")[1].rstrip("]").removeprefix("tz=") if ", " in name else spec.get("zone")
-
-
-def _in_zone(series: pd.Series, kind: Any) -> pd.Series:
-    """Dates with or without a zone, as the column has them: without one they are of the column's, or of UTC."""
-    if not isinstance(kind, Datetime) or not pd.api.types.is_datetime64_any_dtype(series.dtype):
-        return series
-    own, zone = series.dt.tz, _zoned(kind)
-    if own is None and zone is not None:
-        return series.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    return series.dt.tz_convert("UTC").dt.tz_localize(None) if own is not None and zone is None else series
-
-
 def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
     """One row per wanted row; empty cells are drawn."""
     for name in where.columns:
@@ -224,7 +171,7 @@ def _rows(encoder: TableEncoder, where: pd.DataFrame) -> Compiled:
         raise ConditionError("argument 'where' has a column name twice.")
     where = where.copy(deep=False)
     for name in where.columns:
-        where[name] = _in_zone(where[name], encoder.schema_.columns[name])
+        where[name] = in_zone(where[name], encoder.schema_.columns[name])
     try:
         partial = encoder.encode(where, "free", partial=True) if where.shape[1] else encoder.layout_.empty(len(where))
         for name in where.columns:
@@ -362,8 +309,12 @@ def _range_rule(
     _allow(encoder, name, ranges, allowed)
     if isinstance(kind, Categorical):
         return lambda table: table
-    low = -np.inf if ends[0] is None else ends[0]
-    high = np.inf if ends[1] is None else ends[1]
+    return _clip(name, kind, *ends)
+
+
+def _clip(name: Hashable, kind: Any, low: Any, high: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """What settles a range of a column, whose ends may be None, in the decoded table."""
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
     if isinstance(kind, Numeric) and kind.integer:  # math's, as numpy's go through floats
         low, high = (low if math.isinf(low) else math.ceil(low)), (high if math.isinf(high) else math.floor(high))
         if low > high:

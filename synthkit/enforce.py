@@ -21,18 +21,16 @@ from numpy.typing import NDArray
 
 from synthkit.conditions import Compiled, Rows
 from synthkit.encoder import TableEncoder
-from synthkit.errors import ConditionError, SchemaError, SynthkitWarning
+from synthkit.errors import ConditionError, SynthkitWarning
 from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Encoded
-from synthkit.protect import Protection
 from synthkit.ranges import Complete, Ranges, pinned
 from synthkit.rules import Combination, NullImplies, Ordered, Predicate, Rule, Sum
 from synthkit.rules.checks import closure, in_order
-from synthkit.rules.infer import infer_rules
 from synthkit.runtime import entropy
-from synthkit.schema import Identifier, Personal, Schema
+from synthkit.schema import Identifier, Personal
 
-__all__ = ["Enforcer", "given_cells", "in_dtype", "learn_rules", "repaired"]
+__all__ = ["Enforcer", "given_cells", "in_dtype", "repaired"]
 
 Bools = NDArray[np.bool_]
 _FROM_FAULT = 6  # rounds that keep what lies before the fault
@@ -41,7 +39,6 @@ _ROUNDS = 60
 _RANGED = 6  # rounds with ranges before cells are moved to the ends of theirs
 _HOPELESS = 20  # rounds without one row that holds
 _CANDIDATES = 2048  # drawn per round at most, where a row has several
-_MOST = 0.9  # of the training rows: a rule that these break is a mistake
 _PASSES = 3  # of repairs, as one may undo another
 
 
@@ -341,42 +338,6 @@ def repaired(
         if table is before:
             break
     return table
-
-
-def learn_rules(
-    rules: Sequence[Rule] | bool, declared: Schema | None, encoder: TableEncoder, table: pd.DataFrame
-) -> Schema:
-    """The schema of a fitted encoder with the rules to enforce, learnt from the training table.
-
-    Args:
-        rules: these; True: those of ``declared``, or, where that is None, those that the table shows.
-
-    Raises:
-        SchemaError: the rules do not fit the table, or each other, or nine in ten rows of the table break one.
-    """
-    schema = encoder.schema_
-    if rules is True:
-        rules = infer_rules(table, schema) if declared is None else declared.rules
-    if not rules:
-        return replace(schema, rules=())
-    replace(schema, rules=tuple(rules))  # judges them
-    least = Protection.of(encoder.protect).min_count
-    owner = None if schema.entity is None else pd.factorize(table[schema.entity])[0]
-    learnt = [rule.learn(table, schema.columns, least, owner) for rule in rules]
-    for i, rule in enumerate(learnt):
-        broken = int((~rule.holds(table)).sum())
-        if broken > _MOST * len(table):
-            raise SchemaError(
-                f"TabularSynthesizer.fit: {broken} of {len(table)} rows break the rule {rule!r}; turn it or drop it."
-            )
-        if broken and not isinstance(rule, Combination):  # rare combinations are left out on purpose
-            learnt[i] = replace(rule, always=False)
-            warnings.warn(
-                f"TabularSynthesizer.fit: {broken} of {len(table)} rows break the rule {rule!r}; no drawn row will.",
-                SynthkitWarning,
-                stacklevel=3,
-            )
-    return replace(schema, rules=tuple(learnt))
 
 
 def given_cells(encoder: TableEncoder, table: pd.DataFrame, partial: Encoded) -> Compiled:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from synthkit.dtypes import restore, spec_of, to_numpy
 from synthkit.errors import SchemaError
+from synthkit.numerals import decimals_of, numbers_of, refuse_infinite
 from synthkit.pii.detect import SURE, column_finding
 from synthkit.pii.headers import whose
 from synthkit.schema import (
@@ -36,8 +37,6 @@ _KEY_NAME = re.compile(r"(?i:(^|[_\W])(id|key|nr|uuid|guid|index|rowid)$|^unname
 _MIN_KEYS = 20  # fewer distinct values tell a key from an ordinary number too badly
 _MAX_LEVELS = 0.5  # more distinct strings than this share of the rows are text, not categories
 _SAMPLE = 1000  # values looked at for personal data
-_MAX_DECIMALS = 12
-_NUMERIC_OBJECTS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty")
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
 
 
@@ -68,7 +67,7 @@ def infer_column(series: pd.Series, override: ColumnType | str | None = None, *,
         learnt = (_personal(series, learnt) or learnt) if personal else learnt
     else:
         validate_column(series, override)
-        learnt = _complete(override, values[~null], series.dtype)
+        learnt = _complete(override, values[~null], series.dtype, series.name)
         learnt = _completed(series, learnt) if isinstance(learnt, Personal) else learnt
     nullable = bool(null.any()) if learnt.nullable is None else learnt.nullable
     dtype = learnt.dtype or spec_of(series)
@@ -109,37 +108,8 @@ def _values(series: pd.Series) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         )
         raise SchemaError(f"column {series.name!r}: dtype {dtype} is not supported; convert it {remedy}.")
     values, null = to_numpy(series)
-    _refuse_infinite(values, series.name)
+    refuse_infinite(values, series.name)
     return values, null
-
-
-def _refuse_infinite(values: NDArray[Any], name: Any) -> None:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise SchemaError(f"column {name!r} holds infinite numbers; replace them by NaN or by a bound.")
-
-
-def _numbers(values: NDArray[Any], null: NDArray[np.bool_], name: Any) -> NDArray[Any]:
-    """int64 where every number is a whole Python number that fits, else float64; 0 under nulls.
-
-    Raises:
-        TypeError, ValueError: not numbers. SchemaError: infinite ones.
-    """
-    if values.dtype.kind in "if":
-        return values
-    if values.dtype.kind not in "bO":
-        raise TypeError("not numbers")
-    found = "boolean" if values.dtype.kind == "b" else pd.api.types.infer_dtype(values[~null])
-    if found not in _NUMERIC_OBJECTS:
-        raise TypeError("not numbers")
-    filled, whole = np.where(null, 0, values), found in ("boolean", "integer")
-    try:
-        if whole:
-            return filled.astype(np.int64)
-    except OverflowError:
-        pass  # beyond int64: 53 bits must do
-    numbers = filled.astype(np.float64)
-    _refuse_infinite(numbers, name)
-    return numbers
 
 
 def _recognise(series: pd.Series, values: NDArray[Any], null: NDArray[np.bool_]) -> ColumnType:
@@ -161,7 +131,7 @@ def _recognise(series: pd.Series, values: NDArray[Any], null: NDArray[np.bool_])
         return Duration()
     if kind == "i" and not null.any() and _is_key(series.name, filled):
         return Identifier()
-    return _complete(Numeric(), filled, series.dtype)
+    return _complete(Numeric(), filled, series.dtype, series.name)
 
 
 def _recognise_objects(series: pd.Series, filled: NDArray[Any], rows: int) -> ColumnType:
@@ -172,7 +142,7 @@ def _recognise_objects(series: pd.Series, filled: NDArray[Any], rows: int) -> Co
     if kind == "booleans":
         return Boolean()
     if kind == "numbers":
-        return _complete(Numeric(), _numbers(filled, np.zeros(len(filled), dtype=bool), series.name), np.dtype(float))
+        return _complete(Numeric(), filled, np.dtype(float), series.name)
     if kind == "dates":
         return Datetime()
     if kind == "durations":
@@ -248,52 +218,18 @@ def _looks_like_codes(values: NDArray[Any]) -> bool:
     )
 
 
-def _complete(kind: ColumnType, values: NDArray[Any], dtype: Any) -> ColumnType:
+def _complete(kind: ColumnType, values: NDArray[Any], dtype: Any, name: Any) -> ColumnType:
     """Fill in what a numeric type leaves open: integer, decimals."""
     if not isinstance(kind, Numeric) or not len(values):
         return kind
-    numbers = _numbers(values, np.zeros(len(values), dtype=bool), None)
+    numbers = numbers_of(values, np.zeros(len(values), dtype=bool), name)
     integer = kind.integer
     if integer is None:
         integer = not kind.decimals and (numbers.dtype.kind == "i" or bool((numbers == np.round(numbers)).all()))
     decimals = kind.decimals
     if decimals is None and not integer:
-        decimals = _decimals(numbers, _precision(dtype))
+        decimals = decimals_of(numbers, dtype)
     return dataclasses.replace(kind, integer=integer, decimals=0 if integer else decimals)
-
-
-def _precision(dtype: Any) -> type[np.floating[Any]]:
-    """The float type that the column's numbers came from."""
-    text = str(dtype).lower()
-    for part, kind in (
-        ("float16", np.float16),
-        ("halffloat", np.float16),
-        ("float32", np.float32),
-        ("float[", np.float32),
-    ):
-        if part in text:
-            return kind
-    return np.float64
-
-
-def _decimals(numbers: NDArray[Any], precision: type[np.floating[Any]]) -> int | None:
-    """The fewest decimals (up to 12) that reproduce every number within its precision; None: there are none."""
-    largest = float(np.abs(numbers).max())
-    digits = np.finfo(precision).precision
-    for decimals in range(_MAX_DECIMALS + 1):
-        if largest * 10.0**decimals >= 10.0**digits:
-            return None  # so many digits reproduce anything
-        # most columns fail on their first rows, which saves a pass over all
-        if _exact(numbers[:1000], decimals, precision) and _exact(numbers, decimals, precision):
-            return decimals
-    return None
-
-
-def _exact(numbers: NDArray[Any], decimals: int, precision: type[np.floating[Any]]) -> bool:
-    rounded = np.round(numbers, decimals)
-    if precision is not np.float64:
-        return bool((rounded.astype(precision) == numbers.astype(precision)).all())
-    return bool((np.abs(rounded - numbers) <= 1e-12 * np.abs(numbers)).all())  # sums such as 0.1 + 0.2 count as 0.3
 
 
 _FITS: dict[type[ColumnType], str] = {Numeric: "ifb", Boolean: "bif", Datetime: "M", Duration: "m"}
@@ -316,7 +252,7 @@ def validate_column(series: pd.Series, kind: ColumnType) -> None:
     if found not in _FITS.get(type(kind), found):
         raise _misfit(series.name, kind)
     if isinstance(kind, Numeric) and (kind.low is not None or kind.high is not None):
-        _within(_numbers(filled, np.zeros(len(filled), dtype=bool), series.name), kind.low, kind.high, series.name)
+        _within(numbers_of(filled, np.zeros(len(filled), dtype=bool), series.name), kind.low, kind.high, series.name)
     elif isinstance(kind, Datetime) and (kind.low is not None or kind.high is not None):
         low, high = (None if end is None else _stamp(end) for end in (kind.low, kind.high))
         _within(canonical(series, kind)[0][~null], low, high, series.name)
@@ -377,9 +313,9 @@ def canonical(series: pd.Series, kind: ColumnType) -> tuple[NDArray[Any], NDArra
     values, null = _values(series)
     try:
         if isinstance(kind, Numeric):
-            return _numbers(values, null, series.name), null
+            return numbers_of(values, null, series.name), null
         if isinstance(kind, Boolean):
-            return (values if values.dtype.kind == "b" else _numbers(values, null, series.name).astype(bool)), null
+            return (values if values.dtype.kind == "b" else numbers_of(values, null, series.name).astype(bool)), null
         if isinstance(kind, (Datetime, Duration)):
             if values.dtype.kind == "O":
                 values = _times(values, null, kind)

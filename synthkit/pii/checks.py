@@ -1,21 +1,26 @@
-"""Check digits, for many texts at once: Luhn, remainders of 97 and 11, weighted sums."""
+"""Digits of many texts at once: check digits by Luhn and weighted sums, and digits that are drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "beside",
+    "dates",
     "digits_of",
+    "is_day",
     "joined",
     "luhn_digit",
     "luhn_holds",
     "number_of",
     "objects",
+    "pair",
     "random_digits",
+    "retried",
     "weighted",
     "words",
 ]
@@ -77,3 +82,35 @@ def luhn_holds(digits: Digits) -> NDArray[np.bool_]:
 def words(text: str) -> tuple[str, ...]:
     """The words of a list that is written as one text."""
     return tuple(text.split())
+
+
+# ---------------------------------------------------------------- made numbers
+def beside(digits: Digits, *more: Digits) -> Digits:
+    """``(rows, ...)`` digits side by side, columns or single ones."""
+    return np.column_stack([digits, *more])
+
+
+def retried(make: Callable[[int], tuple[Digits, NDArray[np.bool_]]], rows: int) -> Digits:
+    """Rows of ``make`` that are good, as many as are wanted."""
+    parts: list[Digits] = []
+    have = 0
+    while have < rows:
+        drawn, good = make(2 * (rows - have) + 8)
+        parts.append(drawn[good])
+        have += int(good.sum())
+    return np.concatenate(parts)[:rows] if parts else make(1)[0][:0]
+
+
+def dates(rng: np.random.Generator, rows: int, low: int = 1940, high: int = 2006) -> tuple[Digits, Digits, Digits]:
+    """Years, months, days."""
+    return rng.integers(low, high, rows), rng.integers(1, 13, rows), rng.integers(1, 29, rows)
+
+
+def pair(n: Digits) -> Digits:
+    """``(rows, 2)`` the last two digits of a number."""
+    return np.column_stack([n // 10 % 10, n % 10])
+
+
+def is_day(month: Digits, day: Digits) -> NDArray[np.bool_]:
+    """``(rows,)`` whether a month, and about a day, have these numbers."""
+    return np.asarray((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31))

@@ -15,7 +15,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.pii.checks import Digits, digits_of, joined, luhn_digit, luhn_holds, number_of, random_digits, weighted
+from synthkit.pii.checks import (
+    Digits,
+    beside,
+    dates,
+    digits_of,
+    is_day,
+    joined,
+    luhn_digit,
+    luhn_holds,
+    number_of,
+    pair,
+    random_digits,
+    retried,
+    weighted,
+)
 
 __all__ = ["NATIONAL", "NationalId"]
 
@@ -60,35 +74,6 @@ class NationalId:
         return text[:more] + "".join(next(signs, "") if m == "#" else m for m in self.mask)
 
 
-def _with(digits: Digits, *more: Digits) -> Digits:
-    return np.column_stack([digits, *more])
-
-
-def _retry(make: Callable[[int], tuple[Digits, Bools]], rows: int) -> Digits:
-    """Rows of ``make`` that are good, as many as are wanted."""
-    parts: list[Digits] = []
-    have = 0
-    while have < rows:
-        drawn, good = make(2 * (rows - have) + 8)
-        parts.append(drawn[good])
-        have += int(good.sum())
-    return np.concatenate(parts)[:rows] if parts else make(1)[0][:0]
-
-
-def _dates(rng: Rng, rows: int, low: int = 1940, high: int = 2006) -> tuple[Digits, Digits, Digits]:
-    """Years, months, days."""
-    return rng.integers(low, high, rows), rng.integers(1, 13, rows), rng.integers(1, 29, rows)
-
-
-def _pair(n: Digits) -> Digits:
-    """``(rows, 2)`` the last two digits of a number."""
-    return np.column_stack([n // 10 % 10, n % 10])
-
-
-def _is_day(month: Digits, day: Digits) -> Bools:
-    return np.asarray((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31))
-
-
 # ---------------------------------------------------------------- United States, United Kingdom
 def _ssn(texts: Sequence[str]) -> Bools:
     return np.array([t[:3] not in ("000", "666") and t[3:5] != "00" and t[5:] != "0000" for t in texts], dtype=bool)
@@ -130,15 +115,23 @@ def _nhs(texts: Sequence[str]) -> Bools:
 
 
 def _make_nhs(rng: Rng, rows: int, realistic: bool) -> list[str]:
-    def draw(n: int) -> tuple[Digits, Bools]:
-        d = random_digits(rng, n, 9)
-        d[:, 0] = rng.integers(4, 8, n) if realistic else 9
-        if not realistic:
-            d[:, 1:3] = 9
-        last = -weighted(d, _NHS) % 11
-        return _with(d, last), last < 10
+    return _make_eleven(rng, rows, 9, (4, 8) if realistic else None, lambda d: -weighted(d, _NHS) % 11)
 
-    return joined(_retry(draw, rows))
+
+def _make_eleven(
+    rng: Rng, rows: int, length: int, first: tuple[int, int] | None, check: Callable[[Digits], Digits]
+) -> list[str]:
+    """Digits, the first of a range (None: they begin with 999), and a remainder of 11, where a digit can say it."""
+
+    def draw(n: int) -> tuple[Digits, Bools]:
+        d = random_digits(rng, n, length)
+        d[:, 0] = 9 if first is None else rng.integers(*first, n)
+        if first is None:
+            d[:, 1:3] = 9
+        last = check(d)
+        return beside(d, last), last < 10
+
+    return joined(retried(draw, rows))
 
 
 # ---------------------------------------------------------------- Germany, Switzerland, France
@@ -168,7 +161,7 @@ def _make_tax_id(rng: Rng, rows: int, realistic: bool) -> list[str]:
         d[swap] = (d[swap] + rng.integers(1, 10, int(swap.sum()))[:, None]) % 10
     else:
         d = (d - d[:, :1]) % 10  # a number that begins with 0 is a test number
-    return joined(_with(d, _iso7064(d)))
+    return joined(beside(d, _iso7064(d)))
 
 
 _EAN = (1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3)
@@ -181,7 +174,7 @@ def _ahv(texts: Sequence[str]) -> Bools:
 
 def _make_ahv(rng: Rng, rows: int, realistic: bool) -> list[str]:
     d = np.concatenate([np.tile([7, 5, 6], (rows, 1)), random_digits(rng, rows, 9)], axis=1)
-    return joined(_with(d, -weighted(d, _EAN) % 10))
+    return joined(beside(d, -weighted(d, _EAN) % 10))
 
 
 def _nir_number(text: str) -> int:
@@ -195,12 +188,11 @@ def _nir(texts: Sequence[str]) -> Bools:
 
 
 def _make_nir(rng: Rng, rows: int, realistic: bool) -> list[str]:
-    year, month, _ = _dates(rng, rows)
+    year, month, _ = dates(rng, rows)
     sex, place = rng.integers(1, 3, rows), rng.integers(21, 96, rows) * 1000 + rng.integers(1, 800, rows)
     serial = rng.integers(1, 999, rows) if realistic else np.zeros(rows, int)  # the order of a birth counts from 1
-    out = [
-        f"{s}{y % 100:02d}{m:02d}{p:05d}{k:03d}" for s, y, m, p, k in zip(sex, year, month, place, serial, strict=True)
-    ]
+    parts = zip(sex, year, month, place, serial, strict=True)
+    out = [f"{s}{y % 100:02d}{m:02d}{p:05d}{k:03d}" for s, y, m, p, k in parts]
     return [t + f"{97 - int(t) % 97:02d}" for t in out]
 
 
@@ -220,15 +212,13 @@ def _cf(texts: Sequence[str]) -> Bools:
 def _make_cf(rng: Rng, rows: int, realistic: bool) -> list[str]:
     letters = np.array(list("BCDFGLMNPRSTVZ"))
     name = ["".join(row) for row in letters[rng.integers(len(letters), size=(rows, 6))]]
-    year, month, day = _dates(rng, rows)
+    year, month, day = dates(rng, rows)
     day = day + 40 * rng.integers(0, 2, rows)
     town = rng.integers(100, 999, rows) if realistic else np.full(rows, 999)
     letter = "ABCDEFGHIL" if realistic else "M"
     pick = rng.integers(len(letter), size=rows)
-    out = [
-        f"{w}{y % 100:02d}{_MONTHS[m - 1]}{d:02d}{letter[k]}{t:03d}"
-        for w, y, m, d, k, t in zip(name, year, month, day, pick, town, strict=True)
-    ]
+    parts = zip(name, year, month, day, pick, town, strict=True)
+    out = [f"{w}{y % 100:02d}{_MONTHS[m - 1]}{d:02d}{letter[k]}{t:03d}" for w, y, m, d, k, t in parts]
     return [t + _cf_control(t) for t in out]
 
 
@@ -248,26 +238,19 @@ def _bsn(texts: Sequence[str]) -> Bools:
 
 
 def _make_bsn(rng: Rng, rows: int, realistic: bool) -> list[str]:
-    def draw(n: int) -> tuple[Digits, Bools]:
-        d = random_digits(rng, n, 8)
-        d[:, 0] = rng.integers(1, 9, n) if realistic else 9
-        if not realistic:
-            d[:, 1:3] = 9
-        last = weighted(d, (9, 8, 7, 6, 5, 4, 3, 2)) % 11
-        return _with(d, last), last < 10
-
-    return joined(_retry(draw, rows))
+    first = (1, 9) if realistic else None
+    return _make_eleven(rng, rows, 8, first, lambda d: weighted(d, (9, 8, 7, 6, 5, 4, 3, 2)) % 11)
 
 
 def _rrn(texts: Sequence[str]) -> Bools:
     d = digits_of(texts, 11)
     head, tail = number_of(d[:, :9]), number_of(d[:, 9:])
     good = (97 - head % 97 == tail) | (97 - (head + 2_000_000_000) % 97 == tail)
-    return good & _is_day(np.maximum(number_of(d[:, 2:4]) % 20, 1), number_of(d[:, 4:6]))
+    return good & is_day(np.maximum(number_of(d[:, 2:4]) % 20, 1), number_of(d[:, 4:6]))
 
 
 def _make_rrn(rng: Rng, rows: int, realistic: bool) -> list[str]:
-    year, month, day = _dates(rng, rows, 1940, 2000)
+    year, month, day = dates(rng, rows, 1940, 2000)
     serial = rng.integers(1, 998, rows) if realistic else np.zeros(rows, int)  # the counter begins at 1
     head = ((year % 100 * 100 + month) * 100 + day) * 1000 + serial
     return [f"{h:09d}{97 - h % 97:02d}" for h in head.tolist()]
@@ -279,26 +262,26 @@ _PESEL = (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)
 
 def _pesel(texts: Sequence[str]) -> Bools:
     d = digits_of(texts, 11)
-    return (-weighted(d, _PESEL) % 10 == d[:, 10]) & _is_day(number_of(d[:, 2:4]) % 20, number_of(d[:, 4:6]))
+    return (-weighted(d, _PESEL) % 10 == d[:, 10]) & is_day(number_of(d[:, 2:4]) % 20, number_of(d[:, 4:6]))
 
 
 def _make_pesel(rng: Rng, rows: int, realistic: bool) -> list[str]:
-    year, month, day = _dates(rng, rows, 1940, 2000)
+    year, month, day = dates(rng, rows, 1940, 2000)
     month = month + (0 if realistic else 60)  # born from 2240 on
-    d = _with(_pair(year), _pair(month), _pair(day), random_digits(rng, rows, 4))
-    return joined(_with(d, -weighted(d, _PESEL) % 10))
+    d = beside(pair(year), pair(month), pair(day), random_digits(rng, rows, 4))
+    return joined(beside(d, -weighted(d, _PESEL) % 10))
 
 
 def _personnummer(texts: Sequence[str]) -> Bools:
     d = digits_of([t[-10:] for t in texts], 10)
-    return luhn_holds(d) & _is_day(number_of(d[:, 2:4]), number_of(d[:, 4:6]))
+    return luhn_holds(d) & is_day(number_of(d[:, 2:4]), number_of(d[:, 4:6]))
 
 
 def _make_personnummer(rng: Rng, rows: int, realistic: bool) -> list[str]:
-    year, month, day = _dates(rng, rows)
+    year, month, day = dates(rng, rows)
     serial = rng.integers(1, 980, rows) if realistic else rng.integers(980, 1000, rows)
-    d = _with(_pair(year), _pair(month), _pair(day), serial // 100, _pair(serial))
-    return joined(_with(d, luhn_digit(d)))
+    d = beside(pair(year), pair(month), pair(day), serial // 100, pair(serial))
+    return joined(beside(d, luhn_digit(d)))
 
 
 _NO_1, _NO_2 = (3, 7, 6, 1, 8, 9, 4, 5, 2), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
@@ -307,30 +290,29 @@ _NO_1, _NO_2 = (3, 7, 6, 1, 8, 9, 4, 5, 2), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
 def _fnr(texts: Sequence[str]) -> Bools:
     d = digits_of(texts, 11)
     good = (-weighted(d, _NO_1) % 11 == d[:, 9]) & (-weighted(d, _NO_2) % 11 == d[:, 10])
-    return good & _is_day(number_of(d[:, 2:4]) % 40 % 80, np.maximum(number_of(d[:, :2]) % 40, 1))
+    return good & is_day(number_of(d[:, 2:4]) % 40 % 80, np.maximum(number_of(d[:, :2]) % 40, 1))
 
 
 def _make_fnr(rng: Rng, rows: int, realistic: bool) -> list[str]:
     def draw(n: int) -> tuple[Digits, Bools]:
-        year, month, day = _dates(rng, n)
+        year, month, day = dates(rng, n)
         month = month + (0 if realistic else 80)  # the tax authority's test persons
-        d = _with(_pair(day), _pair(month), _pair(year), random_digits(rng, n, 3))
+        d = beside(pair(day), pair(month), pair(year), random_digits(rng, n, 3))
         one = -weighted(d, _NO_1) % 11
-        d = _with(d, np.minimum(one, 9))
+        d = beside(d, np.minimum(one, 9))
         two = -weighted(d, _NO_2) % 11
-        return _with(d, np.minimum(two, 9)), (one < 10) & (two < 10)
+        return beside(d, np.minimum(two, 9)), (one < 10) & (two < 10)
 
-    return joined(_retry(draw, rows))
+    return joined(retried(draw, rows))
 
 
 def _hetu(texts: Sequence[str]) -> Bools:
-    return np.array(
-        [_FINNISH[int(t[:6] + t[7:10]) % 31] == t[10] and 1 <= int(t[2:4]) <= 12 for t in texts], dtype=bool
-    )
+    good = [_FINNISH[int(t[:6] + t[7:10]) % 31] == t[10] and 1 <= int(t[2:4]) <= 12 for t in texts]
+    return np.array(good, dtype=bool)
 
 
 def _make_hetu(rng: Rng, rows: int, realistic: bool) -> list[str]:
-    year, month, day = _dates(rng, rows, 1940, 2000)
+    year, month, day = dates(rng, rows, 1940, 2000)
     serial = rng.integers(2, 900, rows) if realistic else rng.integers(900, 1000, rows)
     out = [f"{d:02d}{m:02d}{y % 100:02d}-{s:03d}" for d, m, y, s in zip(day, month, year, serial, strict=True)]
     return [t + _FINNISH[int(t[:6] + t[7:]) % 31] for t in out]
@@ -351,8 +333,8 @@ def _cpf(texts: Sequence[str]) -> Bools:
 def _make_cpf(rng: Rng, rows: int, realistic: bool) -> list[str]:
     d = random_digits(rng, rows, 9)
     d[:, 0] = np.where((d[:, :9] == d[:, :1]).all(axis=1), (d[:, 0] + 1) % 10, d[:, 0])
-    d = _with(d, _eleven(d))
-    return joined(_with(d, _eleven(d)))
+    d = beside(d, _eleven(d))
+    return joined(beside(d, _eleven(d)))
 
 
 def _nif(texts: Sequence[str]) -> Bools:
@@ -363,7 +345,7 @@ def _nif(texts: Sequence[str]) -> Bools:
 def _make_nif(rng: Rng, rows: int, realistic: bool) -> list[str]:
     d = random_digits(rng, rows, 8)
     d[:, 0] = rng.integers(1, 4, rows)
-    return joined(_with(d, _eleven(d)))
+    return joined(beside(d, _eleven(d)))
 
 
 NATIONAL: dict[str, NationalId] = {

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from synthkit.conditions import cell_of
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, ParamError
+from synthkit.given import cell_of
 from synthkit.metrics.neighbours import nearest, place
 from synthkit.metrics.tables import code_tables, kinds_of
 from synthkit.rules import Determines, Sum

@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator
 
 from synthkit.conditions import Compiled, compile_where
 from synthkit.encoder import TableEncoder
-from synthkit.enforce import Enforcer, learn_rules
+from synthkit.enforce import Enforcer
 from synthkit.errors import ConditionError, NotFittedError, ParamError
 from synthkit.layout import Allowed, Encoded
+from synthkit.learnt_rules import learn_rules
 from synthkit.models import MODELS, Joint, Model, ModelSpec
 from synthkit.params import AnyOf, InstanceOf, Interval, OneOf, Optional, SequenceOf, check
 from synthkit.progress import Progress
