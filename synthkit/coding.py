@@ -22,7 +22,6 @@ __all__ = ["Coding", "each"]
 
 T = TypeVar("T")
 _MISSING = ("state", "free", "fill")
-_MANY = 24  # codes: a number with fewer is learnt cell by cell, copies and all
 
 
 class Coding:

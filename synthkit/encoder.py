@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
 from synthkit.schema import ColumnType, Constant, Datetime, Duration, Empty, Identifier, Numeric, Schema, check_table
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
+from synthkit.transforms.categorical import BooleanTransformer
 from synthkit.transforms.links import EqualCounts
 from synthkit.transforms.numeric import NumericTransformer
 from synthkit.transforms.personal import agree, tell_of_generated
@@ -29,8 +30,6 @@ from synthkit.transforms.quantile import QuantileLaw
 
 __all__ = ["TableEncoder"]
 
-T = TypeVar("T")
-_MISSING = ("state", "free", "fill")
 _MANY = 24  # codes: a number with fewer is learnt cell by cell, copies and all
 
 
@@ -177,7 +176,10 @@ class TableEncoder(Coding, TransformerMixin, BaseEstimator):  # type: ignore[mis
             )
         self.links_ = self._equal.links(rows=4 * protection.min_count)
         self.schema_, hidden = hide_constants(self.schema_, self.transformers_, self._nulls, protection.min_count)
-        self.transformers_.update({name: TRANSFORMERS[type(kind)](kind) for name, kind in hidden.items()})
+        for name, kind in hidden.items():
+            self.transformers_[name] = fresh = TRANSFORMERS[type(kind)](kind)
+            if isinstance(fresh, BooleanTransformer):
+                fresh.hide()
         self._renumber()
         rng = np.random.default_rng([self.seed, 77])
         for t in self.transformers_.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Collection, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,22 +18,13 @@ from synthkit.pii.people import LANGUAGES, Names, names_of
 from synthkit.protect import Protection
 from synthkit.schema import Personal, Schema, Text
 from synthkit.transforms.base import Array, ColumnTransformer
+from synthkit.transforms.counts import Support
 
 __all__ = ["PersonalTransformer", "agree", "tell_of_generated"]
 
 _FORMATS = 20  # at most, of those that enough rows have
-_OWNERS = 10_000  # entities counted per format: nobody asks for more
 _AGAIN = 40  # rounds of making anew what came twice
 _RESERVED = 10  # of them from ranges that nobody has, if these are small
-
-
-@dataclass
-class _Support:
-    rows: int = 0
-    owners: set[int] = field(default_factory=set)
-
-    def __len__(self) -> int:
-        return len(self.owners) or self.rows
 
 
 class PersonalTransformer(ColumnTransformer):
@@ -55,7 +46,7 @@ class PersonalTransformer(ColumnTransformer):
         self._names, self._faker = LANGUAGES["en"], False
         self._integer = str((kind.dtype or {}).get("name", "")).lower().startswith(("int", "uint"))
         self._seen: list[Array] = []  # hashes of cells, only to tell how many are distinct
-        self._formats: dict[str, _Support] = {}
+        self._formats: dict[str, Support] = {}
         self.size, self.share, self.unique = 1, 1.0, False
         self._styles: list[tuple[str, float]] = [("", 1.0)]
 
@@ -70,20 +61,14 @@ class PersonalTransformer(ColumnTransformer):
         texts = [str(v) for v in distinct]
         self._seen.append(pd.util.hash_array(objects(texts))[codes])
         styles = objects([self._of.style(t.strip()) for t in texts])[codes]
-        cells = pd.DataFrame({"style": styles, "owner": 0 if entity is None else entity})
-        for style, owners in cells.groupby("style", sort=False)["owner"]:
-            own = self._formats.setdefault(str(style), _Support())
-            own.rows += len(owners)
-            if entity is not None and len(own.owners) < _OWNERS:
-                own.owners |= set(owners.unique().tolist())
+        for style, at in pd.Series(styles).groupby(styles, sort=False).indices.items():
+            self._formats.setdefault(str(style), Support()).add(len(at), None if entity is None else entity[at])
 
     def merge(self, other: PersonalTransformer) -> None:
         self._integer |= other._integer
         self._seen += other._seen
         for style, support in other._formats.items():
-            own = self._formats.setdefault(style, _Support())
-            own.rows += support.rows
-            own.owners |= support.owners
+            self._formats.setdefault(style, Support()).merge(support)
 
     def finish(self, protection: Protection) -> None:
         # lists of Faker go into the file, so that it draws the same where Faker is not
@@ -162,7 +147,7 @@ class PersonalTransformer(ColumnTransformer):
             self._names, self._faker = Names(**lists), True
 
 
-def _settled(formats: dict[str, _Support]) -> dict[str, _Support]:
+def _settled(formats: dict[str, Support]) -> dict[str, Support]:
     """Formats of which a cell may be several, as the one kind that most cells can be."""
     if not any("|" in style or ":" in style for style in formats):
         return formats
@@ -171,13 +156,11 @@ def _settled(formats: dict[str, _Support]) -> dict[str, _Support]:
         for kind in {s.split(":")[0] for s in style.split("|")}:
             kinds[kind] = kinds.get(kind, 0) + support.rows
     best = min(kinds, key=lambda k: (-kinds[k], k))
-    out: dict[str, _Support] = {}
+    out: dict[str, Support] = {}
     for style, support in formats.items():
         for own in style.split("|"):
             if own.split(":")[0] == best:
-                mine = out.setdefault(own, _Support())
-                mine.rows += support.rows
-                mine.owners |= support.owners
+                out.setdefault(own, Support()).merge(support)
     return out
 
 
