@@ -140,7 +140,7 @@ def anonymize(
     book, digest = Ledger.open(ledger), table_digest(df)
     seed = entropy(None) % 2**32 if random_state is None else int(random_state)
     earlier, created = book.earlier(digest), now()
-    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked, model)
+    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked, model, seed)
     parts, several = hold_back(df, entity, holdout, seed), asked.kind == "records"
     known: dict[str, Any] = {"entity": entity if several else None, "keep": asked.keep, "n": n}
     drawn = draw(df, parts, fitted, **known, seed=entropy(seed, 1) % 2**32)
@@ -163,7 +163,7 @@ def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) ->
     return SequenceSynthesizer(model, entity=asked.entity, time=asked.time, kind="panel", **common)
 
 
-def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec) -> Any:
+def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec, seed: int) -> Any:
     """The caller's synthesizer, not fitted where it is ours."""
     others = {"model": model != "auto", "protect": asked.protect != "standard", "schema": asked.schema is not None}
     others["quasi_identifiers"] = bool(asked.quasi_identifiers)
@@ -189,7 +189,8 @@ def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec) -> Any:
         raise ParamError(
             "anonymize: argument 'synthesizer' draws single rows, but entities have several; use SequenceSynthesizer."
         )
-    return clone(synthesizer).set_params(entity=asked.entity)
+    own = clone(synthesizer).set_params(entity=asked.entity)
+    return own if own.random_state is not None else own.set_params(random_state=entropy(seed, 0) % 2**32)
 
 
 def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: Any) -> AnonymizedTable:
@@ -198,13 +199,14 @@ def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: An
     Raises:
         PrivacyError: a gate does not pass.
     """
-    verdict = judge(asked, report)
+    verdict = judge(asked, drawn, report)
     passed, why = outcome(asked, report, verdict)
     attacked = _file_attack(asked, drawn, entropy(known["seed"], 3) % 2**32) if asked.release == "model" else None
     if attacked is not None and attacked["gate"] in ("fail", "cannot tell")[: 1 + (asked.undecided == "refuse")]:
         reason = f"{attacked['label']}: {attacked['gate']}, {attacked.get('note') or attacked['why']}"
         passed, why = False, "; ".join(filter(None, (why, reason)))
-    word = "refused" if not passed else "passed" if verdict.passed else "passed, but for gates that cannot tell"
+    sure = verdict.passed and (attacked is None or attacked["gate"] == "pass")
+    word = "refused" if not passed else "passed" if sure else "passed, but for gates that cannot tell"
     book.add(known["digest"], known["created"], asked.profile, known["seed"], word)
     certificate = certificate_of(asked, drawn, report, verdict, outcome=word, file_attack=attacked, **known)
     if not passed:
