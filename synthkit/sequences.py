@@ -36,6 +36,7 @@ from synthkit.schema import (
     Schema,
     Text,
     check_table,
+    key_type,
 )
 from synthkit.sequence_columns import ColumnCodec, ordered
 from synthkit.sequence_times import CALENDAR, GAP, START, check_time, time_type
@@ -217,9 +218,7 @@ class SequenceEncoder(ColumnCodec):
         if self.time is not None and not isinstance(columns[self.time], (Datetime, Duration, Numeric)):
             columns[self.time] = time_type(flat[self.time])
         assert self.entity is not None
-        kind = columns[self.entity]
-        key = Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
-        columns[self.entity] = without_keys(key)
+        columns[self.entity] = without_keys(key_type(columns[self.entity]))
         self.schema_ = Schema(columns, self.entity)
         tell_of_generated(self.schema_, declared, "SequenceSynthesizer.fit")
 

@@ -42,6 +42,11 @@ class CategoricalTransformer(ColumnTransformer):
     def merge(self, other: CategoricalTransformer) -> None:
         self._counts.merge(other._counts)
 
+    def frequent(self, least: int) -> tuple[Array, Array]:
+        """Before :meth:`finish`: categories that enough rows have, and how many rows."""
+        keep = self._counts.support >= least
+        return self._counts.values[keep], self._counts.rows[keep]
+
     def finish(self, protection: Protection) -> None:
         counts = self._counts
         keep = counts.support >= protection.min_count

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from synthkit.errors import SynthkitWarning
+from synthkit.errors import LoadError, SchemaError, SynthkitWarning
 from synthkit.pii.checks import objects
+from synthkit.pii.home import country_named, country_of_phone, locale_of, speaks_of_country
 from synthkit.pii.kinds import KINDS, Makings
+from synthkit.pii.national import NATIONAL
 from synthkit.pii.people import LANGUAGES, Names, names_of
 from synthkit.protect import Protection
-from synthkit.schema import Personal, Schema, Text
+from synthkit.schema import ColumnType, Personal, Schema, Text
 from synthkit.transforms.base import Array, ColumnTransformer
+from synthkit.transforms.categorical import CategoricalTransformer
 from synthkit.transforms.counts import Support
+from synthkit.transforms.generated import ConstantTransformer
 
-__all__ = ["PersonalTransformer", "agree", "tell_of_generated"]
+__all__ = ["PersonalTransformer", "agree", "settle_home", "tell_of_generated"]
 
 _FORMATS = 20  # at most, of those that enough rows have
+_MOST = 10**9  # distinct people that a file may speak of
 _AGAIN = 40  # rounds of making anew what came twice
 _RESERVED = 10  # of them from ranges that nobody has, if these are small
 
@@ -88,6 +94,21 @@ class PersonalTransformer(ColumnTransformer):
         self._styles = [(s, round(n.rows / total, 3)) for s, n in best] or [("", 1.0)]
         self._seen, self._formats = [], {}
 
+    def countries(self, least: int) -> dict[str, float]:
+        """How many rows are written as in which country, by formats that enough rows have."""
+        of = {"iban": lambda s: s[:2], "phone": country_of_phone, "national_id": _country_of_id}.get(
+            self.kind.kind or ""
+        )
+        out: dict[str, float] = {}
+        for style, support in _settled(self._formats).items():
+            if of is not None and style and len(support) >= least:
+                out[of(style)] = out.get(of(style), 0.0) + support.rows
+        return out
+
+    def shown(self, kind: ColumnType) -> ColumnType:
+        """With the locale that the table told."""
+        return replace(kind, locale=self.kind.locale) if isinstance(kind, Personal) else kind
+
     # ---------------------------------------------------------------- making
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         # what the columns of a person share comes first
@@ -145,6 +166,24 @@ class PersonalTransformer(ColumnTransformer):
         else:
             lists = {k: tuple(v) if isinstance(v, list) else v for k, v in json["names"].items()}
             self._names, self._faker = Names(**lists), True
+        self._check()
+
+    def _check(self) -> None:
+        """What a file says may be anything; what is drawn follows from it."""
+        lists = (self._names.first, self._names.last, self._names.streets, self._names.cities)
+        sound = all(isinstance(own, tuple) and own and all(isinstance(w, str) for w in own) for own in lists)
+        weights = np.array([w for _, w in self._styles], dtype=float)
+        sound &= len(weights) > 0 and bool(np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0)
+        sound &= 0 < self.size <= _MOST and 0 < self.share <= 1
+        sound &= all(len(s) <= 100 and not re.search(r"\d{4}", s) for s, _ in self._styles)
+        try:
+            for k in range(len(self._styles) if sound else 0):  # a style is read where cells are made of it
+                making = Makings(np.random.default_rng(0), np.arange(1), self._names, self.kind.locale)
+                assert self._of.make is not None and len(self._of.make(making, self._styles[k][0])) == 1
+        except (ValueError, LookupError, AssertionError):
+            sound = False
+        if not sound:
+            raise LoadError("PersonalTransformer.load_state: the file's forms of cells are none; it was altered.")
 
 
 def _settled(formats: dict[str, Support]) -> dict[str, Support]:
@@ -161,6 +200,35 @@ def _settled(formats: dict[str, Support]) -> dict[str, Support]:
         for own in style.split("|"):
             if own.split(":")[0] == best:
                 out.setdefault(own, Support()).merge(support)
+    return out
+
+
+def _country_of_id(style: str) -> str:
+    return NATIONAL[style.split(":")[0]].country
+
+
+def settle_home(transformers: Mapping[Hashable, ColumnTransformer], least: int) -> None:
+    """Names and addresses of the country that the table tells of without doubt, where no locale is declared."""
+    people = [t for t in transformers.values() if isinstance(t, PersonalTransformer)]
+    evidence = [t.countries(least) for t in people]
+    for name, t in transformers.items():
+        if isinstance(t, CategoricalTransformer) and speaks_of_country(name):
+            evidence.append(_named(*t.frequent(least)))
+        elif isinstance(t, ConstantTransformer) and speaks_of_country(name):
+            evidence.append({country_named(t.kind.value): float(len(t.support))})
+    locale = locale_of(evidence)
+    for t in people if locale is not None else ():
+        if t.kind.locale is None:
+            with contextlib.suppress(SchemaError):  # its names are known to Faker alone, which is not there
+                names_of(locale)
+                t.kind = replace(t.kind, locale=locale)
+
+
+def _named(values: Iterable[object], rows: Iterable[float]) -> dict[str, float]:
+    out: dict[str, float] = {}
+    for value, count in zip(values, rows, strict=True):
+        country = country_named(value)
+        out[country] = out.get(country, 0.0) + count
     return out
 
 
