@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from synthkit.anonymizing.checking import EXTRA, judge, outcome, score
 from synthkit.anonymizing.content import certificate_of, now
 from synthkit.anonymizing.digest import Ledger, table_digest
 from synthkit.anonymizing.drawing import Draw, Synthesizer, draw, hold_back
+from synthkit.anonymizing.keys import nobodys
 from synthkit.auditing import file_attack
 from synthkit.auditing.figures import plain
 from synthkit.errors import ParamError, PrivacyError
@@ -144,6 +145,8 @@ def anonymize(
     parts, several = hold_back(df, entity, holdout, seed), asked.kind == "records"
     known: dict[str, Any] = {"entity": entity if several else None, "keep": asked.keep, "n": n}
     drawn = draw(df, parts, fitted, **known, seed=entropy(seed, 1) % 2**32)
+    made = nobodys(df, drawn.synthesizer, asked.keep, drawn.table, drawn.seed)
+    drawn = replace(drawn, table=made)
     left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), _LEFT * max_seconds)
     report = score(asked, drawn, entropy(seed, 2) % 2**32, left, progress)
     return _judged(asked, drawn, report, book, digest=digest, created=created, seed=seed, earlier=earlier)
