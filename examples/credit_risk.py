@@ -17,7 +17,7 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import gaussian_kde, norm
+from scipy.stats import binomtest, gaussian_kde
 
 from synthkit import Augmentation, TabularSynthesizer, augment, between, evaluate
 from synthkit.report.svg import el, joined, ticks
@@ -239,12 +239,10 @@ class Panel:
 def by_grade(table: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
     """Default rates of the grades in per cent, with Wilson's interval of 95 %."""
     groups = table.groupby("grade")["defaulted"].agg(["mean", "size"]).reindex(GRADES).fillna(0)
-    p, n, z = groups["mean"].to_numpy(), groups["size"].clip(1).to_numpy(), norm.ppf(0.975)
-    middle, half = (
-        (p + z**2 / (2 * n)) / (1 + z**2 / n),
-        z * np.sqrt(p * (1 - p) / n + (z / n / 2) ** 2) / (1 + z**2 / n),
-    )
-    return 100 * p, 100 * (middle - half).clip(0), 100 * (middle + half)
+    p, n = groups["mean"].to_numpy(), groups["size"].clip(1).to_numpy(int)
+    tests = [binomtest(round(rate * rows), rows) for rate, rows in zip(p, n, strict=True)]
+    low, high = np.array([test.proportion_ci(method="wilson") for test in tests]).T
+    return 100 * p, 100 * low, 100 * high
 
 
 def panel_grades(tables: dict[str, pd.DataFrame]) -> Panel:

@@ -20,11 +20,12 @@ from synthkit.layout import Field, Layout
 from synthkit.matrix import from_matrix, to_matrix
 from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
-from synthkit.schema import ColumnType, Constant, Datetime, Duration, Empty, Identifier, Numeric, Schema, check_table
+from synthkit.schema import ColumnType, Constant, Datetime, Duration, Empty, Numeric, Schema, check_table, key_type
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
+from synthkit.transforms.categorical import BooleanTransformer
 from synthkit.transforms.links import EqualCounts
 from synthkit.transforms.numeric import NumericTransformer
-from synthkit.transforms.personal import agree, tell_of_generated
+from synthkit.transforms.personal import agree, settle_home, tell_of_generated
 from synthkit.transforms.pieces import fit_piece, hide_constants, merge_types, without_keys
 from synthkit.transforms.quantile import QuantileLaw
 
@@ -146,7 +147,7 @@ class TableEncoder(Coding, TransformerMixin, BaseEstimator):  # type: ignore[mis
         schema = self.schema_
         self.transformers_: dict[Hashable, ColumnTransformer] = {}
         for name, kind in schema.columns.items():
-            kind = Identifier(dtype=kind.dtype, nullable=False) if name == schema.entity else kind
+            kind = key_type(kind) if name == schema.entity else kind
             if name != schema.weight:
                 self.transformers_[name] = TRANSFORMERS[type(kind)](kind)
         self._numeric = self._numbers()
@@ -176,8 +177,12 @@ class TableEncoder(Coding, TransformerMixin, BaseEstimator):  # type: ignore[mis
             )
         self.links_ = self._equal.links(rows=4 * protection.min_count)
         self.schema_, hidden = hide_constants(self.schema_, self.transformers_, self._nulls, protection.min_count)
-        self.transformers_.update({name: TRANSFORMERS[type(kind)](kind) for name, kind in hidden.items()})
+        for name, kind in hidden.items():
+            self.transformers_[name] = fresh = TRANSFORMERS[type(kind)](kind)
+            if isinstance(fresh, BooleanTransformer):
+                fresh.hide()
         self._renumber()
+        settle_home(self.transformers_, protection.min_count)
         rng = np.random.default_rng([self.seed, 77])
         for t in self.transformers_.values():
             t.finish(protection.drawn(rng))

@@ -11,7 +11,7 @@ last with a range in place of the order that they break (:mod:`synthkit.ranges`)
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -48,10 +48,17 @@ class Enforcer:
     Args:
         rules: learnt ones; encoder: of the table.
         complete: draws the unknown entries of a partial, with a seed.
+        also: which rows of a table may be drawn, beside the rules; None: all.
     """
 
-    def __init__(self, rules: Sequence[Rule], encoder: TableEncoder, complete: Complete) -> None:
-        self.rules, self.encoder, self.complete = in_order(rules), encoder, complete
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        encoder: TableEncoder,
+        complete: Complete,
+        also: Callable[[pd.DataFrame], Bools] | None = None,
+    ) -> None:
+        self.rules, self.encoder, self.complete, self.also = in_order(rules), encoder, complete, also
         self.ordered = closure([rule for rule in rules if isinstance(rule, Ordered)])
 
     # ---------------------------------------------------------------- before
@@ -140,7 +147,8 @@ class Enforcer:
             return table
         raise ConditionError(
             f"{len(wrong)} of {len(table)} rows break a rule after {k} rounds ({first} did at first): "
-            f"{self._which(table.iloc[wrong])}. Ask for conditions that the rules can meet, or fit without the rule "
+            f"{self._which(table.iloc[wrong]) or 'rare quasi-identifiers'}. Ask for conditions that the rules can "
+            "meet, or fit without the rule "
             "(argument 'rules')."
         )
 
@@ -165,7 +173,8 @@ class Enforcer:
         Args:
             compiled: what was given in the ``rows`` that ``table`` has.
         """
-        return np.all([np.ones(len(table), dtype=bool), *(g for _, g in self._judged(table, compiled, rows))], axis=0)
+        good = np.ones(len(table), dtype=bool) if self.also is None else self.also(table)
+        return np.all([good, *(g for _, g in self._judged(table, compiled, rows))], axis=0)
 
     def _judged(self, table: pd.DataFrame, compiled: Compiled, rows: Rows) -> Iterator[tuple[Rule, Bools]]:
         for rule in self.rules:
@@ -225,7 +234,7 @@ class Enforcer:
             source = torch.arange(len(done))
             source[torch.from_numpy(to)] = len(done) + torch.from_numpy(good[place])
             done, fault[to] = Encoded.concat([done, drawn]).take(source), reached[good[place]]
-        return table, wrong[fault < end]
+        return table, wrong[(fault < end) | ~self.holds(table.iloc[wrong], compiled, wrong)]
 
     def _by_right(self, rule: Combination, table: pd.DataFrame, compiled: Compiled, rows: Rows) -> Bools:
         """A combination that is given whole, or by a value of too few rows, may be a rare one: it is not judged."""

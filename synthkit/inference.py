@@ -36,15 +36,18 @@ __all__ = ["canonical", "from_canonical", "infer_column", "validate_column"]
 _KEY_NAME = re.compile(r"(?i:(^|[_\W])(id|key|nr|uuid|guid|index|rowid)$|^unnamed: 0$)|[a-z](Id|ID|Key|Nr)$", re.ASCII)
 _MIN_KEYS = 20  # fewer distinct values tell a key from an ordinary number too badly
 _MAX_LEVELS = 0.5  # more distinct strings than this share of the rows are text, not categories
+_NO_KEYS = ("first_name", "last_name", "full_name", "address")  # too few to tell everybody apart
 _SAMPLE = 1000  # values looked at for personal data
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
 
 
-def infer_column(series: pd.Series, override: ColumnType | str | None = None, *, personal: bool = False) -> ColumnType:
+def infer_column(
+    series: pd.Series, override: ColumnType | str | None = None, *, personal: bool = False, key: bool = False
+) -> ColumnType:
     """The type of a column; what an override leaves open is learnt.
 
     Args:
-        personal: look whether it holds personal data.
+        personal: look whether it holds personal data; key: it names entities, which names of persons do not.
 
     Raises:
         SchemaError: mixed types, unhashable cells, infinite numbers, or a dtype that cannot be modelled.
@@ -64,7 +67,8 @@ def infer_column(series: pd.Series, override: ColumnType | str | None = None, *,
     values, null = _values(series)
     if override is None:
         learnt = _recognise(series, values, null)
-        learnt = (_personal(series, learnt) or learnt) if personal else learnt
+        found = _personal(series, learnt) if personal else None
+        learnt = learnt if found is None or (key and found.kind in _NO_KEYS) else found
     else:
         validate_column(series, override)
         learnt = _complete(override, values[~null], series.dtype, series.name)

@@ -29,6 +29,7 @@ __all__ = [
     "Personal",
     "Schema",
     "Text",
+    "key_type",
 ]
 
 
@@ -148,7 +149,8 @@ class Personal(ColumnType):
 
     Attributes:
         kind: one of ``synthkit.pii.KINDS`` for which values can be made; None: told from the data.
-        locale: such as "de" or "de_DE", of names and addresses; None: English ones.
+        locale: such as "de" or "de_DE", of names and addresses; None: that of the country of which all IBANs, telephone
+            and national numbers and columns of countries in the table tell, if it has one main language; else English.
         unique: whether no value comes twice; None: as in the data.
         realistic: draw numbers from all valid ones, of which one may be somebody's, not from ranges that nobody has.
         person: columns of a table with the same word here are of one person, and agree; None: told by its name.
@@ -169,6 +171,17 @@ class Personal(ColumnType):
         made = [name for name, kind in KINDS.items() if kind.make is not None]
         if self.kind is not None and self.kind not in made:
             raise SchemaError(f"Personal: argument 'kind' must be one of {', '.join(made)}, got {self.kind!r}.")
+
+
+def key_type(kind: ColumnType) -> Identifier | Personal:
+    """The type of an entity's keys, which are made afresh whatever they are: in the form of a kind, or of the keys.
+
+    >>> key_type(Personal(kind="iban")).unique, type(key_type(Numeric())).__name__
+    (True, 'Identifier')
+    """
+    if isinstance(kind, Personal):
+        return dataclasses.replace(kind, unique=True, nullable=False)
+    return Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +287,7 @@ class Schema:
         chosen.update(more)
         _no_strangers(chosen, table.columns, "Schema.infer")
         columns: dict[Hashable, ColumnType] = {
-            name: infer_column(table[name], chosen.get(name), personal=name not in (entity, weight))
+            name: infer_column(table[name], chosen.get(name), personal=name != weight, key=name == entity)
             for name in table.columns
         }
         schema = cls(columns, entity, weight)

@@ -18,7 +18,7 @@ from synthkit.inference import from_canonical
 from synthkit.layout import Encoded, Layout
 from synthkit.protect import Protection
 from synthkit.recalled import find_recalled
-from synthkit.schema import Categorical, Numeric, Schema
+from synthkit.schema import Categorical, Identifier, Numeric, Schema
 from synthkit.sequence_times import START, TimeCodec
 
 __all__ = ["ColumnCodec", "ordered"]
@@ -96,6 +96,7 @@ class ColumnCodec(TimeCodec):
     def _row_schema(self) -> Schema:
         """Types of the moving columns, as the row model sees them."""
         columns = {n: self.schema_.columns[n] for n in (self.entity, *self.moving_)}
+        columns[self.entity] = Identifier(dtype=columns[self.entity].dtype, nullable=False)  # entities have their own
         for name in self.groups_:
             columns[name] = Numeric(low=0.0, high=1.0, nullable=self.schema_.columns[name].nullable)
         return Schema(columns, self.entity)

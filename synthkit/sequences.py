@@ -35,6 +35,7 @@ from synthkit.schema import (
     Numeric,
     Schema,
     Text,
+    key_type,
 )
 from synthkit.sequence_columns import ordered
 from synthkit.sequence_roles import OPENING, PACE, ROWS, SPAN, RoleCodec
@@ -193,9 +194,7 @@ class SequenceEncoder(RoleCodec):
         if self.time is not None and not isinstance(columns[self.time], (Datetime, Duration, Numeric)):
             columns[self.time] = time_type(flat[self.time])
         assert self.entity is not None
-        kind = columns[self.entity]
-        key = Identifier(dtype=kind.dtype, nullable=False, pattern=getattr(kind, "pattern", None))
-        columns[self.entity] = without_keys(key)
+        columns[self.entity] = without_keys(key_type(columns[self.entity]))
         self.schema_ = Schema(columns, self.entity)
         tell_of_generated(self.schema_, declared, "SequenceSynthesizer.fit")
 

@@ -18,7 +18,11 @@ from synthkit.anonymizing.checking import _by_difference
 from synthkit.anonymizing.drawing import draw, hold_back
 from synthkit.cli import main
 from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError, SynthkitWarning
+from synthkit.metrics.disclosure import by_secret, inferred
+from synthkit.metrics.holders import Guessed, Holders, holder_risks, worst
 from synthkit.metrics.rates import Risk
+from synthkit.metrics.tables import code_tables
+from synthkit.pii.banking import make_iban
 from synthkit.report.gates import GateResult
 from synthkit.testing import tiny_table
 
@@ -342,3 +346,98 @@ def test_command(tmp_path, capsys):
     assert json.loads((tmp_path / "c.json").read_text())["purpose"] == "tests"
     assert main([*asked[:2], "-o", out, "--secret", "nothing"]) == 2
     assert "there is no column 'nothing'" in capsys.readouterr().err
+
+
+# -------------------------------------------------------------------- what no attack looks at, rare secrets
+class Keeper:
+    """Another library: it draws well, but hands out the keys and texts that it read."""
+
+    def fit(self, table):
+        self.read, self.own = table, TabularSynthesizer("independent", random_state=0).fit(table)
+        return self
+
+    def sample(self, n, seed):
+        kept = self.read.sample(n, replace=True, random_state=seed, ignore_index=True)
+        return self.own.sample(n, seed=seed).assign(iban=kept["iban"])
+
+
+def test_keys_that_come_back_are_found():
+    rng = np.random.default_rng(0)
+    table = tiny_table(400, 3)[["x", "n", "g"]].assign(iban=make_iban(rng, 400, "DE", True))
+    open_ = anonymize(table, **{**FAST, "model": "independent"})
+    (gate,) = [g for g in open_.certificate.content["gates"] if g["score"] == "comes_back"]
+    assert gate["status"] == "pass"
+    with pytest.raises(PrivacyError, match="of the values of column 'iban' come back, 0.000 of those held back"):
+        anonymize(table, synthesizer=Keeper(), undecided="note", random_state=0)
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_no_real_key_is_drawn_even_by_chance(text):
+    keys = np.random.default_rng(0).permutation(9000)[:600] + 1000
+    table = tiny_table(600, 3)[["x", "g"]].assign(key=[f"K{k}" for k in keys] if text else keys)
+    out = anonymize(table, entity="key", n=1500, **{**FAST, "model": "independent"}).table
+    assert out["key"].is_unique and not set(out["key"]) & set(table["key"])
+    assert out["key"].dtype == table["key"].dtype and out["key"].astype(str).str.len().eq(4 + text).all()
+    people = visits(400)
+    out = anonymize(people.assign(who=people["who"] - 900), entity="who", time="day", **{**FAST, "model": "auto"}).table
+    assert not set(out["who"]) & set(people["who"] - 900) and out["who"].nunique() == 400
+
+
+def test_half_of_the_holders_of_a_rare_secret_are_seen():
+    """The rate of right guesses gains hardly anything; the holders do."""
+    rng = np.random.default_rng(0)
+
+    def rows(n):
+        x = rng.normal(size=(n, 4))
+        ill = x[:, 0] + rng.normal(size=n) > 2.5
+        return pd.DataFrame(x, columns=list("abcd")).assign(secret=np.where(ill, "ill", "well"))
+
+    train, holdout, fresh = rows(2400), rows(600), rows(3000)
+    ill = train[train["secret"] == "ill"]
+    leaky = pd.concat([fresh, ill.head(len(ill) // 2)], ignore_index=True)
+    found = {}
+    for name, drawn in (("fresh", fresh), ("leaky", leaky)):
+        report = evaluate(train, drawn, holdout=holdout, secrets=["secret"], metrics=["attribute_inference"], seed=0)
+        risks = report.scores["attribute_inference"].details
+        found[name] = worst([risk for held in risks["holders"].values() for risk in held])
+        assert max(risk.train - risk.control for risk in risks["risks"].values()) < 0.05
+    assert found == {"fresh": "pass", "leaky": "fail"}
+
+
+def test_fresh_rows_raise_no_alarm_over_levels():
+    """Twenty tables of thirteen levels, most of them rare."""
+    share = np.r_[0.6, np.geomspace(0.15, 0.004, 12)]
+    alarms = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        tables = [
+            pd.DataFrame({"x": rng.normal(size=n), "c": rng.choice(list("abc"), n)}).assign(
+                secret=rng.choice([f"d{i}" for i in range(13)], n, p=share / share.sum())
+            )
+            for n in (800, 200, 1000)
+        ]
+        t, h, s = code_tables(*tables)
+        held = by_secret(inferred(s, t, h, ["secret"], seed=seed, rows=800, trees=5, trained=800))["holders"]
+        alarms += worst([risk for risks in held.values() for risk in risks]) == "fail"
+    assert alarms <= 1
+
+
+def test_a_level_of_few_is_told_by_how_many_are_found():
+    def side(hits, tries):
+        return Guessed(np.zeros(tries, int), np.zeros(tries, int), np.arange(tries) < hits, tries)
+
+    def status(train, control, **more):
+        return worst(holder_risks({"a": Holders(side(*train), side(*control), (0,), **more)})["a"])
+
+    assert status((0, 6), (0, 1)) == "pass"  # nobody is found
+    assert status((3, 6), (0, 1)) == "cannot tell"
+    assert status((30, 60), (0, 15)) == "fail"
+    assert status((54, 60), (13, 15)) == "pass"  # an easy one
+    assert status((17, 34), (1, 8)) == "cannot tell"
+    assert status((17, 34), (1, 8), alone=np.zeros(34, bool)) == "fail"  # fresh rows tell nothing of the same holders
+
+
+def test_a_file_that_was_not_tested_does_not_pass():
+    table = visits()
+    out = anonymize(table, entity="who", time="day", release="model", undecided="note", random_state=0)
+    assert out.certificate.content["outcome"] == "passed, but for gates that cannot tell"

@@ -134,7 +134,8 @@ def test_beyond_the_cap_ranks_stay_right(dtype):
         at = slice(piece * CAP, (piece + 1) * CAP)
         counts.update(values[at], entity=owner[at])
     assert len(counts.values) <= 2 * CAP and counts.values.dtype == dtype
-    assert counts.rows.sum() == counts.support.sum() == 3 * CAP
+    assert counts.rows.sum() == 3 * CAP and (counts.support <= counts.rows).all()
+    assert np.isclose(counts.voice.sum(), len(np.unique(owner)))
     below = np.cumsum(counts.rows) - counts.rows / 2
     truth = np.searchsorted(np.sort(values), counts.values, side="right")
     assert np.abs(below - truth).max() < 0.001 * 3 * CAP

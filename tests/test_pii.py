@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkit import PIIReport, Schema, SequenceSynthesizer, SynthkitWarning, TabularSynthesizer, detect_pii
-from synthkit.errors import ParamError, SchemaError
+from synthkit import PIIReport, Protection, Schema, SequenceSynthesizer, SynthkitWarning, TabularSynthesizer, detect_pii
+from synthkit.errors import LoadError, ParamError, SchemaError
 from synthkit.pii.banking import COUNTRIES, bic_holds, card_holds, iban_holds, make_iban
 from synthkit.pii.headers import header_says
 from synthkit.pii.kinds import KINDS, Makings
@@ -20,6 +21,7 @@ from synthkit.pii.people import LANGUAGES
 from synthkit.pii.phones import make_phone, phone_style
 from synthkit.schema import Categorical, Identifier, Numeric, Personal, Text
 from synthkit.testing import draw_panel
+from synthkit.transforms.personal import PersonalTransformer
 
 MADE = [name for name, kind in KINDS.items() if kind.make is not None]
 TELLING = ["email", "phone", "iban", "card", "national_id", "ip", "mac", "url", "uuid"]  # by content alone
@@ -315,7 +317,11 @@ def test_fresh_values_are_valid_and_agree(fitted):
     for name in ("email", "konto", "Steuer-ID", "mobile_phone"):
         assert drawn[name].is_unique, name
     for first, last, mail in drawn[["Vorname", "Nachname", "email"]].itertuples(index=False):
-        assert mail.startswith(f"{first}.{last}".lower()) and mail.split("@")[1].startswith("example.")
+        plain = unicodedata.normalize(
+            "NFKD", f"{first}.{last}".lower().replace("ß", "ss")
+        )  # names are German, as all is
+        assert mail.startswith("".join(c for c in plain if c.isascii()))
+        assert mail.split("@")[1].startswith("example.")
     doctors = drawn["doctor_name"].str.split().str[1].str.upper()
     assert (doctors != drawn["Nachname"]).mean() > 0.9  # another person
 
@@ -350,9 +356,11 @@ def test_a_category_dtype_does_not_tell_its_categories():
     assert isinstance(kind, Personal) and not any(m in json.dumps(kind.dtype) for m in table["email"])
 
 
-def test_entities_and_weights_are_no_personal_columns():
-    table = customers()[["email", "age"]]
-    assert isinstance(Schema.infer(table, entity="email").columns["email"], (Identifier, Text))
+def test_weights_and_names_of_entities_are_no_personal_columns():
+    table = customers()[["email", "age"]].assign(full_name=[f"Anna {a}" for a in "XY" for _ in range(150)])
+    assert isinstance(Schema.infer(table, entity="email").columns["email"], Personal)
+    assert not isinstance(Schema.infer(table, entity="full_name").columns["full_name"], Personal)
+    assert isinstance(Schema.infer(table, weight="age").columns["age"], Numeric)
 
 
 def test_free_text_is_told_once():
@@ -400,3 +408,81 @@ def test_people_in_a_panel_keep_their_names():
     assert not set(drawn["email"]) & set(visits["email"])
     for name, mail in drawn[["name", "email"]].itertuples(index=False):
         assert mail.startswith(name.replace(" ", ".").lower())
+
+
+# -------------------------------------------------------------------- where a table is at home, and keys of entities
+def people(rows: int = 60, **more) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    names = LANGUAGES["nl"]
+    return pd.DataFrame(
+        {"full_name": [f"{rng.choice(names.first)} {rng.choice(names.last)}" for _ in range(rows)], **more}
+    )
+
+
+def drawn_names(table: pd.DataFrame, **how) -> set[str]:
+    made = TabularSynthesizer("independent", random_state=0, **how).fit(table).sample(200, seed=0)
+    return {word for name in made["full_name"] for word in name.split()}
+
+
+def only(names: set[str], language: str) -> bool:
+    return names <= {*LANGUAGES[language].first, *LANGUAGES[language].last}
+
+
+@pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
+def test_names_are_of_the_country_that_the_table_tells_of(monkeypatch):
+    monkeypatch.setattr("synthkit.pii.people._faker_names", lambda locale: None)
+    rng = np.random.default_rng(1)
+    german, french = (make_iban(rng, 60, country, True) for country in ("DE", "FR"))
+    phones = [f"+49 30 {n}" for n in rng.integers(10**6, 10**7, 60)]
+    assert only(drawn_names(people()), "en")
+    assert only(drawn_names(people(iban=german)), "de")
+    assert only(drawn_names(people(iban=german, phone=phones, country="Deutschland")), "de")
+    assert only(drawn_names(people(country=["FR"] * 58 + ["DE"] * 2)), "fr")
+    assert only(drawn_names(people(iban=french, phone=phones)), "en"), "they disagree"
+    assert only(drawn_names(people(country="CH")), "en"), "it has several languages"
+    assert only(drawn_names(people(country_of_birth="DE")), "en"), "that is not where they live"
+    schema = Schema({"full_name": Personal(kind="full_name", locale="it"), "iban": Personal(kind="iban")})
+    assert only(drawn_names(people(iban=german), schema=schema), "it")
+    fitted = TabularSynthesizer("independent", random_state=0).fit(people(iban=german))
+    assert fitted.schema_.columns["full_name"].locale == "de_DE"
+
+
+@pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
+def test_keys_of_entities_are_of_their_kind(tmp_path):
+    rng = np.random.default_rng(0)
+    real = make_iban(rng, 80, "DE", True)
+    table = pd.DataFrame({"account": np.repeat(real, 4), "day": np.tile(np.arange(4), 80), "x": rng.normal(size=320)})
+    panel = SequenceSynthesizer(entity="account", time="day", random_state=0, max_steps=2).fit(table)
+    drawn = panel.sample(50, seed=0)
+    keys = list(drawn["account"].unique())
+    assert len(keys) == 50 and iban_holds(keys).all() and not set(keys) & set(real)
+    panel.save(tmp_path / "file")
+    assert SequenceSynthesizer.load(tmp_path / "file").sample(50, seed=0).equals(drawn)
+    mails = pd.DataFrame({"mail": [f"p{i}@firm.example" for i in range(200)], "x": rng.normal(size=200)})
+    made = TabularSynthesizer("independent", entity="mail", random_state=0).fit(mails).sample(500, seed=0)["mail"]
+    assert made.is_unique and detect_pii(made.to_frame()).kinds == {"mail": "email"}
+    schema = Schema({"mail": Identifier(pattern=r"M\d{5}"), "x": Numeric()}, entity="mail")
+    made = TabularSynthesizer("independent", schema=schema, random_state=0).fit(mails).sample(50, seed=0)["mail"]
+    assert made.str.fullmatch(r"M\d{5}").all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 10**15},
+        {"share": 0},
+        {"styles": []},
+        {"styles": [["no_such:plain", 1.0]]},
+        {"styles": [["de_tax_id:plain", -1.0]]},
+        {"styles": [["9" * 9, 1.0]]},
+        {"names": {"first": [], "last": ["a"], "streets": ["a"], "cities": ["a"], "address": "", "postcode": ""}},
+    ],
+)
+def test_an_altered_state_is_refused(change):
+    transformer = PersonalTransformer(Personal(kind="national_id"))
+    transformer.update(np.array(["12 345 678 903"] * 9, dtype=object))
+    transformer.finish(Protection())
+    state = transformer.to_state()[0]
+    PersonalTransformer(Personal(kind="national_id")).load_state(state, {})
+    with pytest.raises(LoadError):
+        PersonalTransformer(Personal(kind="national_id")).load_state({**state, **change}, {})

@@ -126,8 +126,10 @@ def _secrets(secrets: Sequence[Mapping[str, Any]]) -> str:
             continue
         low, high = told["interval"]
         found = f"{told['value']:.3f} <small>[{low:.3f}, {high:.3f}]</small> ({esc(told['attacker'])})"
+        if "holders" in told:
+            found += f"<br>{chip(told['holders'], told['holders'])} <small>{esc(told['worst_level'])}</small>"
         rows.append((esc(told["column"]), chip("pass", "tested"), found))
-    heads = ("Secret", "", "Greatest risk of the attackers (harmless: 0)")
+    heads = ("Secret", "", "Greatest risk of the attackers (harmless: 0), and the worst level of the secret")
     return table("Each secret by itself", heads, rows, class_="prose")
 
 

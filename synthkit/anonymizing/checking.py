@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from synthkit.anonymizing.asked import Asked
 from synthkit.anonymizing.drawing import Draw
+from synthkit.anonymizing.keys import comes_back
 from synthkit.auditing.figures import plain
 from synthkit.metrics.base import Score
+from synthkit.metrics.holders import LIMIT, TOLERANCE, HolderRisk, worst
 from synthkit.metrics.rates import Risk
 from synthkit.metrics.tables import kinds_of
 from synthkit.report import Report, evaluate
@@ -85,7 +87,7 @@ def _attacked(asked: Asked, draw: Draw) -> tuple[Hashable, ...]:
     return tuple(name for name in asked.secrets if name in kinds_of(draw.schema))
 
 
-def judge(asked: Asked, report: Report) -> Verdict:
+def judge(asked: Asked, draw: Draw, report: Report) -> Verdict:
     """The gates of the profile, and those of privacy: a table for tests is handed to others, too.
 
     The latter are those of the profile "release". Outside that profile, they fail where a leak is shown, and need rows
@@ -105,12 +107,30 @@ def judge(asked: Asked, report: Report) -> Verdict:
         if name in names
     }
     verdict = report.check(asked.profile, **{**extra, **dict(asked.gates or {})})
-    if profile.strict:
-        return verdict
-    results = tuple(
-        _by_difference(r, report.scores[r.score]) if r.score in report.scores else r for r in verdict.results
-    )
-    return replace(verdict, results=results)
+    results = verdict.results
+    if not profile.strict:
+        results = tuple(_by_difference(r, report.scores[r.score]) if r.score in report.scores else r for r in results)
+    waived = {name for name, gate in (asked.gates or {}).items() if gate is None}
+    return replace(verdict, results=(*results, *_of_holders(report, waived), *comes_back(asked, draw)))
+
+
+def _of_holders(report: Report, waived: Collection[str]) -> Iterator[GateResult]:
+    """Whoever has a rare value of a secret must not be found by it, however rare it is."""
+    for name in CRITERIA["inference"]:
+        if name in waived:
+            continue
+        found = report.scores[name].details.get("holders", {}) if name in report.scores else {}
+        risks = [risk for own in found.values() for risk in own]
+        if risks:
+            status = worst(risks)
+            shown = next(risk for risk in sorted(risks, key=lambda r: -r.low) if risk.status == status)
+            why = {
+                "fail": "above the tolerance",
+                "pass": "nothing beyond chance in any level",
+                "cannot tell": "too few holders; a greater min_count (protect='strict') draws no level of so few",
+            }[status]
+            limits = (shown.train - shown.control, (shown.low, shown.high), TOLERANCE, LIMIT)
+            yield GateResult("holders", "Holders of each level of a secret", status, f"{shown}: {why}", *limits)
 
 
 def _by_difference(result: GateResult, score: Score) -> GateResult:
@@ -147,18 +167,23 @@ def criteria(report: Report, verdict: Verdict) -> list[dict[str, Any]]:
 
 
 def of_secrets(asked: Asked, draw: Draw, report: Report) -> list[dict[str, Any]]:
-    """Per secret: was it attacked, and the greatest risk among the attackers, with its interval."""
+    """Per secret: was it attacked, the greatest risk among the attackers, and how the holders of its levels fare."""
     risks: dict[tuple[Hashable, str], Any] = {}
+    holders: dict[tuple[Hashable, str], list[HolderRisk]] = {}
     for name in CRITERIA["inference"]:
         if name in report.scores:
             risks |= report.scores[name].details.get("risks", {})
+            holders |= report.scores[name].details.get("holders", {})
     out: list[dict[str, Any]] = []
     for secret in asked.secrets:
         own = {who: risk for (name, who), risk in risks.items() if name == secret and not math.isnan(risk.value)}
         if own:
             who = max(own, key=lambda key, own=own: own[key].value)  # type: ignore[misc]
             found = {"status": "tested", "attacker": who, "value": float(own[who].value)}
-            out.append({"column": str(secret), **found, "interval": [float(end) for end in own[who].interval()]})
+            levels = [risk for (name, _), held in holders.items() if name == secret for risk in held]
+            told = {"holders": worst(levels), "worst_level": str(max(levels, key=lambda r: r.low))} if levels else {}
+            interval = [float(end) for end in own[who].interval()]
+            out.append({"column": str(secret), **found, "interval": interval, **told})
             continue
         why = "too few rows have it, or it has one value"
         if secret not in _attacked(asked, draw):

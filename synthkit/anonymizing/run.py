@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from synthkit.anonymizing.checking import EXTRA, judge, outcome, score
 from synthkit.anonymizing.content import certificate_of, now
 from synthkit.anonymizing.digest import Ledger, table_digest
 from synthkit.anonymizing.drawing import Draw, Synthesizer, draw, hold_back
+from synthkit.anonymizing.keys import nobodys
 from synthkit.auditing import file_attack
 from synthkit.auditing.figures import plain
 from synthkit.errors import ParamError, PrivacyError
@@ -140,10 +141,12 @@ def anonymize(
     book, digest = Ledger.open(ledger), table_digest(df)
     seed = entropy(None) % 2**32 if random_state is None else int(random_state)
     earlier, created = book.earlier(digest), now()
-    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked, model)
+    fitted = _unfitted(asked, model, seed, progress) if synthesizer is None else _given(synthesizer, asked, model, seed)
     parts, several = hold_back(df, entity, holdout, seed), asked.kind == "records"
     known: dict[str, Any] = {"entity": entity if several else None, "keep": asked.keep, "n": n}
     drawn = draw(df, parts, fitted, **known, seed=entropy(seed, 1) % 2**32)
+    made = nobodys(df, drawn.synthesizer, asked.keep, drawn.table, drawn.seed)
+    drawn = replace(drawn, table=made)
     left = None if max_seconds is None else max(max_seconds - (clock.monotonic() - began), _LEFT * max_seconds)
     report = score(asked, drawn, entropy(seed, 2) % 2**32, left, progress)
     return _judged(asked, drawn, report, book, digest=digest, created=created, seed=seed, earlier=earlier)
@@ -163,7 +166,7 @@ def _unfitted(asked: Asked, model: str | ModelSpec, seed: int, progress: Any) ->
     return SequenceSynthesizer(model, entity=asked.entity, time=asked.time, kind="panel", **common)
 
 
-def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec) -> Any:
+def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec, seed: int) -> Any:
     """The caller's synthesizer, not fitted where it is ours."""
     others = {"model": model != "auto", "protect": asked.protect != "standard", "schema": asked.schema is not None}
     others["quasi_identifiers"] = bool(asked.quasi_identifiers)
@@ -189,7 +192,8 @@ def _given(synthesizer: Any, asked: Asked, model: str | ModelSpec) -> Any:
         raise ParamError(
             "anonymize: argument 'synthesizer' draws single rows, but entities have several; use SequenceSynthesizer."
         )
-    return clone(synthesizer).set_params(entity=asked.entity)
+    own = clone(synthesizer).set_params(entity=asked.entity)
+    return own if own.random_state is not None else own.set_params(random_state=entropy(seed, 0) % 2**32)
 
 
 def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: Any) -> AnonymizedTable:
@@ -198,13 +202,14 @@ def _judged(asked: Asked, drawn: Draw, report: Report, book: Ledger, **known: An
     Raises:
         PrivacyError: a gate does not pass.
     """
-    verdict = judge(asked, report)
+    verdict = judge(asked, drawn, report)
     passed, why = outcome(asked, report, verdict)
     attacked = _file_attack(asked, drawn, entropy(known["seed"], 3) % 2**32) if asked.release == "model" else None
     if attacked is not None and attacked["gate"] in ("fail", "cannot tell")[: 1 + (asked.undecided == "refuse")]:
         reason = f"{attacked['label']}: {attacked['gate']}, {attacked.get('note') or attacked['why']}"
         passed, why = False, "; ".join(filter(None, (why, reason)))
-    word = "refused" if not passed else "passed" if verdict.passed else "passed, but for gates that cannot tell"
+    sure = verdict.passed and (attacked is None or attacked["gate"] == "pass")
+    word = "refused" if not passed else "passed" if sure else "passed, but for gates that cannot tell"
     book.add(known["digest"], known["created"], asked.profile, known["seed"], word)
     certificate = certificate_of(asked, drawn, report, verdict, outcome=word, file_attack=attacked, **known)
     if not passed:

@@ -7,7 +7,9 @@ ties, differences of numbers by an absolute tolerance, null equal to null.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,15 +21,19 @@ from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.attacks import deep_features
 from synthkit.metrics.base import Case, Measurement
 from synthkit.metrics.copies import row_hashes
+from synthkit.metrics.holders import Guessed, Holders, holder_risks
 from synthkit.metrics.neighbours import TIE, Points, distances, nearest, place
 from synthkit.metrics.rates import LEAST, Attempts, Risk, RiskMetric, judged, worst_of
 from synthkit.metrics.surroundings import pick
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 
-__all__ = ["AttributeInference", "Linkability", "attribute_inference", "linkability"]
+__all__ = ["AttributeInference", "Linkability", "attribute_inference", "by_secret", "inferred", "linkability"]
 
 _TOLERANCE = 0.05  # of the range from the 5 % to the 95 % quantile: a guess of a number so close is a success
 _CLASSES = 20  # levels that a model guesses; all rarer ones it misses
+_MORE = 2000  # further rows attacked on each side whose secret is a rare one
+_RARE = 0.1  # share of the training rows below which a value is a rare one
+_OUTER = (0.05, 0.95)  # quantiles: a number of many values is a rare one beyond them
 _BLOCK = (64, 2048)
 
 Floats = NDArray[np.float64]
@@ -205,24 +211,84 @@ def inferred(
         known, t_known, h_known = (x.take(np.flatnonzero(~np.isnan(x.column(secret)))) for x in (s, t, h))
         if min(len(t_known), len(h_known)) < LEAST or not len(known):
             continue
-        sides = _attacked(t_known, h_known, seed, rows)
+        values = [x.column(secret) for x in (t_known, h_known, known)]
+        grouping = _Grouping.of(values[0], values[1], values[2], secret in t.cat)
+        size = min(len(t_known), len(h_known), rows)
+        at = grouping.attacked(t_known, h_known, secret, size, seed)
+        sides = [t_known.take(at[0]), h_known.take(at[1])]
         wide = tolerance(t, secret)
-
-        def close(truth: Floats, guess: Floats, wide: float = wide) -> NDArray[np.bool_]:
-            return np.abs(truth - guess) <= wide
-
         truth = [side.column(secret) for side in sides]
-        naive = float(close(truth[0], np.full(len(truth[0]), _usual(known, secret))).mean())
+        naive = float((np.abs(truth[0][:size] - _usual(known, secret)) <= wide).mean())
         model = _fitted(known, secret, seed=seed, trees=trees, trained=trained)
         found = {
             "neighbour": [by_neighbour(known, t, side, secret) for side in sides],
             "model": [model(side) for side in sides],
         }
         for name, guesses in found.items():
-            pairs = zip(truth, guesses, strict=True)
-            right = [(close(y[:, None], guess) * weight).sum(1) for y, (guess, weight) in pairs]
-            out[secret, name] = Attempts(right[0], right[1], naive)
+            pairs = list(zip(truth, guesses, strict=True))
+            right = [((np.abs(y[:, None] - guess) <= wide) * weight).sum(1) for y, (guess, weight) in pairs]
+            held = [grouping.guessed(y, guess, r, size) for (y, guess), r in zip(pairs, right, strict=True)]
+            alone = None
+            if name == "neighbour":
+                guess, weight = by_neighbour(t_known, t, sides[0], secret, at[0])
+                alone = ((np.abs(truth[0][:, None] - guess) <= wide) * weight).sum(1) > 0.5
+            holders = Holders(held[0], held[1], grouping.levels, alone)
+            out[secret, name] = Attempts(right[0][:size], right[1][:size], naive, holders)
     return out
+
+
+@dataclass(frozen=True)
+class _Grouping:
+    """A secret's values in groups: levels, or a number's low, middle and high ones.
+
+    Attributes:
+        values: levels, ascending; None where there are too many; ends: of the middle group then.
+        levels: groups that the synthetic table has; rare: those that few training rows have.
+    """
+
+    values: Floats | None
+    ends: tuple[float, float]
+    levels: tuple[int, ...] = ()
+    rare: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, train: Floats, control: Floats, synthetic: Floats, categories: bool) -> _Grouping:
+        """By the values of the real rows."""
+        values = np.unique(np.concatenate([train, control]))
+        low, high = np.quantile(train, _OUTER)
+        out = cls(values if categories or len(values) <= _CLASSES else None, (float(low), float(high)))
+        share = np.bincount(out.group(train), minlength=1) / len(train)
+        levels = np.intersect1d(out.group(train), out.group(synthetic))
+        return replace(
+            out,
+            levels=tuple(int(k) for k in levels if k >= 0),
+            rare=tuple(int(k) for k in levels if k >= 0 and share[k] < _RARE),
+        )
+
+    def group(self, values: Floats) -> NDArray[np.int64]:
+        """``(n,)`` groups of values; -1: of none."""
+        if self.values is None:
+            return np.asarray((values > self.ends[1]) * 2 + ((values >= self.ends[0]) & (values <= self.ends[1])))
+        at = np.minimum(np.searchsorted(self.values, values), len(self.values) - 1)
+        return np.where(self.values[at] == values, at, -1)
+
+    def attacked(self, t: Coded, h: Coded, secret: Hashable, size: int, seed: int) -> list[NDArray[np.int64]]:
+        """Places of so many training and holdout rows, and after them of more rows with rare values."""
+        rng, out = np.random.default_rng([seed, 4]), []
+        for table in (t, h):
+            order = rng.permutation(len(table))
+            rest = order[size:]
+            more = rest[np.isin(self.group(table.column(secret)[rest]), self.rare)][:_MORE]
+            out.append(np.concatenate([order[:size], more]))
+        return out
+
+    def guessed(self, truth: Floats, guess: tuple[Floats, Floats], right: Floats, sampled: int) -> Guessed:
+        """What was guessed of rows; of several guesses the one that weighs most."""
+        values, weight = guess
+        alike = (values[:, :, None] == values[:, None, :]) @ weight[:, :, None]
+        best = values[np.arange(len(truth)), alike[:, :, 0].argmax(1)]
+        taken = self.group(best) if self.values is not None else np.full(len(truth), -1)
+        return Guessed(self.group(truth), taken, right > 0.5, sampled)
 
 
 def tolerance(train: Coded, secret: Hashable) -> float:
@@ -239,11 +305,18 @@ def _usual(table: Coded, secret: Hashable) -> float:
     return float(np.median(values) if secret in table.num else np.bincount(values.astype(np.int64)).argmax())
 
 
-def by_neighbour(known: Coded, train: Coded, side: Coded, secret: Hashable) -> tuple[Floats, Floats]:
-    """Guesses ``(rows, up to 10)`` and their weights: the secrets of the nearest rows, all that tie alike."""
+def by_neighbour(
+    known: Coded, train: Coded, side: Coded, secret: Hashable, own: NDArray[np.int64] | None = None
+) -> tuple[Floats, Floats]:
+    """Guesses ``(rows, up to 10)`` and their weights: the secrets of the nearest rows, all that tie alike.
+
+    Args:
+        own: ``(rows,)`` places of the rows of ``side`` in ``known``, where they are there: no row is its own neighbour.
+    """
     base, points = place(train.without(secret), (known.without(secret), side.without(secret)))
-    near = nearest(points, base, min(10, len(known)))[0]
-    tied = near.distance <= near.distance[:, :1] + TIE
+    near = nearest(points, base, min(10 + (own is not None), len(known)))[0]
+    away = near.distance if own is None else np.where(near.index == own[:, None], np.inf, near.distance)
+    tied = away <= away.min(1, keepdims=True) + TIE
     return known.column(secret)[near.index], tied / tied.sum(1, keepdims=True)
 
 
@@ -263,6 +336,13 @@ def _fitted(
         return found, np.ones_like(found)
 
     return guess
+
+
+def by_secret(found: Mapping[tuple[Hashable, str], Attempts]) -> dict[str, Any]:
+    """Of each secret and attacker: the risk, as a part and as it is, and how the holders of its levels fare."""
+    risks = {key: attempts.risk for key, attempts in found.items()}
+    holders = holder_risks({key: attempts.holders for key, attempts in found.items() if attempts.holders is not None})
+    return {"parts": {key: risk.value for key, risk in risks.items()}, "risks": risks, "holders": holders}
 
 
 class AttributeInference(RiskMetric):
@@ -292,5 +372,4 @@ class AttributeInference(RiskMetric):
         if not found:
             return Measurement.nothing("too few rows: the secrets are null in nearly all of them")
         risk, chosen = worst_of(found)
-        risks = {key: attempts.risk for key, attempts in found.items()}
-        return judged(risk, {key: r.value for key, r in risks.items()}, chosen=chosen, risks=risks)
+        return judged(risk, **by_secret(found), chosen=chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from scipy.stats import norm
 from synthkit.metrics.base import Case, Measurement, Metric
 from synthkit.metrics.roc import placements
 from synthkit.metrics.tables import Coded
+
+if TYPE_CHECKING:
+    from synthkit.metrics.holders import Holders
 
 __all__ = [
     "CERTIFIED_AUC",
@@ -32,6 +35,7 @@ __all__ = [
     "detectable_rate",
     "judged",
     "rate_interval",
+    "wilson",
     "worst_of",
 ]
 
@@ -46,19 +50,27 @@ DETECT = float(norm.ppf(0.95) + norm.ppf(0.8))  # one-sided test at 5 %, power 8
 Interval = tuple[float, float]
 
 
+def wilson(rate: Any, n: Any, level: float = 0.95) -> tuple[Any, Any]:
+    """Ends of the binomial interval of Wilson (1927) of rates over ``n`` rows each; numbers or arrays.
+
+    >>> [round(float(x), 3) for x in wilson(0.0, 100)]
+    [0.0, 0.037]
+    """
+    z = float(norm.ppf((1 + level) / 2))
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(np.maximum(rate * (1 - rate), 0.0) / n + z * z / (4 * n * n))
+    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+
+
 def rate_interval(rate: float, variance: float, n: int, level: float = 0.95) -> Interval:
     """Interval of a rate over ``n`` rows: the normal one of its variance, and at least Wilson's (1927) binomial one.
 
     >>> [round(x, 3) for x in rate_interval(0.0, 0.0, 100)]
     [0.0, 0.037]
     """
-    z = float(norm.ppf((1 + level) / 2))
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(max(rate * (1 - rate), 0.0) / n + z * z / (4 * n * n))
-    wide = z * np.sqrt(variance)
-    return max(0.0, float(min(centre - half, rate - wide, rate))), min(
-        1.0, float(max(centre + half, rate + wide, rate))
-    )
+    low, high = wilson(rate, n, level)
+    wide = float(norm.ppf((1 + level) / 2)) * np.sqrt(variance)
+    return max(0.0, float(min(low, rate - wide, rate))), min(1.0, float(max(high, rate + wide, rate)))
 
 
 def auc_with_variance(members: NDArray[np.float64], controls: NDArray[np.float64]) -> tuple[float, float]:
@@ -180,11 +192,15 @@ class Risk:
 
 @dataclass(frozen=True)
 class Attempts:
-    """How far each attempt of an attack succeeded, from 0 to 1, and the rate of a naive guess."""
+    """How far each attempt of an attack succeeded, from 0 to 1, and the rate of a naive guess.
+
+    ``holders``: of a secret, the same by its levels.
+    """
 
     train: NDArray[np.float64]
     control: NDArray[np.float64]
     naive: float
+    holders: Holders | None = None
 
     @property
     def risk(self) -> Risk:

@@ -11,6 +11,7 @@ from synthkit.metrics.base import Measurement
 from synthkit.metrics.detection import boosting
 from synthkit.metrics.learners import FULL_TREES, QUICK_TREES
 from synthkit.metrics.neighbours import TIE, Near, nearest, place
+from synthkit.metrics.rates import rate_interval
 from synthkit.metrics.roc import placements
 from synthkit.metrics.tables import Coded
 from synthkit.metrics.temporal import scored
@@ -63,10 +64,8 @@ def entity_copies(real: Panel, synthetic: Panel) -> Measurement:
     several = int((synthetic.lengths > 1).sum())
     if not several:
         return Measurement.nothing("no synthetic entity has two rows")
-    share, z = _same(synthetic, real), 1.96
-    middle, wide = share + z**2 / (2 * several), z * np.sqrt(share * (1 - share) / several + z**2 / (4 * several**2))
-    low, high = ((middle + sign * wide) / (1 + z**2 / several) for sign in (-1, 1))
-    return Measurement(share, (min(share, max(0.0, float(low))), max(share, float(high))))
+    share = _same(synthetic, real)
+    return Measurement(share, rate_interval(share, 0.0, several))
 
 
 def memorisation(real: Panel, synthetic: Panel, holdout: Panel, *, seed: int = 0) -> Measurement:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from synthkit.metrics.attacks import ATTACKS, LEAST, Neighbourhoods, Scores, Targets, judge_as, strongest
 from synthkit.metrics.base import Measurement
 from synthkit.metrics.copies import row_hashes
-from synthkit.metrics.disclosure import inferred
+from synthkit.metrics.disclosure import by_secret, inferred
 from synthkit.metrics.neighbours import TIE, nearest, place
 from synthkit.metrics.rates import CERTIFIED_AUC, Attempts, certified, judged, worst_of
 from synthkit.metrics.tables import Coded
@@ -144,8 +144,7 @@ def entity_inference(
             "the secrets are not among the columns that count, or are null in nearly all records"
         )
     risk, chosen = worst_of(found)
-    risks = {key: attempts.risk for key, attempts in found.items()}
-    return judged(risk, {key: r.value for key, r in risks.items()}, chosen=chosen, risks=risks)
+    return judged(risk, **by_secret(found), chosen=chosen)
 
 
 def _with(panel: Panel, secret: Hashable) -> Coded:

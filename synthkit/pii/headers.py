@@ -8,7 +8,7 @@ from collections.abc import Hashable
 
 from synthkit.pii.checks import words
 
-__all__ = ["header_says", "whose"]
+__all__ = ["header_says", "tokens", "whose"]
 
 # Words that must follow each other in the name; a "?" at the end marks names that mean other things as well.
 _HINTS: dict[str, str] = {
@@ -92,7 +92,12 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _FOLD = str.maketrans({"ß": "ss", "ø": "o", "æ": "ae", "ł": "l"})
 
 
-def _tokens(name: Hashable) -> list[str]:
+def tokens(name: Hashable) -> list[str]:
+    """The words of a column's name, small and without accents.
+
+    >>> tokens("birthCountry"), tokens("Straße_2")
+    (['birth', 'country'], ['strasse', '2'])
+    """
     if not isinstance(name, str):
         return []
     text = unicodedata.normalize("NFKD", _CAMEL.sub(" ", name).translate(_FOLD))
@@ -131,7 +136,7 @@ def _readings(name: Hashable) -> list[list[str]]:
     """The words of a name; also with those that capitals make taken together ("geburtsDatum", "eMail")."""
     if not isinstance(name, str):
         return []
-    return [_tokens(name), _tokens(name.lower())] if _tokens(name) != _tokens(name.lower()) else [_tokens(name)]
+    return [tokens(name), tokens(name.lower())] if tokens(name) != tokens(name.lower()) else [tokens(name)]
 
 
 def header_says(name: Hashable) -> dict[str, float]:

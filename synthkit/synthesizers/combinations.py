@@ -20,6 +20,7 @@ from synthkit.encoder import TableEncoder
 from synthkit.errors import LoadError, SchemaError, SynthkitWarning
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.protect import Protection
+from synthkit.rules import Rule
 
 __all__ = ["Combinations"]
 
@@ -120,6 +121,13 @@ class Combinations:
         """``(rows,)`` which rows have an allowed combination."""
         kept = pd.MultiIndex.from_arrays(list(self.allowed.T))
         return np.asarray(kept.get_indexer(pd.MultiIndex.from_arrays(list(self._keys(data).T))) >= 0)
+
+    def after(self, rules: Sequence[Rule], encoder: TableEncoder) -> Callable[[pd.DataFrame], NDArray[np.bool_]] | None:
+        """Which rows of a decoded table have an allowed combination; None where no rule writes such a column."""
+        names = [list(encoder.schema_.columns)[column] for column in self.columns]
+        if not any(set(names) & set(rule.columns) for rule in rules):
+            return None
+        return lambda table: self.ok(encoder.encode(table[names], partial=True))
 
     # ---------------------------------------------------------------- drawing
     def settle(

@@ -25,10 +25,10 @@ from synthkit.schema import (
     Datetime,
     Duration,
     Empty,
-    Identifier,
     Numeric,
     Personal,
     Schema,
+    key_type,
 )
 from synthkit.synthesizers.tabular import TabularSynthesizer
 
@@ -75,7 +75,7 @@ def from_schema(
     _check_weights(schema, weights)
     columns = {name: _completed(name, kind, rates) for name, kind in schema.columns.items()}
     if schema.entity is not None:  # its keys are made, whatever they are
-        columns[schema.entity] = Identifier(dtype=columns[schema.entity].dtype, nullable=False)
+        columns[schema.entity] = key_type(columns[schema.entity])
     encoder = TableEncoder.from_schema(replace(schema, columns=columns))
     spec = MODELS["independent"]()
     model = spec.restore(encoder.layout_)

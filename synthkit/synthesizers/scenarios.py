@@ -15,6 +15,7 @@ from scipy.stats import norm
 from synthkit.conditions import compile_where
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, ParamError
+from synthkit.metrics.rates import wilson
 from synthkit.models import Model
 from synthkit.params import Interval, Optional, check
 from synthkit.rules import NullImplies
@@ -310,7 +311,6 @@ class Scenarios:
 
 def _outcome(drawn: pd.Series, kind: Any, n: int, index: pd.Index) -> pd.DataFrame:
     """Probabilities (Wilson's 95 % intervals), or mean and quantiles, of the target per row, of its filled cells."""
-    z = float(norm.ppf(0.975))
     filled = drawn.notna().to_numpy().reshape(len(index), n)
     many = np.maximum(filled.sum(axis=1), 1)
     if isinstance(kind, Numeric):
@@ -319,15 +319,14 @@ def _outcome(drawn: pd.Series, kind: Any, n: int, index: pd.Index) -> pd.DataFra
             warnings.simplefilter("ignore", RuntimeWarning)
             mean, spread = np.nanmean(values, axis=1), np.nanstd(values, axis=1, ddof=min(1, n - 1))
             quantiles = np.nanquantile(values, [0.05, 0.5, 0.95], axis=1)
-        half = z * spread / np.sqrt(many)
+        half = norm.ppf(0.975) * spread / np.sqrt(many)
         out: dict[Any, Any] = {"mean": mean, "low": mean - half, "high": mean + half}
         return pd.DataFrame(out | {f"q{q}": v for q, v in zip((5, 50, 95), quantiles, strict=True)}, index=index)
     lines = {}
     for one in sorted(drawn.dropna().unique(), key=str):
         hit = (drawn == one).fillna(False).to_numpy(np.bool_).reshape(len(index), n)
         share = np.where(filled.any(axis=1), hit.sum(axis=1) / many, np.nan)
-        centre, half = (share + z * z / (2 * many)) / (1 + z * z / many), z / (1 + z * z / many)
-        half = half * np.sqrt(share * (1 - share) / many + z * z / (4 * many * many))
-        lines[one] = {"probability": share, "low": np.maximum(centre - half, 0), "high": np.minimum(centre + half, 1)}
+        low, high = wilson(share, many)
+        lines[one] = {"probability": share, "low": low, "high": high}
     table: pd.DataFrame = pd.concat({one: pd.DataFrame(line, index=index) for one, line in lines.items()}, axis=1)
     return table

@@ -230,7 +230,10 @@ class TabularSynthesizer(Scenarios, Filled, Stored, BaseEstimator):  # type: ign
         return int(n)
 
     def _draw(self, compiled: Compiled, rows: int, seed: int, strict: bool = True) -> pd.DataFrame:
-        enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete) if self.schema_.rules else None
+        enforcer = None
+        if self.schema_.rules:
+            also = None if self.combinations_ is None else self.combinations_.after(self.schema_.rules, self.encoder_)
+            enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete, also)
         if enforcer is not None:
             enforcer.check_given(compiled.given)
             compiled = enforcer.narrow(compiled)

@@ -14,7 +14,7 @@ from synthkit.errors import LoadError, SynthkitWarning
 from synthkit.protect import Protection
 from synthkit.schema import Boolean, Categorical, ColumnType
 from synthkit.transforms.base import Array, ColumnTransformer, Part, Range
-from synthkit.transforms.counts import ObjectCounts
+from synthkit.transforms.counts import ObjectCounts, Support
 
 __all__ = ["BooleanTransformer", "CategoricalTransformer"]
 
@@ -41,6 +41,11 @@ class CategoricalTransformer(ColumnTransformer):
 
     def merge(self, other: CategoricalTransformer) -> None:
         self._counts.merge(other._counts)
+
+    def frequent(self, least: int) -> tuple[Array, Array]:
+        """Before :meth:`finish`: categories that enough rows have, and how many rows."""
+        keep = self._counts.support >= least
+        return self._counts.values[keep], self._counts.rows[keep]
 
     def finish(self, protection: Protection) -> None:
         counts = self._counts
@@ -148,35 +153,71 @@ def _placeholder(spec: dict[str, Any], rare: set[Any]) -> Any:
 
 
 class BooleanTransformer(ColumnTransformer):
-    """False is code 0, True is code 1."""
+    """False is code 0, True is code 1. A value that too few rows have is encoded as not known, as a rare category is.
+
+    Attributes:
+        known: ``(2,)`` which of the two may be drawn; both where nothing was counted.
+    """
 
     type = Boolean
 
+    def __init__(self, kind: ColumnType) -> None:
+        super().__init__(kind)
+        self._behind = Support(), Support()
+        self.known, self._mode = np.ones(2, dtype=bool), False
+
     def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
-        pass
+        for value, support in enumerate(self._behind):
+            at = np.asarray(values).astype(bool) == bool(value)
+            support.add(int(at.sum()), None if entity is None else entity[at])
 
     def merge(self, other: BooleanTransformer) -> None:
-        pass
+        for mine, more in zip(self._behind, other._behind, strict=True):
+            mine.merge(more)
 
     def finish(self, protection: Protection) -> None:
-        pass
+        counts = np.array([len(support) for support in self._behind])
+        if counts.any():
+            self.known = counts >= protection.min_count
+            rows = float(sum(self._behind[k].rows for k in np.flatnonzero(~self.known)))
+            if protection.on and rows:
+                self.changed = {"categories": float(((counts > 0) & ~self.known).sum()), "merged": rows}
+        self._settle()
+        self._behind = Support(), Support()
+
+    def hide(self) -> None:
+        """Neither value is to be told."""
+        self.known[:] = False
+
+    def _settle(self) -> None:
+        """Rows of which nothing is known are drawn as the one value that is, or as False."""
+        self._mode = bool(self.known[1] and not self.known[0])
 
     @property
     def parts(self) -> tuple[Part, ...]:
         return (Part("code", 2),)
 
     def encode(self, values: Array) -> dict[str, tuple[Array, Array]]:
-        return {"code": (values.astype(np.int64), np.ones(len(values), dtype=bool))}
+        code = values.astype(np.int64)
+        return {"code": (code, self.known[code])}
 
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
-        return np.asarray(entries["code"] == 1)
+        code = entries["code"]
+        return np.where(self.known[code] & entries.get("code:known", True), code == 1, self._mode)
 
     def listed(self, values: Array) -> list[Range]:
-        weights = np.array([float((~values.astype(bool)).any()), float(values.astype(bool).any())])
-        return [Range("code", weights, np.zeros(2), np.ones(2))]
+        asked = np.array([(~values.astype(bool)).any(), values.astype(bool).any()])
+        return [Range("code", (asked & self.known).astype(float), np.zeros(2), np.ones(2))]
+
+    def contains(self, values: Array) -> Array:
+        return self.known[values.astype(np.int64)]
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        return {}, {}
+        return {"known": self.known.tolist()}, {}
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
-        pass
+        known = json.get("known", [True, True])  # older files have none
+        if not isinstance(known, list) or len(known) != 2:
+            raise LoadError("BooleanTransformer.load_state: the file's booleans are none; it was altered.")
+        self.known = np.array(known, dtype=bool)
+        self._settle()

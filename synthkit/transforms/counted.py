@@ -12,6 +12,7 @@ __all__ = ["ATOM", "HIGH_TAIL", "LOW_TAIL", "SEGMENT", "cells_of", "pieces_of"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_LOUD = 10.0  # of a tail that stands on 20 rows or more, one entity or heavy row weighs as ten average ones at most
 SEGMENT, ATOM, LOW_TAIL, HIGH_TAIL = 0, 1, 2, 3
 
 
@@ -118,13 +119,14 @@ def _run_pieces(
 ) -> tuple[Floats, Floats, Floats, Ints, Floats]:
     """Segments through the means of groups of a run of rare values, and a tail where no atom bounds it."""
     groups = max(1, int(support.sum() // chunk))
+    capped = np.minimum(counts, speak * (_LOUD * counts.sum() / speak.sum()))
     behind = np.cumsum(support) - support / 2
     group = np.minimum((behind * groups / support.sum()).astype(np.int64), groups - 1)
     group = np.unique(group, return_inverse=True)[1]
     mass = np.bincount(group, weights=counts)
     tame = values if ends == (None, None) else np.clip(values, *ends)
     mean = np.bincount(group, weights=speak * tame) / np.bincount(group, weights=speak)
-    spread = _spread(tame, counts)
+    spread = _spread(tame, capped)
     if len(mean) > 1:
         reach = (mean[1] - mean[0]) / 2, (mean[-1] - mean[-2]) / 2
     else:
@@ -139,7 +141,7 @@ def _run_pieces(
             k = _tail_groups(mass[::-1] if side else mass, 4 * min_count)
             inner[side] = len(mean) - k if side else k
             knot = mean[len(mean) - 1 - k if side else k]
-            distance, weight = (values, counts) if side else (-values[::-1], counts[::-1])
+            distance, weight = (values, capped) if side else (-values[::-1], capped[::-1])
             last = ends[side]
             tail[side] = tail_law(distance, weight, sign * knot, min_count, None if last is None else sign * last)
             end = float(gpd_quantile(np.array([reach_of(min_count)]), *tail[side])[0])

@@ -8,10 +8,38 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["CAP", "NumberCounts", "ObjectCounts"]
+__all__ = ["CAP", "NumberCounts", "ObjectCounts", "Support"]
 
 CAP = 50_000
 Floats = NDArray[np.float64]
+_OWNERS = 10_000  # entities that are told apart behind one thing: nobody asks for more
+
+
+class Support:
+    """How many rows, or distinct entities where these are named, have something.
+
+    >>> support = Support()
+    >>> support.add(3, np.array([7, 7, 8]))
+    >>> len(support), support.rows
+    (2, 3)
+    """
+
+    def __init__(self) -> None:
+        self.rows, self._owners = 0, set[int]()
+
+    def add(self, rows: int, entity: NDArray[Any] | None) -> None:
+        """So many more rows; ``entity``: their ``(rows,)`` entity numbers."""
+        self.rows += rows
+        if entity is not None and len(self._owners) < _OWNERS:
+            self._owners |= set(np.unique(entity).tolist())
+
+    def merge(self, other: Support) -> None:
+        """Add what another piece counted."""
+        self.rows += other.rows
+        self._owners |= other._owners
+
+    def __len__(self) -> int:
+        return len(self._owners) or self.rows
 
 
 class NumberCounts:
@@ -32,7 +60,7 @@ class NumberCounts:
         self.values, self.rows, self.mass = np.empty(0), np.empty(0), np.empty(0)
         # values, entities, and the rows of each such pair
         self._pairs: tuple[NDArray[Any], NDArray[np.int64], Floats] | None = None
-        self._crowded = False  # beyond the cap: merged values stand for many rows, and pairs are no longer kept
+        self._crowded = False  # beyond the cap: merged values stand for many rows
 
     def update(self, values: Any, *, entity: Any = None, weight: Any = None) -> None:
         """Count one more piece: ``(rows,)`` values, and each row's entity number and weight."""
@@ -60,14 +88,9 @@ class NumberCounts:
         self.rows = np.bincount(inverse, weights=np.concatenate([self.rows, rows]), minlength=size)
         self.mass = np.bincount(inverse, weights=np.concatenate([self.mass, mass]), minlength=size)
         self.values = everything
-        if self._crowded:
-            self._pairs = None
-        elif pairs is not None:
+        if pairs is not None:
             old = self._pairs or tuple(part[:0] for part in pairs)
-            both_ = [np.concatenate(part) for part in zip(old, pairs, strict=True)]
-            frame = pd.DataFrame(dict(zip(("v", "e", "n"), both_, strict=True)))
-            frame = frame.groupby(["v", "e"], sort=False, as_index=False)["n"].sum()
-            self._pairs = frame["v"].to_numpy(), frame["e"].to_numpy(), frame["n"].to_numpy()
+            self._pairs = _summed(*(np.concatenate(part) for part in zip(old, pairs, strict=True)))
         if size > 2 * CAP:
             self._compress()
 
@@ -82,6 +105,7 @@ class NumberCounts:
         bucket = np.floor((np.cumsum(self.rows) - self.rows / 2) / limit)
         key = np.cumsum(np.concatenate([[0], ((bucket[1:] != bucket[:-1]) | heavy[1:] | heavy[:-1]).astype(int)]))
         rows, mass = np.bincount(key, weights=self.rows), np.bincount(key, weights=self.mass)
+        at = None if self._pairs is None else key[np.searchsorted(self.values, self._pairs[0])]
         if self.values.dtype.kind == "i":
             # Distances from the least value are exact in 64 unsigned bits, whatever the signs.
             start = self.values[:1].view(np.uint64)
@@ -89,8 +113,14 @@ class NumberCounts:
             self.values = (np.round(mean).astype(np.uint64) + start).view(np.int64)
         else:
             self.values = np.bincount(key, weights=self.rows * self.values) / rows
-        self.rows, self.mass = rows, mass
-        self._pairs, self._crowded = None, True
+        self.rows, self.mass, self._crowded = rows, mass, True
+        if self._pairs is not None and at is not None:
+            self._pairs = _summed(self.values[at], *self._pairs[1:])
+
+    @property
+    def weighted(self) -> Floats:
+        """The weight of each value in units of rows: where every row weighs the same, its rows."""
+        return self.mass * (self.rows.sum() / self.mass.sum())
 
     @property
     def support(self) -> Floats:
@@ -180,6 +210,13 @@ class ObjectCounts:
             return self._table["rows"].to_numpy(float)
         codes = pd.Index(self._table["v"]).get_indexer(self._pairs["v"])
         return np.bincount(codes, minlength=len(self._table)).astype(float)
+
+
+def _summed(values: NDArray[Any], entities: NDArray[Any], rows: Floats) -> tuple[NDArray[Any], NDArray[Any], Floats]:
+    """The same with each pair of a value and an entity once."""
+    frame = pd.DataFrame({"v": values, "e": entities, "n": rows})
+    frame = frame.groupby(["v", "e"], sort=False, as_index=False)["n"].sum()
+    return frame["v"].to_numpy(), frame["e"].to_numpy(), frame["n"].to_numpy()
 
 
 def _objects(values: Any) -> NDArray[np.object_]:

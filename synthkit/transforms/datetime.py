@@ -81,17 +81,15 @@ class DatetimeTransformer(ColumnTransformer):
             self.mode = "month"
         else:
             self.mode = "day" if few or whole[-1] - whole[0] < 56 else "week"
-        unit = self._unit(whole)
-        values, where = np.unique(unit, return_inverse=True)
-        mass, voice = np.bincount(where, weights=days.mass), np.bincount(where, weights=days.voice)
-        # A week's days may be one entity's: only the shared-out voices add up.
-        support = voice if self.mode == "week" else days.support
+        units = days.rounded(self._unit)[0]
         bounds = [None if ns is None else float(self._unit(np.array([ns // _DAY]))[0]) for ns in self._bounds()]
         return QuantileLaw.fit(
-            values,
-            mass,
-            support=support,
-            voice=voice,
+            units.values.astype(np.float64),
+            units.weighted,
+            support=units.support,
+            voice=units.voice,
+            lead=units.lead,
+            most=protection.lead,
             step=1.0,
             low=bounds[0],
             high=bounds[1],
@@ -115,9 +113,11 @@ class DatetimeTransformer(ColumnTransformer):
             grid = next(unit for unit in _CLOCK if grid % unit == 0)
         return QuantileLaw.fit(
             times.values,
-            times.mass,
+            times.weighted,
             support=times.support,
             voice=times.voice,
+            lead=times.lead,
+            most=protection.lead,
             step=float(grid),
             low=0.0,
             high=float(_DAY - grid),

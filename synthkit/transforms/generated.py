@@ -13,11 +13,13 @@ from synthkit.errors import LoadError, SchemaError
 from synthkit.protect import Protection
 from synthkit.schema import Constant, Empty, Identifier, Text
 from synthkit.transforms.base import Array, ColumnTransformer
+from synthkit.transforms.counts import Support
 
 __all__ = ["ConstantTransformer", "EmptyTransformer", "IdentifierTransformer", "TextTransformer"]
 
 _CLASSES = {"d": "0123456789", "U": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "l": "abcdefghijklmnopqrstuvwxyz"}
 _LONGEST = 20  # digits of an integer
+_PLACES = 1000  # characters of a declared key
 _ENOUGH = 20  # distinct keys that must share a character before it is kept
 _WORDS = np.array(
     [
@@ -75,21 +77,13 @@ class ConstantTransformer(_Unlearnt):
 
     def __init__(self, kind: Constant) -> None:
         super().__init__(kind)
-        self._rows, self._owners = 0, set[int]()
+        self.support = Support()  # of the value
 
     def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
-        self._rows += len(values)
-        if entity is not None:
-            self._owners |= set(np.unique(entity).tolist())
+        self.support.add(len(values), entity)
 
     def merge(self, other: ConstantTransformer) -> None:
-        self._rows += other._rows
-        self._owners |= other._owners
-
-    @property
-    def support(self) -> int:
-        """Rows, or distinct entities, that have the value."""
-        return len(self._owners) or self._rows
+        self.support.merge(other.support)
 
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         out = np.empty(rows, dtype=object)
@@ -127,15 +121,18 @@ class TextTransformer(_Unlearnt):
         self._cells += other._cells
 
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
-        mean = max(1, min(30, round(self._words / max(self._cells, 1))))
-        drawn = _WORDS[rng.integers(len(_WORDS), size=(rows, mean))]
+        drawn = _WORDS[rng.integers(len(_WORDS), size=(rows, self._mean))]
         out = drawn[:, 0]
-        for j in range(1, mean):
+        for j in range(1, self._mean):
             out = out + " " + drawn[:, j]
         return out
 
+    @property
+    def _mean(self) -> int:
+        return max(1, min(30, round(self._words / max(self._cells, 1))))
+
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        return {"words": self._words, "cells": self._cells}, {}
+        return {"words": self._mean, "cells": 1}, {}  # the exact sum would tell a text to who knows the others
 
     def load_state(self, json: dict[str, Any], arrays: dict[str, Array]) -> None:
         self._words, self._cells = int(json["words"]), int(json["cells"])
@@ -155,8 +152,7 @@ class IdentifierTransformer(_Unlearnt):
         super().__init__(kind)
         self._shape: list[str] | None = parse_pattern(kind.pattern) if kind.pattern else None
         self._integer, self._digits = False, 0
-        self._letters: list[set[str]] = []  # characters seen in each place
-        self._reach: list[int] = []  # cells whose key has such a place
+        self._places: list[tuple[set[str], Support]] = []  # characters seen there, and what has keys so long
         self._keys: set[str] = set()  # some distinct keys, only to tell that there are _ENOUGH
 
     def update(self, values: Array, *, entity: Array | None = None, weight: Array | None = None) -> None:
@@ -166,39 +162,37 @@ class IdentifierTransformer(_Unlearnt):
             self._integer = True
             self._digits = max(self._digits, len(str(int(np.abs(values).max()))))
         elif not self.kind.pattern:
-            keys = {str(v) for v in values}
-            longest = max(map(len, keys))
-            letters = [{k[j] for k in keys if len(k) > j} for j in range(longest)]
-            lengths = np.array([len(str(v)) for v in values])
-            self._add(letters, [int((lengths > j).sum()) for j in range(longest)], keys)
+            keys = [str(v) for v in values]
+            lengths, distinct = np.array([len(k) for k in keys]), set(keys)
+            places = []
+            for j in range(int(lengths.max())):
+                at, support = lengths > j, Support()
+                support.add(int(at.sum()), None if entity is None else entity[at])
+                places.append(({k[j] for k in distinct if len(k) > j}, support))
+            self._add(places, distinct)
 
-    def _add(self, letters: list[set[str]], reach: list[int], keys: set[str]) -> None:
-        more = len(letters) - len(self._letters)
-        self._letters += [set() for _ in range(more)]
-        self._reach += [0] * more
-        for j, (new, count) in enumerate(zip(letters, reach, strict=True)):
-            self._letters[j] |= new
-            self._reach[j] += count
-        for key in keys:
-            if len(self._keys) >= _ENOUGH:
-                break
-            self._keys.add(key)
+    def _add(self, places: list[tuple[set[str], Support]], keys: set[str]) -> None:
+        self._places += [(set[str](), Support()) for _ in places[len(self._places) :]]
+        for (letters, support), (new, more) in zip(self._places, places, strict=False):
+            letters |= new
+            support.merge(more)
+        self._keys |= set(sorted(keys)[: _ENOUGH - len(self._keys)] if len(self._keys) < _ENOUGH else ())
 
     def merge(self, other: IdentifierTransformer) -> None:
         self._integer, self._digits = self._integer or other._integer, max(self._digits, other._digits)
-        self._add(other._letters, other._reach, other._keys)
+        self._add(other._places, other._keys)
 
     def finish(self, protection: Protection) -> None:
-        if self._letters:
-            fixed = len(self._keys) >= _ENOUGH
+        if self._places:
+            fixed = len(self._keys) >= _ENOUGH and len(self._places[0][1]) >= protection.min_count
             # what lies beyond the ends of nearly all keys is the rest of few, and says who they are
-            least = min(protection.min_count, self._reach[0])
+            least = min(protection.min_count, len(self._places[0][1]))
             self._shape = [
-                _place(letters, fixed and reach >= _ENOUGH)
-                for letters, reach in zip(self._letters, self._reach, strict=True)
-                if reach >= least
+                _place(letters, fixed and support.rows >= _ENOUGH)
+                for letters, support in self._places
+                if len(support) >= least
             ]
-        self._letters, self._reach, self._keys = [], [], set()
+        self._places, self._keys = [], set()
 
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
         if self._integer and self._shape is None:
@@ -254,7 +248,9 @@ def parse_pattern(pattern: str) -> list[str]:
             raise SchemaError(
                 f"Identifier: pattern {pattern!r} is not understood at {at}; use literals, [A-Z], \\d and {{n}}."
             )
-        piece, times = match.group(1), int(match.group(2) or 1)
+        piece, times = match.group(1), int((match.group(2) or "1")[:9])
+        if len(out) + times > _PLACES:  # a file may ask for any number
+            raise SchemaError(f"Identifier: argument 'pattern' asks for keys of more than {_PLACES} characters.")
         kind = {"\\d": "d", "[0-9]": "d", "[A-Z]": "U", "[a-z]": "l"}.get(piece, "=" + piece.removeprefix("\\"))
         out += [kind] * times
         at = match.end()

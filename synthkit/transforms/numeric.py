@@ -120,7 +120,7 @@ class NumericTransformer(ColumnTransformer):
         high = kind.high if kind.high is not None else (0.0 if counts.values[-1] <= 0 else None)
         law = QuantileLaw.fit(
             values,
-            counts.mass,
+            counts.weighted,
             support=counts.support,
             voice=counts.voice,
             step=self.step,

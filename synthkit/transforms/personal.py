@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
-from collections.abc import Collection, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from synthkit.errors import SynthkitWarning
+from synthkit.errors import LoadError, SchemaError, SynthkitWarning
 from synthkit.pii.checks import objects
+from synthkit.pii.home import country_named, country_of_phone, locale_of, speaks_of_country
 from synthkit.pii.kinds import KINDS, Makings
+from synthkit.pii.national import NATIONAL
 from synthkit.pii.people import LANGUAGES, Names, names_of
 from synthkit.protect import Protection
-from synthkit.schema import Personal, Schema, Text
+from synthkit.schema import ColumnType, Personal, Schema, Text
 from synthkit.transforms.base import Array, ColumnTransformer
+from synthkit.transforms.categorical import CategoricalTransformer
+from synthkit.transforms.counts import Support
+from synthkit.transforms.generated import ConstantTransformer
 
-__all__ = ["PersonalTransformer", "agree", "tell_of_generated"]
+__all__ = ["PersonalTransformer", "agree", "settle_home", "tell_of_generated"]
 
 _FORMATS = 20  # at most, of those that enough rows have
-_OWNERS = 10_000  # entities counted per format: nobody asks for more
+_MOST = 10**9  # distinct people that a file may speak of
 _AGAIN = 40  # rounds of making anew what came twice
 _RESERVED = 10  # of them from ranges that nobody has, if these are small
-
-
-@dataclass
-class _Support:
-    rows: int = 0
-    owners: set[int] = field(default_factory=set)
-
-    def __len__(self) -> int:
-        return len(self.owners) or self.rows
 
 
 class PersonalTransformer(ColumnTransformer):
@@ -55,7 +52,7 @@ class PersonalTransformer(ColumnTransformer):
         self._names, self._faker = LANGUAGES["en"], False
         self._integer = str((kind.dtype or {}).get("name", "")).lower().startswith(("int", "uint"))
         self._seen: list[Array] = []  # hashes of cells, only to tell how many are distinct
-        self._formats: dict[str, _Support] = {}
+        self._formats: dict[str, Support] = {}
         self.size, self.share, self.unique = 1, 1.0, False
         self._styles: list[tuple[str, float]] = [("", 1.0)]
 
@@ -70,20 +67,14 @@ class PersonalTransformer(ColumnTransformer):
         texts = [str(v) for v in distinct]
         self._seen.append(pd.util.hash_array(objects(texts))[codes])
         styles = objects([self._of.style(t.strip()) for t in texts])[codes]
-        cells = pd.DataFrame({"style": styles, "owner": 0 if entity is None else entity})
-        for style, owners in cells.groupby("style", sort=False)["owner"]:
-            own = self._formats.setdefault(str(style), _Support())
-            own.rows += len(owners)
-            if entity is not None and len(own.owners) < _OWNERS:
-                own.owners |= set(owners.unique().tolist())
+        for style, at in pd.Series(styles).groupby(styles, sort=False).indices.items():
+            self._formats.setdefault(str(style), Support()).add(len(at), None if entity is None else entity[at])
 
     def merge(self, other: PersonalTransformer) -> None:
         self._integer |= other._integer
         self._seen += other._seen
         for style, support in other._formats.items():
-            own = self._formats.setdefault(style, _Support())
-            own.rows += support.rows
-            own.owners |= support.owners
+            self._formats.setdefault(style, Support()).merge(support)
 
     def finish(self, protection: Protection) -> None:
         # lists of Faker go into the file, so that it draws the same where Faker is not
@@ -102,6 +93,21 @@ class PersonalTransformer(ColumnTransformer):
         total = sum(n.rows for _, n in best)
         self._styles = [(s, round(n.rows / total, 3)) for s, n in best] or [("", 1.0)]
         self._seen, self._formats = [], {}
+
+    def countries(self, least: int) -> dict[str, float]:
+        """How many rows are written as in which country, by formats that enough rows have."""
+        of = {"iban": lambda s: s[:2], "phone": country_of_phone, "national_id": _country_of_id}.get(
+            self.kind.kind or ""
+        )
+        out: dict[str, float] = {}
+        for style, support in _settled(self._formats).items():
+            if of is not None and style and len(support) >= least:
+                out[of(style)] = out.get(of(style), 0.0) + support.rows
+        return out
+
+    def shown(self, kind: ColumnType) -> ColumnType:
+        """With the locale that the table told."""
+        return replace(kind, locale=self.kind.locale) if isinstance(kind, Personal) else kind
 
     # ---------------------------------------------------------------- making
     def decode(self, entries: dict[str, Array], rows: int, rng: np.random.Generator) -> Array:
@@ -160,9 +166,27 @@ class PersonalTransformer(ColumnTransformer):
         else:
             lists = {k: tuple(v) if isinstance(v, list) else v for k, v in json["names"].items()}
             self._names, self._faker = Names(**lists), True
+        self._check()
+
+    def _check(self) -> None:
+        """What a file says may be anything; what is drawn follows from it."""
+        lists = (self._names.first, self._names.last, self._names.streets, self._names.cities)
+        sound = all(isinstance(own, tuple) and own and all(isinstance(w, str) for w in own) for own in lists)
+        weights = np.array([w for _, w in self._styles], dtype=float)
+        sound &= len(weights) > 0 and bool(np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0)
+        sound &= 0 < self.size <= _MOST and 0 < self.share <= 1
+        sound &= all(len(s) <= 100 and not re.search(r"\d{4}", s) for s, _ in self._styles)
+        try:
+            for k in range(len(self._styles) if sound else 0):  # a style is read where cells are made of it
+                making = Makings(np.random.default_rng(0), np.arange(1), self._names, self.kind.locale)
+                assert self._of.make is not None and len(self._of.make(making, self._styles[k][0])) == 1
+        except (ValueError, LookupError, AssertionError):
+            sound = False
+        if not sound:
+            raise LoadError("PersonalTransformer.load_state: the file's forms of cells are none; it was altered.")
 
 
-def _settled(formats: dict[str, _Support]) -> dict[str, _Support]:
+def _settled(formats: dict[str, Support]) -> dict[str, Support]:
     """Formats of which a cell may be several, as the one kind that most cells can be."""
     if not any("|" in style or ":" in style for style in formats):
         return formats
@@ -171,13 +195,40 @@ def _settled(formats: dict[str, _Support]) -> dict[str, _Support]:
         for kind in {s.split(":")[0] for s in style.split("|")}:
             kinds[kind] = kinds.get(kind, 0) + support.rows
     best = min(kinds, key=lambda k: (-kinds[k], k))
-    out: dict[str, _Support] = {}
+    out: dict[str, Support] = {}
     for style, support in formats.items():
         for own in style.split("|"):
             if own.split(":")[0] == best:
-                mine = out.setdefault(own, _Support())
-                mine.rows += support.rows
-                mine.owners |= support.owners
+                out.setdefault(own, Support()).merge(support)
+    return out
+
+
+def _country_of_id(style: str) -> str:
+    return NATIONAL[style.split(":")[0]].country
+
+
+def settle_home(transformers: Mapping[Hashable, ColumnTransformer], least: int) -> None:
+    """Names and addresses of the country that the table tells of without doubt, where no locale is declared."""
+    people = [t for t in transformers.values() if isinstance(t, PersonalTransformer)]
+    evidence = [t.countries(least) for t in people]
+    for name, t in transformers.items():
+        if isinstance(t, CategoricalTransformer) and speaks_of_country(name):
+            evidence.append(_named(*t.frequent(least)))
+        elif isinstance(t, ConstantTransformer) and speaks_of_country(name):
+            evidence.append({country_named(t.kind.value): float(len(t.support))})
+    locale = locale_of(evidence)
+    for t in people if locale is not None else ():
+        if t.kind.locale is None:
+            with contextlib.suppress(SchemaError):  # its names are known to Faker alone, which is not there
+                names_of(locale)
+                t.kind = replace(t.kind, locale=locale)
+
+
+def _named(values: Iterable[object], rows: Iterable[float]) -> dict[str, float]:
+    out: dict[str, float] = {}
+    for value, count in zip(values, rows, strict=True):
+        country = country_named(value)
+        out[country] = out.get(country, 0.0) + count
     return out
 
 

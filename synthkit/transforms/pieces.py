@@ -81,7 +81,7 @@ def hide_constants(
     """
     hidden: dict[Hashable, ColumnType] = {}
     for name, t in transformers.items():
-        if not isinstance(t, ConstantTransformer) or not 0 < t.support < min_count or not nulls[name]:
+        if not isinstance(t, ConstantTransformer) or not 0 < len(t.support) < min_count or not nulls[name]:
             continue
         kind = _undisclosed(t.kind)
         if kind is not None:

@@ -72,7 +72,7 @@ class QuantileLaw:
 
         Args:
             values: ``(m,)`` sorted, distinct, finite.
-            counts: ``(m,)`` mass of each (rows, or their weights).
+            counts: ``(m,)`` mass of each (rows, or their weights in units of rows).
             support: ``(m,)`` how many distinct rows or entities stand behind each (default: ``counts``).
             voice: ``(m,)`` the same, additive over values: what a mean of several may count (default: ``support``).
             step: grid of the values (1 for integers, 0.01 for cents; 0: none).
@@ -80,7 +80,9 @@ class QuantileLaw:
             min_count: an atom or a mean needs this many rows.
             extremes: so many outermost rows at each end tell no value; the tails are fitted with them censored.
             lead: ``(m,)`` share of the entity that has most rows of each value, where entities are known: an atom's is
-                at most ``most``, and in a mean every entity has one voice.
+                at most ``most``.
+            most: below 1, every entity (row) has one voice in a mean, whatever its rows or its weight, and in the scale
+                of a tail no more than ten average ones.
             told: gets counts of what that changed (``synthkit.protected.COUNTS``).
             cells: about how many cells share what is not a spike.
             spike: an atom of at least this share of the mass is a cell of its own.
@@ -97,7 +99,7 @@ class QuantileLaw:
         if voice is not None:
             support = np.where((support >= min_count) & ~led, support, voice)
         support = np.where(led, np.minimum(support, min_count - 0.5), support)
-        speak = None if lead is None or most >= 1 or voice is None else np.maximum(voice, 1e-9)
+        speak = None if most >= 1 or voice is None else np.maximum(voice, 1e-9)
         pieces = pieces_of(
             values, counts, support, step, low, high, min_count, max_knots, extremes=extremes, speak=speak, told=told
         )
