@@ -201,6 +201,15 @@ def test_gaps_are_of_filled_cells():
     assert found.table_gap < 0.01, "half of the one group's cells are empty, and half of the filled ones are yes"
 
 
+def test_a_tuple_may_be_the_name_of_a_protected_column():
+    tables = [people(200, seed) for seed in (1, 2)]
+    named = [table.set_axis([("a", "b") if c == "sex" else c for c in table], axis=1) for table in tables]
+    found, same = (
+        fairness(*both, target="rich", protected=name) for both, name in ((named, ("a", "b")), (tables, "sex"))
+    )
+    assert found.table_gap == same.table_gap > 0
+
+
 def test_fairness_refuses_what_it_cannot_judge():
     table = people(200)
     for change, error, words in [
@@ -208,9 +217,13 @@ def test_fairness_refuses_what_it_cannot_judge():
         ({"target": "nothing"}, ParamError, "no column 'nothing'"),
         ({"protected": "rich"}, ParamError, "besides the target"),
         ({"positive": "maybe"}, ParamError, "no class"),
+        ({"protected": []}, ParamError, "names no column"),
     ]:
         with pytest.raises(error, match=words):
             fairness(table, table, **{"target": "rich", "protected": "sex", **change})
+    for one, other in ((table, table.assign(rich=None)), (table.assign(rich=None), table)):
+        with pytest.raises(SchemaError, match="column 'rich' is null"):
+            fairness(one, other, target="rich", protected="sex")
     with pytest.raises(SchemaError, match="fewer than two groups"):
         fairness(table[table["sex"] == "F"], table, target="rich", protected="sex")
 
@@ -238,6 +251,15 @@ def test_counterfactual_with_free_columns_one_value_per_row_and_a_number(fitted)
     mean = found.outcome["mean"]
     assert mean["a"] - mean["b"] > 2 and ((found.outcome["q5"] < mean) & (mean < found.outcome["q95"])).all()
     assert found.draws.loc["b", "edu"].nunique() == 3, "free columns are drawn"
+
+
+def test_outcomes_tell_classes_that_no_draw_has_and_one_draw_has_no_interval(fitted):
+    rows = people(2, 6)
+    told = fitted.counterfactual(rows, {"age": 20}, n=1, target="rich", seed=0).outcome
+    assert told.columns.unique(0).tolist() == ["no", "yes"]
+    assert told.xs("probability", axis=1, level=1).sum(axis=1).tolist() == [1, 1]
+    one = fitted.counterfactual(rows, {"age": 20}, ["sex", "sex"], n=1, target="hours", seed=0).outcome
+    assert one["mean"].notna().all() and one[["low", "high"]].isna().all(axis=None)
 
 
 def test_off_support_is_flagged():
@@ -301,7 +323,11 @@ def test_no_causal_word_is_used():
         (lambda s: s.sample(10, rebalance={"sex": {"X": 1.0}}), ConditionError, "domain"),
         (lambda s: s.sample(10, rebalance={"sex": {isnull(): 1.0}}), ConditionError, "never null"),
         (lambda s: s.sample(9, rebalance={"sex": {"F": 1.0}}, accept=lambda t: t["age"] > 0), ParamError, "'accept'"),
-        (lambda s: s.shift(10), ParamError, "both None"),
+        (lambda s: s.shift(10), ParamError, "both empty"),
+        (lambda s: s.shift(10, shares={}), ParamError, "both empty"),
+        (lambda s: s.shift(10, means=3), ParamError, "'means'"),
+        (lambda s: s.shift(10, means={"hours": "many"}), ParamError, "one of numbers"),
+        (lambda s: s.fair(10, ["rich"], "sex"), ParamError, "column of the table"),
         (lambda s: s.shift(10, means={"sex": 1.0}), ParamError, "one of numbers"),
         (lambda s: s.fair(900, "hours", "sex"), ParamError, "more than 20 values"),
         (lambda s: s.fair(10, "id", "sex"), ParamError, "has a few values"),

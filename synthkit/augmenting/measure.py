@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
 
 from synthkit.augmenting.arms import ARMS, WEIGHTS, Arm, arms_of, with_rows
-from synthkit.augmenting.cells import Cells
+from synthkit.augmenting.cells import Cells, class_codes
 from synthkit.augmenting.counts import Goal, added_by_goal
 from synthkit.augmenting.folds import Fold, folds_of
 from synthkit.augmenting.generators import draw_classes, fitted
@@ -108,11 +108,7 @@ class Study:
 
     def coded(self, drawn: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The same as learners read it."""
-        return self.cells.matrix(drawn), self.codes(drawn[self.target])
-
-    def codes(self, column: pd.Series[Any]) -> NDArray[np.int64]:
-        """Class codes."""
-        return np.asarray(pd.Index(self.classes).get_indexer(pd.Index(column.astype(object))), dtype=np.int64)
+        return self.cells.matrix(drawn), class_codes(self.classes, drawn[self.target])
 
     def answers(self, learner: str, arm: Arm, test: NDArray[np.int64], true: NDArray[np.float64]) -> NDArray[Any]:
         """Probabilities of test rows at the natural prevalence."""
