@@ -59,6 +59,16 @@ def test_a_given_cell_is_followed_as_in_free_draws(fitted):
             assert abs(shares[0] - shares[1]).max() < 0.03, (where, name)
 
 
+def test_cells_that_differ_by_row_are_followed_as_in_free_draws(fitted):
+    free = fitted.sample(20_000, seed=4)
+    given = fitted.sample(where=free[["hours", "rich"]].head(6000), seed=5)
+    assert (given["rich"] == free["rich"].head(6000)).all()
+    for value in ("yes", "no"):
+        same, own = (table[table["rich"] == value] for table in (free, given))
+        assert abs((own["sex"] == "M").mean() - (same["sex"] == "M").mean()) < 0.08, value
+        assert abs(own["age"].mean() - same["age"].mean()) < 3.5, value
+
+
 def test_several_margins_and_ranges_and_where(fitted):
     wanted = {"sex": {"F": 0.7, "M": 0.3}, "age": {between(18, 39): 0.1, between(40, 89): 0.9}}
     out = fitted.sample(1000, rebalance=wanted, where={"edu": "hi"}, seed=2)
