@@ -130,6 +130,14 @@ def test_a_strong_shift_has_the_shares_or_is_refused(tied, wanted):
             model.shift(100, shares={"care": {between(None, 101): 1.0}}, seed=1)
 
 
+def test_a_kind_that_the_first_draw_lacks_by_chance_is_looked_for():
+    job = np.repeat(["kept", "lost"], [7992, 8])
+    model = TabularSynthesizer("independent", protect=None, random_state=0).fit(pd.DataFrame({"job": job, "z": job}))
+    for seed in range(6):  # one in 1,000, and first some 1,000 rows are drawn
+        out = model.shift(20, shares={"job": {"kept": 0.9, "lost": 0.1}}, seed=seed)
+        assert (out["job"] == "lost").sum() == 2
+
+
 @pytest.mark.parametrize(
     ("column", "shares", "good"),
     [

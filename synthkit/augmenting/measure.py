@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
 
-from synthkit.augmenting.arms import ARMS, WEIGHTS, Arm, arms_of, with_rows
+from synthkit.augmenting.arms import ARMS, WEIGHTS, Arm, arms_of, weighted, with_rows
 from synthkit.augmenting.cells import Cells, class_codes
 from synthkit.augmenting.counts import Goal, added_by_goal
 from synthkit.augmenting.folds import Fold, folds_of
@@ -165,9 +165,7 @@ class Study:
             return None
         if len(np.unique(self.y[test])) < 2 or len(np.unique(self.y[train])) < 2:
             return None
-        true, count = self.shares(train), np.bincount(self.y[train], minlength=2)
-        weight = len(train) / (2 * np.maximum(count, 1))
-        arm = Arm(self.x[train], self.y[train], weight[self.y[train]])
+        true, arm = self.shares(train), weighted(self.x[train], self.y[train], 2)
         return best_threshold(self.y[test], self.answers(learner, arm, test, true), true)
 
     # ---------------------------------------------------------------- a fold, and all

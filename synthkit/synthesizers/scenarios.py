@@ -37,8 +37,8 @@ from synthkit.synthesizers.tilting import (
 
 __all__ = ["Counterfactual", "Scenarios"]
 
-_POOL = 20_000  # rows, from which joint shares are taken
-_MOST = 40  # times the wanted rows, that are drawn to choose from
+_POOL = 20_000  # rows, from which joint shares are taken, and that tell what cannot be met
+_MOST, _LEAST = 40, 500  # times the wanted rows, but for so many at least, are drawn to choose from
 _FEW = 20  # values of a number that counts as classes
 _FINITE = Interval(float, -np.inf, np.inf, "neither")
 _RARE = 0.01  # of drawn rows are less likely: off support
@@ -153,17 +153,22 @@ class Scenarios:
         seed = entropy(None) if seed is None else seed
         times = 4
         while times <= _MOST:
-            pool = self.sample(times * n + 1000, where=where, seed=entropy(seed, 8, times))
+            pool = self.sample(times * max(n, _LEAST) + 1000, where=where, seed=entropy(seed, 8, times))
             moments = Moments.of(pool, shares or {}, means or {})
             rng = np.random.default_rng(entropy(seed, 11, times))
-            chances = chances_of(moments.weights(name), n)
+            times *= 2
+            try:
+                chances = chances_of(moments.weights(name), n)
+            except ConditionError:
+                if len(pool) >= _POOL or times > _MOST:  # of fewer rows a rare kind may be missing by chance
+                    raise
+                continue
             if moments.met(chances):
                 order = np.lexsort([rng.random(len(pool)), *moments.features.T[::-1]])
                 rows = chosen_rows(chances, order, rng)
                 return pool.take(rng.permutation(rows)).reset_index(drop=True)
-            times *= 2
         raise ConditionError(
-            f"{name}: rows of the kind are too rare among {times // 2 * n} drawn ones; ask for a smaller shift, fewer "
+            f"{name}: rows of the kind are too rare among {len(pool)} drawn ones; ask for a smaller shift, fewer "
             "rows, or pin values with 'where'."
         )
 
