@@ -233,6 +233,7 @@ def test_it_stops_where_it_is_told():
         ({}, {"goal": "more"}, ParamError, "goal"),
         ({}, {"cv": (1, 1)}, ParamError, "cv"),
         ({}, {"synthesizer": 3}, ParamError, "synthesizer"),
+        ({}, {"synthesizer": Copies}, ParamError, "synthesizer"),
         ({"is_synthetic": 0}, {"mark": True}, ParamError, "is_synthetic"),
     ],
 )
@@ -251,8 +252,14 @@ def test_a_generator_that_answers_wrongly_is_named():
         def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
             return super().sample(n, where=where, seed=seed).assign(whole=np.nan)
 
+    class Nulls(Copies):
+        def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
+            return super().sample(n, where=where, seed=seed).assign(y=pd.NA)
+
     with pytest.raises(SchemaError, match="'synthesizer': its sample .*(another class|wanted rows)"):
         augment(LAW.draw(100, 0), cv=(2, 1), synthesizer=Other(), **QUICK)
+    with pytest.raises(SchemaError, match="another class"):
+        augment(LAW.draw(100, 0), cv=(2, 1), synthesizer=Nulls(), **QUICK)
     with pytest.raises(SchemaError, match="column 'whole' with cells"):
         augment(LAW.draw(100, 0).assign(whole=1), cv=(2, 1), synthesizer=Hollow(), **QUICK)
 

@@ -74,16 +74,12 @@ def judged(table: pd.DataFrame, learners: Sequence[str]) -> dict[str, tuple[Said
         best = str(others.idxmax())
         against, nothing = lines.loc[best], lines.loc[NOTHING]
         if against["low"] > 0:
-            out[learner] = "helps", f"better than {best}, the best of {', '.join(CONTROLS)}"
+            out[learner] = "helps", f"better than the best control ({best}) by more than the interval"
         elif nothing["high"] < 0:
             out[learner] = "hurts", "worse than the real rows alone"
         else:
-            rival = f"than {best}, the best of {', '.join(CONTROLS)}"
-            better = against["difference"] > 0
-            out[learner] = (
-                "no evidence",
-                f"better {rival}, but within the interval" if better else f"not better {rival}",
-            )
+            better, rival = against["difference"] > 0, f"better than the best control ({best})"
+            out[learner] = "no evidence", f"{rival}, but within the interval" if better else f"not {rival}"
     return out
 
 
