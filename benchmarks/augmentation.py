@@ -26,6 +26,7 @@ from benchmarks.datasets import load
 from synthkit import TabularSynthesizer
 from synthkit.augmenting import augment
 from synthkit.augmenting.cells import Cells
+from synthkit.augmenting.counts import added_by_goal
 from synthkit.augmenting.generators import draw_classes, fitted
 from synthkit.augmenting.learners import LEARNERS, fit_predict
 from synthkit.augmenting.scores import score_all, without_shift
@@ -168,8 +169,6 @@ def tables(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def augment_rows(train: pd.DataFrame, target: str, options: argparse.Namespace, seed: int) -> pd.DataFrame:
     """The training rows with the default generator's, whatever a verdict says."""
-    from synthkit.augmenting.counts import added_by_goal
-
     counts = train[target].value_counts()
     extra = added_by_goal(counts.to_numpy(), options.goal, options.amount)
     generator = fitted(None, train, target, seed)
@@ -181,10 +180,8 @@ def holdout_score(
     learner: str, rows: pd.DataFrame, train: pd.DataFrame, holdout: pd.DataFrame, target: str, seed: int
 ) -> dict[str, float]:
     """All metrics on the holdout of a learner of ``rows``."""
-    from synthkit.augmenting.cells import features_of
-
     classes = list(train[target].value_counts().index)
-    cells = Cells.of(train, features_of(train, [target]))
+    cells = Cells.of(train, [target])
     y, y_test, y_train = (pd.Index(classes).get_indexer(t[target]) for t in (rows, holdout, train))
     size = len(classes)
     answers = fit_predict(learner, (cells.matrix(rows), y, None), cells.matrix(holdout), cells.categorical, size, seed)
@@ -226,17 +223,30 @@ def replacement(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _replaced(model: str, train: pd.DataFrame, target: str, kinds: Mapping[Any, Any], seed: int) -> pd.DataFrame:
     if model == "smote":
-        cells = Cells.of(train, dict(kinds))
+        cells = Cells.of(train, kinds=kinds)
         x, rng = cells.matrix(train), np.random.default_rng(seed)
         parts = [x[np.flatnonzero(train[target] == c)] for c in train[target].unique()]
-        return cells.frame(
-            np.concatenate([smote_rows(part, cells.categorical, len(part), rng) for part in parts]), train
-        )
+        drawn = np.concatenate([smote_rows(part, cells.categorical, len(part), rng) for part in parts])
+        return table_of(cells, drawn, train)
     spec = None if model == "default" else model
     if spec is None:
         counts = train[target].value_counts().to_dict()
         return draw_classes(fitted(None, train, target, seed), train, target, counts, seed)
     return TabularSynthesizer(spec, random_state=seed).fit(train).sample(len(train), seed=seed)
+
+
+def table_of(cells: Cells, matrix: np.ndarray, like: pd.DataFrame) -> pd.DataFrame:
+    """A table with the dtypes of ``like`` from numbers and codes; numbers of whole columns are rounded."""
+    columns = {}
+    for j, name in enumerate(cells.kinds):
+        null = np.isnan(matrix[:, j])
+        if name in cells.levels:
+            column = pd.Series(cells.levels[name].take(np.where(null, 0, matrix[:, j]).astype(int)))
+        else:
+            whole = pd.api.types.is_integer_dtype(like[name].dtype)
+            column = pd.Series(matrix[:, j].round() if whole else matrix[:, j])
+        columns[name] = column.mask(null).astype(like[name].dtype)
+    return pd.DataFrame(columns)
 
 
 def _split(name: str, options: argparse.Namespace, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, Any, Any]:

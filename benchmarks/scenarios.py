@@ -15,6 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.datasets:
         for seed in options.seeds:
             split = load(name, options.data, seed, dev=not options.final)
+            if options.most and len(split.train) > options.most:
+                split = replace(split, train=split.train.sample(options.most, random_state=seed).reset_index(drop=True))
             began = time.perf_counter()
             fitted = TabularSynthesizer(options.model, random_state=seed, max_seconds=options.max_seconds)
             fitted.fit(split.train)
             line: dict[str, Any] = {"dataset": name, "seed": seed, "final": options.final, "model": options.model}
-            line |= {"fit_s": round(time.perf_counter() - began, 1)} | calibration(fitted, split, seed)
+            line |= {"rows": len(split.train), "fit_s": round(time.perf_counter() - began, 1)}
+            line |= calibration(fitted, split, seed, options.strata)
             if name in _PROTECTED:
                 line |= fair_draws(fitted, split, _PROTECTED[name], seed)
             written = json.dumps(line)
@@ -67,12 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--model", default="auto")
     parser.add_argument("--max-seconds", type=float)
+    parser.add_argument("--most", type=int, help="training rows at most")
+    parser.add_argument("--strata", type=int, default=60, help="at most")
     parser.add_argument("--final", action="store_true", help="judge on the true holdout; rarely")
     parser.add_argument("--out", type=Path, help="append the lines to a file, too")
     return parser
 
 
-def calibration(fitted: TabularSynthesizer, split: Split, seed: int) -> dict[str, float]:
+def calibration(fitted: TabularSynthesizer, split: Split, seed: int, most: int = 60) -> dict[str, float]:
     """Root mean square error of conditional frequencies less binomial variance, over strata of 1 to 3 columns."""
     target = split.target
     positive = split.holdout[target].value_counts().index[1]
@@ -94,7 +100,7 @@ def calibration(fitted: TabularSynthesizer, split: Split, seed: int) -> dict[str
         errors.append((p - q) ** 2)
         plain.append((p - base) ** 2)
         noise.append(p * (1 - p) / len(held) + q * (1 - q) / _DRAWS)
-        if len(errors) >= 60:
+        if len(errors) >= most:
             break
     excess = float(np.mean(errors) - np.mean(noise))
     return {

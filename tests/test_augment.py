@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 
-from benchmarks.augmentation import Copies, Law, Truth
+from benchmarks.augmentation import Copies, Law, Truth, table_of
 from synthkit import Oversampler, augment
 from synthkit.augmenting.arms import CONTROLS
-from synthkit.augmenting.cells import Cells, features_of
+from synthkit.augmenting.cells import Cells
 from synthkit.augmenting.counts import added_by_goal
 from synthkit.augmenting.folds import folds_of
 from synthkit.augmenting.scores import corrected, score_all, without_shift
@@ -183,6 +185,27 @@ def test_groups_and_several_classes():
     assert found.groups["difference"].notna().all()
 
 
+def test_classes_may_be_intervals_and_counts_numpys():
+    table = LAW.draw(150, 0)
+    table["y"] = pd.cut(table["x0"] + table["y"], 2)  # as the error for numbers advises
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = augment(table.drop(columns="x0"), cv=(np.int64(2), 1), synthesizer=Copies(), force=True, **QUICK)
+        Oversampler(synthesizer="independent", random_state=0).fit_resample(table[["x1"]], table["y"])
+    assert found.data["y"].value_counts().std() == 0 and found.data["y"].dtype == table["y"].dtype
+    assert json.loads(found.to_json())["about"]["cv"] == [2, 1]
+
+
+def test_folds_that_cannot_judge_are_no_evidence():
+    y = np.r_[np.tile([0, 1], 20), np.zeros(80, int)]  # the later blocks have one class
+    table = LAW.draw(120, 0).assign(y=y, t=np.arange(120))
+    how = {**QUICK, "learners": ("boosting", "logistic")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = augment(table, time="t", cv=(2, 1), synthesizer=Copies(), **how)
+        assert found.verdict == "no evidence" and "no fold could be judged" in str(found)
+
+
 def test_it_stops_where_it_is_told():
     table, done = LAW.draw(150, 0), []
     found = augment(table, cv=(2, 3), synthesizer=Copies(), progress=lambda f: done.append(f) or f.done == 2, **QUICK)
@@ -202,12 +225,15 @@ def test_it_stops_where_it_is_told():
         ({"g": [None] + ["a"] * 59}, {"subgroup": "g"}, SchemaError, "'g' .'subgroup'. has nulls"),
         ({}, {"subgroup": "nowhere"}, ParamError, "no column"),
         ({}, {"entity": "nowhere"}, ParamError, "no column"),
+        ({}, {"target": ["y"]}, ParamError, "no column"),
+        ({"t": range(60), "g": [0, 1, 2] * 20}, {"time": "t", "entity": "g"}, SchemaError, "leave 'entity' out"),
         ({}, {"time": "c"}, SchemaError, "dates, durations or numbers"),
         ({}, {"metric": "accuracy"}, ParamError, "metric"),
         ({}, {"learners": ("svm",)}, ParamError, "learners"),
         ({}, {"goal": "more"}, ParamError, "goal"),
         ({}, {"cv": (1, 1)}, ParamError, "cv"),
         ({}, {"synthesizer": 3}, ParamError, "synthesizer"),
+        ({}, {"synthesizer": Copies}, ParamError, "synthesizer"),
         ({"is_synthetic": 0}, {"mark": True}, ParamError, "is_synthetic"),
     ],
 )
@@ -226,8 +252,14 @@ def test_a_generator_that_answers_wrongly_is_named():
         def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
             return super().sample(n, where=where, seed=seed).assign(whole=np.nan)
 
+    class Nulls(Copies):
+        def sample(self, n: int, *, where: Mapping[Any, Any], seed: int) -> pd.DataFrame:
+            return super().sample(n, where=where, seed=seed).assign(y=pd.NA)
+
     with pytest.raises(SchemaError, match="'synthesizer': its sample .*(another class|wanted rows)"):
         augment(LAW.draw(100, 0), cv=(2, 1), synthesizer=Other(), **QUICK)
+    with pytest.raises(SchemaError, match="another class"):
+        augment(LAW.draw(100, 0), cv=(2, 1), synthesizer=Nulls(), **QUICK)
     with pytest.raises(SchemaError, match="column 'whole' with cells"):
         augment(LAW.draw(100, 0).assign(whole=1), cv=(2, 1), synthesizer=Hollow(), **QUICK)
 
@@ -276,16 +308,10 @@ def test_smote_stays_between_neighbours_of_a_class():
 
 
 def test_cells_go_and_come_back(mixed):
-    kinds = features_of(mixed, [])
-    assert not {"id", "txt", "e"} & set(kinds)
-    cells = Cells.of(mixed, kinds)
-    back = cells.frame(cells.matrix(mixed), mixed)
-    for name in kinds:
-        assert back[name].dtype == mixed[name].dtype, name
-        assert (back[name].isna() == mixed[name].isna()).all(), name
-    pd.testing.assert_series_equal(back["d"], mixed["d"])
-    pd.testing.assert_series_equal(back["I"], mixed["I"])
-    pd.testing.assert_series_equal(back["c"], mixed["c"])
+    assert not {"id", "txt", "e"} & set(Cells.of(mixed).kinds)
+    plain = mixed[["i8", "I", "f32", "b", "B", "c", "s", "a name", ("t", 1)]]
+    cells = Cells.of(plain)
+    pd.testing.assert_frame_equal(table_of(cells, cells.matrix(plain), plain), plain)
 
 
 # -------------------------------------------------------------------- Oversampler
@@ -352,6 +378,11 @@ def test_a_share_is_for_two_classes():
 def test_oversampler_refuses(y, strategy, error, words):
     with pytest.raises(error, match=words):
         Oversampler(strategy).fit_resample(np.zeros((10, 2)), y)
+
+
+def test_oversampler_refuses_sparse_matrices():
+    with pytest.raises(SchemaError, match="sparse"):
+        Oversampler().fit_resample(csr_matrix(np.eye(4)), [0, 1, 1, 1])
 
 
 def test_the_default_generator_balances():

@@ -10,7 +10,7 @@ import torch
 from synthkit import TabularSynthesizer, between
 from synthkit.errors import ConditionError, SynthkitWarning
 from synthkit.layout import Encoded
-from synthkit.models.resampling import Joint, alike, draw_jointly
+from synthkit.models.resampling import Joint, alike, draw_jointly, thinned
 
 RHO = 0.8
 
@@ -81,6 +81,39 @@ def test_rows_are_picked_by_weight():
     assert np.abs(share - weight / weight.sum()).max() < 0.02
     assert abs(joint.probability - weight.mean()) < 0.1
     assert joint.effective < joint.drawn
+
+
+def test_no_candidate_is_picked_twice_where_there_are_enough():
+    torch.manual_seed(0)
+
+    def draw(partial: Encoded) -> tuple[Encoded, torch.Tensor]:
+        number = torch.rand(len(partial), 1, dtype=torch.float64)
+        there = torch.ones(len(partial), 1, dtype=torch.bool)
+        cat, none = partial.cat[:, :0], partial.cat_known[:, :0]
+        return Encoded(number, cat, there, none), (0.2 + number[:, 0]).log()  # heaviest to mean: 1.7
+
+    num, cat = torch.zeros(3000, 1, dtype=torch.float64), torch.zeros(3000, 0, dtype=torch.uint8)
+    nothing = Encoded(num, cat, num.bool(), cat.bool())
+    drawn, joint = draw_jointly(draw, nothing)
+    assert joint.drawn > 6000, "of several rounds"
+    assert len(drawn.num.unique()) == 3000
+    assert abs(float(drawn.num.mean()) - (0.1 + 1 / 3) / 0.7) < 0.02, "its density is (.2 + x) / .7"
+
+
+def test_thinned_weights_stand_for_all():
+    torch.manual_seed(0)
+    weight = torch.cat([torch.rand(500, dtype=torch.float64), torch.tensor([400.0, 90.0, 0.0], dtype=torch.float64)])
+    total = torch.zeros_like(weight)
+    for _ in range(300):
+        at, log_weight = thinned(weight.log(), 60)
+        assert len(at.unique()) == 60 and weight[at].min() > 0
+        assert {500, 501} <= set(at.tolist()), "the heaviest stay"
+        total[at] += log_weight.exp() / 300
+    assert abs(float(total.sum() / weight.sum()) - 1) < 0.02
+    assert abs(float(total[:250].sum() / weight[:250].sum()) - 1) < 0.1
+    assert abs(float(total[500] / 400) - 1) < 1e-6
+    at, log_weight = thinned(weight.log(), 600)
+    assert sorted(at.tolist()) == list(range(502)), "where there is room for all, all stay but those of no weight"
 
 
 def test_nothing_meets_the_conditions():

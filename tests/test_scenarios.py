@@ -59,6 +59,16 @@ def test_a_given_cell_is_followed_as_in_free_draws(fitted):
             assert abs(shares[0] - shares[1]).max() < 0.03, (where, name)
 
 
+def test_cells_that_differ_by_row_are_followed_as_in_free_draws(fitted):
+    free = fitted.sample(20_000, seed=4)
+    given = fitted.sample(where=free[["hours", "rich"]].head(6000), seed=5)
+    assert (given["rich"] == free["rich"].head(6000)).all()
+    for value in ("yes", "no"):
+        same, own = (table[table["rich"] == value] for table in (free, given))
+        assert abs((own["sex"] == "M").mean() - (same["sex"] == "M").mean()) < 0.08, value
+        assert abs(own["age"].mean() - same["age"].mean()) < 3.5, value
+
+
 def test_several_margins_and_ranges_and_where(fitted):
     wanted = {"sex": {"F": 0.7, "M": 0.3}, "age": {between(18, 39): 0.1, between(40, 89): 0.9}}
     out = fitted.sample(1000, rebalance=wanted, where={"edu": "hi"}, seed=2)
@@ -118,6 +128,14 @@ def test_a_strong_shift_has_the_shares_or_is_refused(tied, wanted):
     if wanted > 0.5:
         with pytest.raises(ConditionError, match="too rare"):
             model.shift(100, shares={"care": {between(None, 101): 1.0}}, seed=1)
+
+
+def test_a_kind_that_the_first_draw_lacks_by_chance_is_looked_for():
+    job = np.repeat(["kept", "lost"], [7992, 8])
+    model = TabularSynthesizer("independent", protect=None, random_state=0).fit(pd.DataFrame({"job": job, "z": job}))
+    for seed in range(6):  # one in 1,000, and first some 1,000 rows are drawn
+        out = model.shift(20, shares={"job": {"kept": 0.9, "lost": 0.1}}, seed=seed)
+        assert (out["job"] == "lost").sum() == 2
 
 
 @pytest.mark.parametrize(
@@ -201,6 +219,15 @@ def test_gaps_are_of_filled_cells():
     assert found.table_gap < 0.01, "half of the one group's cells are empty, and half of the filled ones are yes"
 
 
+def test_a_tuple_may_be_the_name_of_a_protected_column():
+    tables = [people(200, seed) for seed in (1, 2)]
+    named = [table.set_axis([("a", "b") if c == "sex" else c for c in table], axis=1) for table in tables]
+    found, same = (
+        fairness(*both, target="rich", protected=name) for both, name in ((named, ("a", "b")), (tables, "sex"))
+    )
+    assert found.table_gap == same.table_gap > 0
+
+
 def test_fairness_refuses_what_it_cannot_judge():
     table = people(200)
     for change, error, words in [
@@ -208,9 +235,13 @@ def test_fairness_refuses_what_it_cannot_judge():
         ({"target": "nothing"}, ParamError, "no column 'nothing'"),
         ({"protected": "rich"}, ParamError, "besides the target"),
         ({"positive": "maybe"}, ParamError, "no class"),
+        ({"protected": []}, ParamError, "names no column"),
     ]:
         with pytest.raises(error, match=words):
             fairness(table, table, **{"target": "rich", "protected": "sex", **change})
+    for one, other in ((table, table.assign(rich=None)), (table.assign(rich=None), table)):
+        with pytest.raises(SchemaError, match="column 'rich' is null"):
+            fairness(one, other, target="rich", protected="sex")
     with pytest.raises(SchemaError, match="fewer than two groups"):
         fairness(table[table["sex"] == "F"], table, target="rich", protected="sex")
 
@@ -238,6 +269,15 @@ def test_counterfactual_with_free_columns_one_value_per_row_and_a_number(fitted)
     mean = found.outcome["mean"]
     assert mean["a"] - mean["b"] > 2 and ((found.outcome["q5"] < mean) & (mean < found.outcome["q95"])).all()
     assert found.draws.loc["b", "edu"].nunique() == 3, "free columns are drawn"
+
+
+def test_outcomes_tell_classes_that_no_draw_has_and_one_draw_has_no_interval(fitted):
+    rows = people(2, 6)
+    told = fitted.counterfactual(rows, {"age": 20}, n=1, target="rich", seed=0).outcome
+    assert told.columns.unique(0).tolist() == ["no", "yes"]
+    assert told.xs("probability", axis=1, level=1).sum(axis=1).tolist() == [1, 1]
+    one = fitted.counterfactual(rows, {"age": 20}, ["sex", "sex"], n=1, target="hours", seed=0).outcome
+    assert one["mean"].notna().all() and one[["low", "high"]].isna().all(axis=None)
 
 
 def test_off_support_is_flagged():
@@ -301,7 +341,11 @@ def test_no_causal_word_is_used():
         (lambda s: s.sample(10, rebalance={"sex": {"X": 1.0}}), ConditionError, "domain"),
         (lambda s: s.sample(10, rebalance={"sex": {isnull(): 1.0}}), ConditionError, "never null"),
         (lambda s: s.sample(9, rebalance={"sex": {"F": 1.0}}, accept=lambda t: t["age"] > 0), ParamError, "'accept'"),
-        (lambda s: s.shift(10), ParamError, "both None"),
+        (lambda s: s.shift(10), ParamError, "both empty"),
+        (lambda s: s.shift(10, shares={}), ParamError, "both empty"),
+        (lambda s: s.shift(10, means=3), ParamError, "'means'"),
+        (lambda s: s.shift(10, means={"hours": "many"}), ParamError, "one of numbers"),
+        (lambda s: s.fair(10, ["rich"], "sex"), ParamError, "column of the table"),
         (lambda s: s.shift(10, means={"sex": 1.0}), ParamError, "one of numbers"),
         (lambda s: s.fair(900, "hours", "sex"), ParamError, "more than 20 values"),
         (lambda s: s.fair(10, "id", "sex"), ParamError, "has a few values"),

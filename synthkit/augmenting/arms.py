@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from synthkit.augmenting.smote import smote_rows
 
-__all__ = ["ARMS", "AUGMENTED", "CONTROLS", "NOTHING", "Arm", "arms_of", "with_rows"]
+__all__ = ["ARMS", "AUGMENTED", "CONTROLS", "NOTHING", "Arm", "arms_of", "weighted", "with_rows"]
 
 NOTHING, COPIES, WEIGHTS, SMOTE, AUGMENTED = "nothing", "duplication", "class weights", "SMOTE-NC", "augmented"
 ARMS = (NOTHING, COPIES, WEIGHTS, SMOTE, AUGMENTED)
@@ -55,15 +55,19 @@ def arms_of(
     of_class = [np.flatnonzero(y == c) for c in range(len(extra))]
     copies = np.concatenate([_again(rows, int(n), rng) for rows, n in zip(of_class, extra, strict=True)])
     made = [smote_rows(x[rows], categorical, int(n), rng) for rows, n in zip(of_class, extra, strict=True)]
-    count = np.bincount(y, minlength=len(extra))
-    weight = len(y) / (len(extra) * np.maximum(count, 1))
     return {
         NOTHING: Arm(x, y),
         COPIES: Arm(np.concatenate([x, x[copies]]), np.concatenate([y, y[copies]])),
-        WEIGHTS: Arm(x, y, weight[y]),
+        WEIGHTS: weighted(x, y, len(extra)),
         SMOTE: Arm(np.concatenate([x, *made]), np.concatenate([y, np.repeat(np.arange(len(extra)), extra)])),
         AUGMENTED: with_rows(x, y, drawn),
     }
+
+
+def weighted(x: NDArray[np.float64], y: NDArray[np.int64], classes: int) -> Arm:
+    """The real rows with weights that make all classes equal."""
+    count = np.bincount(y, minlength=classes)
+    return Arm(x, y, (len(y) / (classes * np.maximum(count, 1)))[y])
 
 
 def with_rows(

@@ -1,8 +1,8 @@
-"""A table as one matrix for the learners and the oversampling controls, and back."""
+"""A table as one matrix, for the learners and the oversampling controls."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from synthkit.metrics.tables import kinds_of
+from synthkit.metrics.tables import Kinds, as_numbers, kinds_of
 from synthkit.schema import Schema
 
-__all__ = ["Cells", "features_of"]
-
-
-def features_of(table: pd.DataFrame, without: Sequence[Hashable], schema: Schema | None = None) -> dict[Hashable, str]:
-    """The columns that a learner can read, and their kinds: identifiers, free text and ``without`` are left out."""
-    kinds = kinds_of(Schema.infer(table) if schema is None else schema)
-    return {name: kind for name, kind in kinds.items() if name not in without and name in table.columns}
+__all__ = ["Cells", "class_codes", "tally"]
 
 
 @dataclass(frozen=True)
@@ -30,70 +24,49 @@ class Cells:
     is left to those who see training rows only.
 
     Attributes:
-        names: the columns, in the order of the matrix.
-        categorical: ``(columns,)``.
-        levels: per categorical column its values; empty for others.
+        kinds: the columns, in the order of the matrix, and what they are.
+        levels: per categorical column its values.
     """
 
-    names: tuple[Hashable, ...]
-    categorical: NDArray[np.bool_]
-    levels: tuple[pd.Index[Any], ...]
+    kinds: Kinds
+    levels: Mapping[Hashable, pd.Index[Any]]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, kinds: dict[Hashable, str]) -> Cells:
-        """For the columns of ``kinds``, with the levels that ``table`` has."""
-        named = np.array([kind == "categorical" for kind in kinds.values()], dtype=bool)
-        levels = [
-            pd.Index(table[name].dropna().unique()) if is_named else pd.Index([])
-            for name, is_named in zip(kinds, named, strict=True)
-        ]
-        return cls(tuple(kinds), named, tuple(levels))
+    def of(cls, table: pd.DataFrame, without: Collection[Hashable] = (), kinds: Kinds | None = None) -> Cells:
+        """The columns of ``kinds``, by default those that a learner can read: no identifiers and no free text.
+
+        Args:
+            without: columns that are left out.
+        """
+        known = kinds_of(Schema.infer(table)) if kinds is None else kinds
+        kinds = {name: kind for name, kind in known.items() if name not in without}
+        named = [name for name, kind in kinds.items() if kind == "categorical"]
+        return cls(kinds, {name: pd.Index(table[name].dropna().unique()) for name in named})
+
+    @property
+    def categorical(self) -> NDArray[np.bool_]:
+        """``(columns,)``."""
+        return np.array([name in self.levels for name in self.kinds], dtype=bool)
 
     def matrix(self, table: pd.DataFrame) -> NDArray[np.float64]:
         """``(rows, columns)``; an unknown level is NaN, as null is."""
-        out = np.empty((len(table), len(self.names)))
-        for j, name in enumerate(self.names):
-            if self.categorical[j]:
-                codes = self.levels[j].get_indexer(pd.Index(table[name])).astype(np.float64)
+        out = np.empty((len(table), len(self.kinds)))
+        for j, (name, kind) in enumerate(self.kinds.items()):
+            if name in self.levels:
+                codes = self.levels[name].get_indexer(pd.Index(table[name])).astype(np.float64)
                 out[:, j] = np.where(codes < 0, np.nan, codes)
             else:
-                out[:, j] = numbers(table[name])
+                out[:, j] = as_numbers(table[name], kind)
         return out
 
-    def frame(self, matrix: NDArray[np.float64], like: pd.DataFrame) -> pd.DataFrame:
-        """A table with the dtypes of ``like`` from a matrix; numbers of whole columns are rounded."""
-        columns = {}
-        for j, name in enumerate(self.names):
-            values, null = matrix[:, j], np.isnan(matrix[:, j])
-            if self.categorical[j]:
-                cells = pd.Series(self.levels[j].take(np.where(null, 0, values).astype(int)))
-                columns[name] = cells.mask(null).astype(like[name].dtype)
-            else:
-                columns[name] = _number(values, null, like[name])
-        return pd.DataFrame(columns)
+
+def tally(column: pd.Series[Any]) -> tuple[list[Any], NDArray[np.int64]]:
+    """The values of a column without nulls, in the order in which they come, and how many cells each has."""
+    codes, values = pd.factorize(column.astype(object).to_numpy())
+    return list(values), np.bincount(codes, minlength=len(values)).astype(np.int64)
 
 
-def numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
-    """Numbers, dates and durations as float64 (of time: nanoseconds); null is NaN."""
-    null = column.isna().to_numpy()
-    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
-        unit = "datetime64[ns]" if pd.api.types.is_datetime64_any_dtype(column.dtype) else "timedelta64[ns]"
-        plain = column.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(column.dt, "tz", None) else column
-        values = plain.to_numpy().astype(unit).astype(np.int64).astype(np.float64)
-        return np.where(null, np.nan, values)
-    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
-def _number(values: NDArray[np.float64], null: NDArray[np.bool_], like: pd.Series[Any]) -> pd.Series[Any]:
-    dtype = like.dtype
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        times = pd.to_datetime(pd.Series(np.where(null, 0, values).round().astype(np.int64))).mask(null)
-        zone = getattr(dtype, "tz", None)
-        return times.dt.tz_localize("UTC").dt.tz_convert(zone).astype(dtype) if zone else times.astype(dtype)
-    if pd.api.types.is_timedelta64_dtype(dtype):
-        spans = pd.to_timedelta(pd.Series(np.where(null, 0, values).round().astype(np.int64))).mask(null)
-        return spans.astype(dtype)
-    if pd.api.types.is_integer_dtype(dtype):
-        whole = pd.Series(np.where(null, 0, values).round().astype(np.int64))
-        return whole.astype(dtype).mask(null) if null.any() else whole.astype(dtype)
-    return pd.Series(values).astype(dtype)
+def class_codes(classes: list[Any], column: pd.Series[Any]) -> NDArray[np.int64]:
+    """``(rows,)`` places among ``classes``; -1 for another value."""
+    cells = pd.Index(column.astype(object).to_numpy(), dtype=object)
+    return np.asarray(pd.Index(classes, dtype=object).get_indexer(cells), dtype=np.int64)

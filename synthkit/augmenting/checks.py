@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthkit.augmenting.cells import tally
 from synthkit.augmenting.learners import LEARNERS
 from synthkit.augmenting.scores import METRICS
 from synthkit.errors import ParamError, SchemaError
@@ -72,7 +73,7 @@ def check_columns(
     for role, name in roles.items():
         if name is None and role != "target":
             continue
-        if name not in df.columns:
+        if not isinstance(name, Hashable) or name not in df.columns:
             raise ParamError(f"augment: argument {role!r} names {name!r}, which is no column of the table.")
         if df[name].isna().any():
             remedy = "drop these rows" if role in ("target", "time") else "drop these rows, or name a group for them"
@@ -98,9 +99,8 @@ def classes_of(df: pd.DataFrame, target: Hashable) -> list[Any]:
         SchemaError: there is one only, or they look like numbers to regress.
     """
     column = df[target]
-    frequency = column.astype(object).value_counts(sort=False)
-    order = np.argsort(-frequency.to_numpy(), kind="stable")
-    classes = [frequency.index[k] for k in order]
+    values, count = tally(column)
+    classes = [values[k] for k in np.argsort(-count, kind="stable")]
     if len(classes) < 2:
         raise SchemaError(f"augment: column {target!r} ('target') has one class only; there is nothing to predict.")
     numeric = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthkit.augmenting.cells import Cells, features_of, numbers
+from synthkit.augmenting.cells import Cells, class_codes
 from synthkit.augmenting.checks import check_arguments, check_columns, classes_of
 from synthkit.augmenting.counts import Goal
 from synthkit.augmenting.folds import Fold, folds_of
@@ -18,6 +18,7 @@ from synthkit.augmenting.result import Augmentation
 from synthkit.augmenting.scores import METRICS
 from synthkit.augmenting.verdicts import by_group, differences, judged, means, overall
 from synthkit.errors import SchemaError
+from synthkit.metrics.tables import as_numbers, kinds_of
 from synthkit.report import Verdict, evaluate
 from synthkit.runtime import entropy
 
@@ -130,20 +131,18 @@ def _study(
 ) -> Study:
     subgroup, entity, time = roles
     table = df.reset_index(drop=True)
-    without = [name for name in (target, entity, time) if name is not None]
-    kinds = features_of(table, without)
-    if not kinds:
+    cells = Cells.of(table, [name for name in (target, entity, time) if name is not None])
+    if not cells.kinds:
         raise SchemaError("augment: no column but the target can be read by a learner (identifiers and text cannot).")
-    cells = Cells.of(table, kinds)
     return Study(
         table=table,
         target=target,
         classes=classes,
-        y=np.asarray(pd.Index(classes).get_indexer(pd.Index(table[target].astype(object))), dtype=np.int64),
+        y=class_codes(classes, table[target]),
         cells=cells,
         x=cells.matrix(table),
         entity=None if entity is None else np.asarray(pd.factorize(table[entity])[0], dtype=np.int64),
-        time=None if time is None else numbers(table[time]),
+        time=None if time is None else as_numbers(table[time], kinds_of(table[[time]])[time]),
         group=None if subgroup is None else np.asarray(pd.factorize(table[subgroup])[0], dtype=np.int64),
         entity_name=entity,
         goal=goal,
@@ -159,9 +158,6 @@ def _gated(study: Study, fold: Fold, generator: Any) -> Verdict:
     """The profile on the first fold: as many drawn as training rows, at their prevalence, beside its test rows."""
     count = np.bincount(study.y[fold.train], minlength=len(study.classes))
     drawn = study.drawn(generator, np.asarray(count, dtype=np.int64), 10**6)
-    kinds = dict(zip(study.cells.names, np.where(study.cells.categorical, "categorical", "numeric"), strict=True))
-    dated = {name for name in kinds if pd.api.types.is_datetime64_any_dtype(study.table[name].dtype)}
-    kinds = {name: "datetime" if name in dated else str(kind) for name, kind in kinds.items()}
     report = evaluate(
         study.table.iloc[fold.train],
         drawn,
@@ -169,7 +165,7 @@ def _gated(study: Study, fold: Fold, generator: Any) -> Verdict:
         target=study.target,
         metrics=list(_GATE_METRICS),
         level="quick",
-        kinds={**kinds, study.target: "categorical"},  # type: ignore[dict-item]
+        kinds={**study.cells.kinds, study.target: "categorical"},
         seed=entropy(study.seed, 6) % 2**31,
     )
     return report.check(_GATE)
@@ -200,7 +196,7 @@ def _about(
 ) -> dict[str, Any]:
     notes = [f"note: {measured.stopped}"] if measured.stopped else []
     plain = means(measured)
-    best = plain[plain["metric"] == study.primary].set_index("learner")["nothing"] * METRICS[study.primary]
+    best = plain[plain["metric"] == study.primary].set_index("learner")["nothing"].dropna() * METRICS[study.primary]
     if len(best) > 1:
         notes.append(f"note: of the real rows alone, {best.idxmax()} makes the most")
     count = np.bincount(study.y)
@@ -209,7 +205,7 @@ def _about(
         "classes": {str(c): int(n) for c, n in zip(study.classes, count, strict=True)},
         "goal": study.goal,
         "amounts": measured.amounts,
-        "cv": list(cv),
+        "cv": [int(many) for many in cv],
         "folds": len(measured.amounts),
         "folds planned": len(folds),
         "generator": "trees (default)" if study.synthesizer is None else type(study.synthesizer).__name__,

@@ -66,7 +66,7 @@ def _shuffled(y: NDArray[np.int64], folds: int, entity: NDArray[np.int64] | None
     else:
         if len(np.unique(entity)) < folds:
             raise SchemaError(
-                f"augment: column 'entity' has fewer entities than the {folds} folds of argument 'cv'; ask for fewer."
+                f"augment: argument 'entity' names a column of fewer entities than the {folds} folds of argument 'cv'."
             )
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
@@ -87,7 +87,9 @@ def _forward(time: NDArray[np.float64], folds: int, entity: NDArray[np.int64] | 
         if len(train) and len(test):
             found.append(Fold(train, test))
     if len(found) < folds:
+        late = "" if entity is None else ", or too few entities that come before others do: then leave 'entity' out"
         raise SchemaError(
-            f"augment: column 'time' has too few different times for the {folds} folds of argument 'cv'; ask for fewer."
+            f"augment: argument 'time' names a column with too few different times for the {folds} folds of argument "
+            f"'cv'; ask for fewer{late}."
         )
     return found

@@ -7,10 +7,10 @@ from collections.abc import Hashable, Mapping
 from copy import deepcopy
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
+from synthkit.augmenting.cells import class_codes
 from synthkit.errors import ParamError, SchemaError
 from synthkit.models import MODELS, ModelSpec
 from synthkit.params import OneOf, check
@@ -47,7 +47,7 @@ def fitted(generator: Any, table: pd.DataFrame, target: Hashable, seed: int, *, 
     """A fresh copy of ``generator`` (None: the default), fitted on ``table``.
 
     Raises:
-        ParamError: it has no ``fit`` or no ``sample``.
+        ParamError: it has no ``fit`` or no ``sample``, or is a class.
     """
     if generator is None:
         generator = default_generator(len(table), entity)
@@ -56,7 +56,7 @@ def fitted(generator: Any, table: pd.DataFrame, target: Hashable, seed: int, *, 
         if isinstance(generator, str):
             check("augment, Oversampler", "synthesizer", generator, OneOf("auto", *MODELS))
         generator = TabularSynthesizer(generator, protect=None, entity=entity)
-    elif not (callable(getattr(generator, "fit", None)) and callable(getattr(generator, "sample", None))):
+    elif isinstance(generator, type) or not all(callable(getattr(generator, n, None)) for n in ("fit", "sample")):
         raise ParamError(
             "augment, Oversampler: argument 'synthesizer' must be the name of a model, a ModelSpec, a synthesizer, or "
             "any object with fit(table) and sample(n, where=..., seed=...)."
@@ -88,7 +88,7 @@ def draw_classes(
                 "augment, Oversampler: argument 'synthesizer': its sample did not return a DataFrame of the wanted "
                 "rows with the table's columns; mend it."
             )
-        if not np.asarray(part[target] == value).all():
+        if class_codes([value], part[target]).any():
             raise SchemaError(
                 "augment, Oversampler: argument 'synthesizer': its sample returned rows of another class than 'where' "
                 "asks for; mend it."

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
 
-from synthkit.augmenting.arms import ARMS, WEIGHTS, Arm, arms_of, with_rows
-from synthkit.augmenting.cells import Cells
+from synthkit.augmenting.arms import ARMS, WEIGHTS, Arm, arms_of, weighted, with_rows
+from synthkit.augmenting.cells import Cells, class_codes
 from synthkit.augmenting.counts import Goal, added_by_goal
 from synthkit.augmenting.folds import Fold, folds_of
 from synthkit.augmenting.generators import draw_classes, fitted
@@ -108,11 +108,7 @@ class Study:
 
     def coded(self, drawn: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The same as learners read it."""
-        return self.cells.matrix(drawn), self.codes(drawn[self.target])
-
-    def codes(self, column: pd.Series[Any]) -> NDArray[np.int64]:
-        """Class codes."""
-        return np.asarray(pd.Index(self.classes).get_indexer(pd.Index(column.astype(object))), dtype=np.int64)
+        return self.cells.matrix(drawn), class_codes(self.classes, drawn[self.target])
 
     def answers(self, learner: str, arm: Arm, test: NDArray[np.int64], true: NDArray[np.float64]) -> NDArray[Any]:
         """Probabilities of test rows at the natural prevalence."""
@@ -169,9 +165,7 @@ class Study:
             return None
         if len(np.unique(self.y[test])) < 2 or len(np.unique(self.y[train])) < 2:
             return None
-        true, count = self.shares(train), np.bincount(self.y[train], minlength=2)
-        weight = len(train) / (2 * np.maximum(count, 1))
-        arm = Arm(self.x[train], self.y[train], weight[self.y[train]])
+        true, arm = self.shares(train), weighted(self.x[train], self.y[train], 2)
         return best_threshold(self.y[test], self.answers(learner, arm, test, true), true)
 
     # ---------------------------------------------------------------- a fold, and all

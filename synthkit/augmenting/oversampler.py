@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import type_of_target
 
+from synthkit.augmenting.cells import tally
 from synthkit.augmenting.counts import Strategy, added_by_strategy
 from synthkit.augmenting.generators import draw_classes, fitted
 from synthkit.errors import ParamError, SchemaError
@@ -89,8 +89,10 @@ class Oversampler(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any, y: Any) -> tuple[pd.DataFrame, pd.Series, Any]:
         check("Oversampler", "random_state", self.random_state, Optional(Interval(int, 0)))
-        if not isinstance(X, pd.DataFrame) and np.ndim(X) != 2:
-            raise SchemaError("Oversampler: argument 'X' must be a DataFrame or have two dimensions.")
+        if not isinstance(X, pd.DataFrame) and np.asarray(X).ndim != 2:  # of a sparse matrix that is no array: 0
+            raise SchemaError(
+                "Oversampler: argument 'X' must be a DataFrame, or an array of two dimensions; make a sparse one dense."
+            )
         table = (X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))).reset_index(drop=True)
         column = y.iloc[:, 0] if isinstance(y, pd.DataFrame) and y.shape[1] == 1 else y
         if np.ndim(column) != 1 or len(column) != len(table):
@@ -100,9 +102,7 @@ class Oversampler(BaseEstimator):  # type: ignore[misc]
             raise SchemaError("Oversampler: argument 'y' has nulls; drop these rows.")
         if type_of_target(labels.to_numpy()) == "continuous":
             raise ParamError("Oversampler: argument 'y' looks like a number to regress; only classes are balanced.")
-        frequency = labels.astype(object).value_counts(sort=False)
-        classes: list[Any] = list(frequency.index)
-        counts: NDArray[np.int64] = np.asarray(frequency, dtype=np.int64)
+        classes, counts = tally(labels)
         if len(classes) < 2:
             raise SchemaError("Oversampler: argument 'y' has one class only; there is nothing to balance.")
         self.sampling_strategy_ = added_by_strategy(classes, counts, self.sampling_strategy, y)

@@ -46,16 +46,17 @@ def forest(table: pd.DataFrame, metric: str, verdict: str) -> Figure:
             body += el("line", x1=x(row["low"]), x2=x(row["high"]), y1=y, y2=y, stroke=colour, stroke_width=2)
             body += el("circle", cx=x(row["difference"]), cy=y, r=4.5 if clear else 3.5, fill=colour)
     for value in ticks(low, high):
-        body += text(compact(value), x(value) - 10, bottom + 14)
+        body += el("text", compact(value), x=x(value), y=bottom + 14, text_anchor="middle")
     return Figure(body, _LEFT + _WIDE + 24, bottom + 28, title)
 
 
 def page(found: Augmentation) -> str:
     """A whole HTML page."""
+    lines = "\n".join(esc(line) for line in str(found).split("\n"))
     parts = [
         f"<h1>Augmentation: {esc(found.verdict)}</h1><p>{esc(found.reason)}</p>",
         f"<p>Profile 'augmentation': {esc(found.gate_status)}</p>",
-        f"<pre>{esc_lines(str(found))}</pre>",
+        f'<pre style="white-space:pre-wrap">{lines}</pre>',
         *(found.plot(metric).inline(fluid=False) for metric in dict.fromkeys([found.metric, *METRICS])),
         "<h2>Differences</h2>" + _table(found.table),
     ]
@@ -66,11 +67,6 @@ def page(found: Augmentation) -> str:
         '<!doctype html><html lang="en" class="skr"><head><meta charset="utf-8"><title>Augmentation</title>'
         f'<style>{page_style()}</style></head><body class="skr"><main>{body}</main></body></html>'
     )
-
-
-def esc_lines(words: str) -> str:
-    """Text of several lines, safe in HTML."""
-    return "\n".join(esc(line) for line in words.split("\n"))
 
 
 def _table(frame: pd.DataFrame) -> str:

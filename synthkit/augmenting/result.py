@@ -14,7 +14,7 @@ from synthkit.augmenting.arms import ARMS
 from synthkit.augmenting.pictures import forest, page
 from synthkit.augmenting.verdicts import Said
 from synthkit.report import Verdict
-from synthkit.report.svg import Figure
+from synthkit.report.svg import Figure, esc
 
 __all__ = ["Augmentation"]
 
@@ -113,7 +113,11 @@ class Augmentation:
             for r in own.to_dict("records")
         ]
         if len(self.groups):
-            lines += ["", self.groups.to_string(index=False, float_format="{:.3f}".format, na_rep="-")]
+            whole = {"rows": "{:.0f}".format}
+            lines += [
+                "",
+                self.groups.to_string(index=False, formatters=whole, float_format="{:.3f}".format, na_rep="-"),
+            ]
         lines += ["", *self.about.get("notes", ()), self._what()]
         return "\n".join(lines)
 
@@ -125,8 +129,6 @@ class Augmentation:
         return f"<Augmentation: {self.verdict}>"
 
     def _repr_html_(self) -> str:
-        from synthkit.report.svg import esc
-
         return f"<pre>{esc(self.verdict)}: {esc(self.reason)}</pre>{self.plot().standalone()}"
 
 

@@ -86,7 +86,7 @@ def _mean(values: Sequence[float]) -> float:
 class Difference(NamedTuple):
     """A mean difference over folds and its interval; NaN where fewer than two folds tell."""
 
-    value: float
+    difference: float
     low: float
     high: float
     folds: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -28,25 +28,11 @@ def differences(measured: Measured, learners: Sequence[str], primary: str) -> pd
     """Per learner, metric and other arm: the mean paired difference and its interval; positive: augmented is better."""
     lines = []
     for learner in learners:
-        for metric, sign in METRICS.items():
-            wide = _folds(measured.scores, learner, metric)
+        for metric in METRICS:
+            rows = measured.scores[(measured.scores["learner"] == learner) & (measured.scores["metric"] == metric)]
             for arm in ARMS[:-1]:
-                change = sign * (wide[AUGMENTED] - wide[arm])
-                found = corrected(change.to_numpy(), measured.share, _level(learners))
-                lines.append(
-                    {
-                        "learner": learner,
-                        "metric": metric,
-                        "primary": metric == primary,
-                        "against": arm,
-                        "augmented": float(wide[AUGMENTED].mean()),
-                        "other": float(wide[arm].mean()),
-                        "difference": found.value,
-                        "low": found.low,
-                        "high": found.high,
-                        "folds": found.folds,
-                    }
-                )
+                line = {"learner": learner, "metric": metric, "primary": metric == primary, "against": arm}
+                lines.append({**line, **_compared(rows, arm, "other", metric, measured.share, len(learners))})
     return pd.DataFrame(lines)
 
 
@@ -55,25 +41,20 @@ def by_group(measured: Measured, learners: Sequence[str], primary: str, names: S
     lines = []
     for learner in learners if len(measured.groups) else ():
         own = measured.groups[measured.groups["learner"] == learner]
-        for g, part in own.groupby("group"):
-            wide = part.set_index(["fold", "arm"])["value"].unstack("arm")  # noqa: PD010
+        for g, rows in own.groupby("group"):
+            many = float(rows.groupby("fold")["rows"].first().mean())
+            line = {"learner": learner, "group": names[int(str(g))], "rows": many}
             # folds in which the group has one class only have no value
-            change = METRICS[primary] * (wide[AUGMENTED] - wide[NOTHING])
-            found = corrected(change.to_numpy(), measured.share, _level(learners))
-            lines.append(
-                {
-                    "learner": learner,
-                    "group": names[int(str(g))],
-                    "rows": float(part.groupby("fold")["rows"].first().mean()),
-                    "augmented": float(wide[AUGMENTED].mean()),
-                    "nothing": float(wide[NOTHING].mean()),
-                    "difference": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "folds": found.folds,
-                }
-            )
+            lines.append({**line, **_compared(rows, NOTHING, NOTHING, primary, measured.share, len(learners))})
     return pd.DataFrame(lines)
+
+
+def _compared(rows: pd.DataFrame, arm: str, label: str, metric: str, share: float, learners: int) -> dict[str, Any]:
+    """Mean scores over folds of the augmented rows and of an arm, their difference and its interval."""
+    wide = rows.set_index(["fold", "arm"])["value"].unstack("arm")  # noqa: PD010
+    change = METRICS[metric] * (wide[AUGMENTED] - wide[arm])
+    found = corrected(change.to_numpy(), share, 1 - (1 - LEVEL) / learners)
+    return {"augmented": float(wide[AUGMENTED].mean()), label: float(wide[arm].mean()), **found._asdict()}
 
 
 def judged(table: pd.DataFrame, learners: Sequence[str]) -> dict[str, tuple[Said, str]]:
@@ -93,16 +74,12 @@ def judged(table: pd.DataFrame, learners: Sequence[str]) -> dict[str, tuple[Said
         best = str(others.idxmax())
         against, nothing = lines.loc[best], lines.loc[NOTHING]
         if against["low"] > 0:
-            out[learner] = "helps", f"better than {best}, the best of {', '.join(CONTROLS)}"
+            out[learner] = "helps", f"better than the best control ({best}) by more than the interval"
         elif nothing["high"] < 0:
             out[learner] = "hurts", "worse than the real rows alone"
         else:
-            rival = f"than {best}, the best of {', '.join(CONTROLS)}"
-            better = against["difference"] > 0
-            out[learner] = (
-                "no evidence",
-                f"better {rival}, but within the interval" if better else f"not better {rival}",
-            )
+            better, rival = against["difference"] > 0, f"better than the best control ({best})"
+            out[learner] = "no evidence", f"{rival}, but within the interval" if better else f"not {rival}"
     return out
 
 
@@ -119,12 +96,3 @@ def overall(verdicts: dict[str, tuple[Said, str]], gate: str) -> tuple[Said, str
     if helped:
         return "helps", "; ".join(f"{name}: {verdicts[name][1]}" for name in helped)
     return "no evidence", "; ".join(f"{name}: {reason}" for name, (_, reason) in verdicts.items())
-
-
-def _folds(scores: pd.DataFrame, learner: str, metric: str) -> pd.DataFrame:
-    rows = scores[(scores["learner"] == learner) & (scores["metric"] == metric)]
-    return rows.set_index(["fold", "arm"])["value"].unstack("arm")  # noqa: PD010
-
-
-def _level(learners: Sequence[str]) -> float:
-    return 1 - (1 - LEVEL) / len(learners)

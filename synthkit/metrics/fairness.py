@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from synthkit.errors import ParamError, SchemaError
 from synthkit.metrics.learners import Grade, fit_learner, grade
-from synthkit.metrics.tables import Coded, Kinds, code_tables
-from synthkit.metrics.utility import checked_target, target_size
+from synthkit.metrics.tables import Coded, Kinds, code_tables, column_list
+from synthkit.metrics.utility import checked_target, refuse_null, target_size
 
 __all__ = ["Fairness", "fairness"]
 
@@ -87,7 +87,7 @@ def fairness(
 
     Raises:
         ParamError: a column is missing, the target is a number, or ``positive`` is none of its classes.
-        SchemaError: fewer than two groups of 20 real rows, or only one class.
+        SchemaError: fewer than two groups of 20 real rows, only one class, or a table without a target.
 
     >>> rng = np.random.default_rng(0)
     >>> sex, x = rng.choice(["f", "m"], 2000), rng.normal(size=2000)
@@ -96,16 +96,19 @@ def fairness(
     >>> found.model_gap > 0.2, found.auc > 0.95
     (True, True)
     """
-    several = isinstance(protected, Sequence) and not isinstance(protected, str)
-    names: list[Hashable] = list(protected) if several else [protected]  # type: ignore[arg-type, list-item]
     tables = (real, table) if plain is None else (real, table, plain)
     kinds = checked_target("fairness", tables, target, kinds)
+    names = column_list(protected, kinds)
+    if not names:
+        raise ParamError("fairness: argument 'protected' names no column.")
     for name in names:
         if name not in kinds or name == target:
             raise ParamError(f"fairness: argument 'protected': there is no column {name!r} besides the target.")
     coded = code_tables(*tables, kinds=kinds)
     if target not in coded[0].cat:
         raise ParamError(f"fairness: argument 'target': column {target!r} is a number; cut it into classes first.")
+    for drawn in coded[1:]:
+        refuse_null("fairness", drawn, coded[0], target)
     test = coded[0].take(np.flatnonzero(coded[0].column(target) >= 0))
     group, labels = _groups(real, test, coded[0], target, names)
     code, positive = _positive(real, coded[0], target, positive)

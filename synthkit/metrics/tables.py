@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from synthkit.errors import SchemaError
 
-__all__ = ["Breakdown", "Coded", "Kind", "Kinds", "code_tables", "kinds_of", "resolve_kinds"]
+__all__ = [
+    "Breakdown",
+    "Coded",
+    "Kind",
+    "Kinds",
+    "as_numbers",
+    "code_tables",
+    "column_list",
+    "kinds_of",
+    "resolve_kinds",
+]
 
 Kind = Literal["numeric", "categorical", "datetime"]
 Kinds = Mapping[Hashable, Kind]
@@ -106,6 +116,12 @@ class Coded:
         )
 
 
+def column_list(names: Hashable | Sequence[Hashable], known: Collection[Hashable]) -> list[Hashable]:
+    """One name or several as a list; a tuple that is a column's name is one."""
+    one = isinstance(names, str) or not isinstance(names, Sequence) or (isinstance(names, tuple) and names in known)
+    return [names] if one else list(names)  # type: ignore[arg-type, list-item]
+
+
 def kinds_of(source: Any) -> dict[Hashable, Kind]:
     """The kinds of the columns of a DataFrame (by dtype), or of a ``Schema`` (identifiers and free text left out).
 
@@ -193,7 +209,7 @@ def code_tables(*tables: pd.DataFrame, kinds: Kinds | None = None) -> list[Coded
             array[:, j] = column
     for j, name in enumerate(num):
         for values, table in zip(numbers, tables, strict=True):
-            values[:, j] = _numbers(table[name], kinds[name])
+            values[:, j] = as_numbers(table[name], kinds[name])
     return [Coded(x, c, tuple(sizes), num, cat) for x, c in zip(numbers, codes, strict=True)]
 
 
@@ -217,7 +233,7 @@ def _shared_codes(columns: Sequence[pd.Series[Any]]) -> tuple[list[NDArray[np.in
     return np.split(rank[codes], np.cumsum(lengths)[:-1]), len(levels)
 
 
-def _numbers(column: pd.Series[Any], kind: Kind) -> NDArray[np.float64]:
+def as_numbers(column: pd.Series[Any], kind: Kind) -> NDArray[np.float64]:
     """float64 with NaN for null; dates and durations as seconds."""
     try:
         if kind == "datetime":

@@ -22,6 +22,7 @@ __all__ = [
     "UtilityKept",
     "UtilityMetric",
     "checked_target",
+    "refuse_null",
     "target_size",
     "trtr",
     "tstr",
@@ -148,7 +149,7 @@ def checked_target(function: str, tables: tuple[pd.DataFrame, ...], target: Hash
 
 
 def _score(function: str, train: Coded, test: Coded, target: Hashable, seed: int) -> Grade:
-    _refuse_null(function, train, test, target)
+    refuse_null(function, train, test, target)
     learner = fit_learner(train, target, seed=seed)
     if target in train.cat and learner.model is None:
         # a table that lost all classes but one teaches nothing
@@ -159,14 +160,15 @@ def _score(function: str, train: Coded, test: Coded, target: Hashable, seed: int
     return grade(rows.column(target), learner.predict(rows, target_size(rows, target)), categorical=target in rows.cat)
 
 
-def _refuse_null(function: str, train: Coded, test: Coded, target: Hashable) -> None:
+def refuse_null(function: str, train: Coded, test: Coded, target: Hashable) -> None:
+    """An error that names ``function`` where one of the tables has no target at all."""
     if np.isnan(train.column(target)).all() or np.isnan(test.column(target)).all():
         raise SchemaError(f"{function}: column {target!r} is null in all rows of a table; pass one with a target.")
 
 
 def with_target(function: str, train: Coded, test: Coded, target: Hashable) -> Coded:
     """The test rows that have a target; an error where they, or the training rows, are of no use."""
-    _refuse_null(function, train, test, target)
+    refuse_null(function, train, test, target)
     reason = _lacks_test(test, target)
     if reason:
         raise SchemaError(f"{function}: {reason}; pass more rows.")

@@ -26,6 +26,7 @@ __all__ = ["Ancestral"]
 _BLOCK = 8192  # rows drawn at once: their activations stay in cache
 _LEAD = 64  # nodes drawn for a candidate at most, where conditions are met jointly
 _TABLE = 1 << 25  # entries of the look-up table at most
+_PROPOSALS = 4  # completions of a row of which one is taken, where what is given comes after what is not
 _FEW_ROUNDS = 8  # of candidates, where cells are given that could be drawn after as well
 _FEATURES = 1 << 25  # entries of a block's features at most, where each net reads some nodes only
 
@@ -35,7 +36,9 @@ class Ancestral:
 
     The order is: nodes with a condition (a rule, or "not null"), then the rest in the table's order, so that every
     condition is met by construction and the later nodes follow it. Two or more conditioned nodes are drawn jointly,
-    where all rows ask the same (:mod:`synthkit.models.resampling`).
+    where all rows ask the same (:mod:`synthkit.models.resampling`). Where rows know different cells, these come first;
+    as the nets know the table's own order best, several completions are drawn, and one is taken by how much likelier
+    that order makes it than the one in which it was drawn (sampling importance resampling, row by row).
 
     Attributes:
         joint: how that went, block by block.
@@ -90,7 +93,44 @@ class Ancestral:
             pinned = self._pinned()
             if pinned or len(self.conditioned) > 1 or self._late(self.conditioned):
                 parts = [self._condition(part, pinned) for part in parts]
-        return Encoded.concat([Block(self, part).draw() for part in parts])
+        return Encoded.concat([self._completed(part) for part in parts])
+
+    def _completed(self, partial: Encoded) -> Encoded:
+        """The same rows with all nodes drawn."""
+        model, rows = self.model, self._out_of_order(partial).nonzero().squeeze(1)
+        if not len(rows):
+            return Block(self, partial).draw()
+        device, others = rows.device, torch.ones(len(partial), dtype=torch.bool, device=rows.device)
+        others[rows] = False
+        order, parts = [others.nonzero().squeeze(1)], [Block(self, partial.take(others)).draw()]
+        for some in rows.split(_BLOCK // _PROPOSALS):
+            given = partial.take(some.repeat_interleave(_PROPOSALS))
+            drawn = Block(self, given).draw()
+            likelier = self._surprise(given, drawn) - model(model.layout.empty(len(given), device), drawn)
+            chance = likelier.view(-1, _PROPOSALS).softmax(1)
+            first = torch.arange(len(some), device=device) * _PROPOSALS
+            order.append(some)
+            parts.append(drawn.take(first + torch.multinomial(chance, 1).squeeze(1)))
+        return Encoded.concat(parts).take(torch.cat(order).argsort())
+
+    def _surprise(self, given: Encoded, drawn: Encoded) -> Tensor:
+        """``(rows,)`` -log p of what was drawn, in the order in which it was."""
+        place = torch.zeros(self.model.n_nodes, dtype=torch.long)
+        place[self.order] = torch.arange(len(self.order))
+        return self.model._losses(given, drawn, self.model._reads(place)).sum(0)
+
+    def _out_of_order(self, partial: Encoded) -> Tensor:
+        """``(rows,)``: is a cell given that the table's order has after one that is not?
+
+        Not where sets are to be drawn from, nor where gaps alone are filled (of all that is hidden it is known that it
+        is not null): few cells of rows that are known otherwise, and many rows.
+        """
+        model, known = self.model, self.model.read(partial)[1]
+        gaps = (model.codes.present(partial, known) | known).all()
+        if self.rules or model.wide or model.layout.inputs or bool(gaps):
+            return torch.zeros(len(partial), dtype=torch.bool, device=known.device)
+        known = known[:, model.natural_order.argsort()]
+        return (known & ((~known).cumsum(1) > 0)).any(1)
 
     def _late(self, nodes: Sequence[int]) -> bool:
         """May candidates be drawn in the table's order up to these, and is there something before them?"""

@@ -3,7 +3,8 @@
 A model that draws column after column meets a condition on each by cutting that column's law. With two or more, the
 first is then drawn as if the later ones were not there. So many candidates are drawn that way, each weighted by the
 probability of its later conditions given what it is so far, and rows are picked from them by weight (sampling
-importance resampling: Rubin, "The SIR algorithm", JASA 82, 1987; chosen systematically: Kitagawa, 1996).
+importance resampling: Rubin, "The SIR algorithm", JASA 82, 1987; chosen systematically: Kitagawa, 1996). The rounds'
+candidates are one pool, so that none is picked twice that weighs no more than a row's share of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = ["Joint", "alike", "draw_jointly", "systematic"]
 _CHUNK = 2048, 8192  # candidates of one round, at least and at most
 _ROUNDS = 64
 _ENOUGH = 256  # effective candidates, however few rows are wanted
+_SPARE = 4  # candidates that are kept per wanted row
 _NEVER = 1e-9  # a joint probability below this is a model's smoothing, not a law
 
 
@@ -83,29 +85,30 @@ def draw_jointly(
     size = min(max(rows, _CHUNK[0]), _CHUNK[1])
     many = partial.take(torch.zeros(size, dtype=torch.long, device=partial.cat.device))
     total = squares = -math.inf  # logarithms, as weights may be tiny
-    drawn, kept, effective = 0, None, 0.0
+    drawn, pool, effective = 0, None, 0.0
+    weights = torch.zeros(0, dtype=torch.float64, device=partial.cat.device)
     for _ in range(rounds):
         candidates, log_weight = draw(many)
         drawn, log_weight = drawn + size, log_weight.double()
         own = float(log_weight.logsumexp(0))
         if not math.isfinite(own):
             continue
-        before, total = total, _log_add(total, own)
-        squares = _log_add(squares, float((2 * log_weight).logsumexp(0)))
-        chosen = candidates.take(systematic((log_weight - own).exp(), rows))
-        # Each place goes over to this round by its share of the weight so far.
-        fresh = torch.rand(rows, device=log_weight.device) < math.exp(own - total)
-        kept = chosen if kept is None or before == -math.inf else _either(fresh, chosen, kept)
+        total, squares = _log_add(total, own), _log_add(squares, float((2 * log_weight).logsumexp(0)))
+        pool = candidates if pool is None else Encoded.concat([pool, candidates])
+        weights = torch.cat([weights, log_weight])
+        if len(pool) > max(_SPARE * rows, size):
+            at, weights = thinned(weights, max(_SPARE * rows, size))
+            pool = pool.take(at)
         effective = math.exp(2 * total - squares)
         if effective >= max(2 * rows, _ENOUGH):
             break
     probability = math.exp(total) / drawn
-    if kept is None or probability < _NEVER:
+    if pool is None or probability < _NEVER:
         raise ConditionError(
             f"Model.complete: nothing meets the conditions together ({drawn} candidates were tried); drop one or "
             "widen it."
         )
-    return kept, Joint(rows, drawn, effective, probability)
+    return pool.take(systematic((weights - weights.max()).exp(), rows)), Joint(rows, drawn, effective, probability)
 
 
 def systematic(weight: Tensor, rows: int) -> Tensor:
@@ -116,10 +119,23 @@ def systematic(weight: Tensor, rows: int) -> Tensor:
     return picked.clamp(max=len(weight) - 1)[torch.randperm(rows, device=weight.device)]
 
 
-def _either(mask: Tensor, yes: Encoded, no: Encoded) -> Encoded:
-    """Rows of ``yes`` under the mask, the others of ``no``."""
-    pairs = ((yes.num, no.num), (yes.cat, no.cat), (yes.num_known, no.num_known), (yes.cat_known, no.cat_known))
-    return Encoded(*(torch.where(mask[:, None], a, b) for a, b in pairs))
+def thinned(log_weight: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """At most so many different candidates, and the logarithms of weights that stand for those of all.
+
+    The heavy ones stay as they are; each of the others stays with a chance that goes by its weight, and then has the
+    weight of all (the optimal resampling of Fearnhead & Clifford, JRSS B 65, 2003). Expected weights do not change.
+    """
+    weight = (log_weight - log_weight.max()).exp()
+    sure = torch.zeros_like(weight, dtype=torch.bool)
+    while True:
+        chance = torch.where(sure, 1.0, weight * (most - int(sure.sum())) / weight[~sure].sum().clamp(min=1e-300))
+        heavy = chance > 1
+        if not bool(heavy.any()):
+            break
+        sure |= heavy
+    points = torch.arange(most, device=weight.device) + torch.rand((), dtype=torch.float64, device=weight.device)
+    at = torch.searchsorted(chance.cumsum(0), points[points < chance.sum()], right=True).clamp(max=len(weight) - 1)
+    return at, log_weight[at] - chance[at].log()
 
 
 def _log_add(a: float, b: float) -> float:

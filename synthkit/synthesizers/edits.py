@@ -49,7 +49,7 @@ def with_edits(
     if isinstance(hold, str) and hold == "rest":
         held = [n for n in known if n not in {*edits, *aside, *_following(encoder, edits), target}]
     elif isinstance(hold, Sequence) and not isinstance(hold, str):
-        held = list(hold)
+        held = list(dict.fromkeys(hold))
     else:
         raise ParamError(f"{where}: argument 'hold' must be a list of columns, or 'rest'.")
     for argument, names in (("set", edits), ("hold", held), ("target", () if target is None else (target,))):

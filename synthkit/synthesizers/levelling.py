@@ -29,6 +29,8 @@ def levelled(
         ConditionError: a group has too few rows for shares within the tolerance.
     """
     filled = np.flatnonzero(plain[target].notna().to_numpy())
+    if not len(filled):
+        return plain
     part = plain.iloc[filled].reset_index(drop=True)
     values, laws = _laws(synthesizer, part, target, seed)
     place = {value: k for k, value in enumerate(values)}

@@ -16,8 +16,9 @@ from synthkit.conditions import compile_where
 from synthkit.encoder import TableEncoder
 from synthkit.errors import ConditionError, ParamError
 from synthkit.metrics.rates import wilson
+from synthkit.metrics.tables import column_list
 from synthkit.models import Model
-from synthkit.params import Interval, Optional, check
+from synthkit.params import InstanceOf, Interval, Optional, check
 from synthkit.rules import NullImplies
 from synthkit.runtime import entropy
 from synthkit.schema import Boolean, Categorical, Identifier, Numeric, Personal, Schema
@@ -37,9 +38,10 @@ from synthkit.synthesizers.tilting import (
 
 __all__ = ["Counterfactual", "Scenarios"]
 
-_POOL = 20_000  # rows, from which joint shares are taken
-_MOST = 40  # times the wanted rows, that are drawn to choose from
+_POOL = 20_000  # rows, from which joint shares are taken, and that tell what cannot be met
+_MOST, _LEAST = 40, 500  # times the wanted rows, but for so many at least, are drawn to choose from
 _FEW = 20  # values of a number that counts as classes
+_FINITE = Interval(float, -np.inf, np.inf, "neither")
 _RARE = 0.01  # of drawn rows are less likely: off support
 
 
@@ -49,9 +51,9 @@ class Counterfactual:
 
     Attributes:
         draws: ``n`` completions of each given row; a two-level index of the given row's label and the draw's number.
-        outcome: with a target, one line per given row: the probability of each class (or the mean, and quantiles .05,
-            .5 and .95, of a number) where it is filled, with ``low`` and ``high`` for the noise of so many draws, not
-            for the model's own error.
+        outcome: with a target, one line per given row: the probability of each class that the model knows (or the
+            mean, and quantiles .05, .5 and .95, of a number) where it is filled, with ``low`` and ``high`` for the
+            noise of so many draws, not for the model's own error.
         support: ``(rows,)`` share of rows that the model draws freely and that are less likely than the edited one in
             what it holds and sets; 0 where it holds a cell that the model does not know (out of range, a new class).
         off_support: is that share below .01? Then the model was asked for what it hardly ever saw.
@@ -136,32 +138,38 @@ class Scenarios:
         self._fitted("shift")
         check(name, "n", n, Interval(int, 1))
         check(name, "seed", seed, Optional(Interval(int, 0)))
-        if shares is None and means is None:
-            raise ParamError(f"{name}: arguments 'shares' and 'means' are both None; say what is to shift.")
-        if shares is not None:
+        if not shares and not means:
+            raise ParamError(f"{name}: arguments 'shares' and 'means' are both empty; say what is to shift.")
+        if shares:
             check_shares(shares, name, "shares")
+        check(name, "means", means, Optional(InstanceOf(Mapping)))
         self._known(shares or {}, name, "shares", where)
         self._known(means or {}, name, "means", where)
         self._keys(shares or {}, name, "shares")
         for column, mean in (means or {}).items():
-            if not isinstance(self.schema_.columns[column], Numeric) or not np.isfinite(mean):
+            if not isinstance(self.schema_.columns[column], Numeric) or not _FINITE.ok(mean):
                 raise ParamError(
                     f"{name}: argument 'means': column {column!r} must be one of numbers, its mean finite."
                 )
         seed = entropy(None) if seed is None else seed
         times = 4
         while times <= _MOST:
-            pool = self.sample(times * n + 1000, where=where, seed=entropy(seed, 8, times))
+            pool = self.sample(times * max(n, _LEAST) + 1000, where=where, seed=entropy(seed, 8, times))
             moments = Moments.of(pool, shares or {}, means or {})
             rng = np.random.default_rng(entropy(seed, 11, times))
-            chances = chances_of(moments.weights(name), n)
+            times *= 2
+            try:
+                chances = chances_of(moments.weights(name), n)
+            except ConditionError:
+                if len(pool) >= _POOL or times > _MOST:  # of fewer rows a rare kind may be missing by chance
+                    raise
+                continue
             if moments.met(chances):
                 order = np.lexsort([rng.random(len(pool)), *moments.features.T[::-1]])
                 rows = chosen_rows(chances, order, rng)
                 return pool.take(rng.permutation(rows)).reset_index(drop=True)
-            times *= 2
         raise ConditionError(
-            f"{name}: rows of the kind are too rare among {times // 2 * n} drawn ones; ask for a smaller shift, fewer "
+            f"{name}: rows of the kind are too rare among {len(pool)} drawn ones; ask for a smaller shift, fewer "
             "rows, or pin values with 'where'."
         )
 
@@ -225,10 +233,10 @@ class Scenarios:
         check(name, "n", n, Interval(int, 1))
         check(name, "seed", seed, Optional(Interval(int, 0)))
         check(name, "tolerance", tolerance, Interval(float, 0, 1, "right"))
-        several = isinstance(protected, Sequence) and not isinstance(protected, str)
-        groups: list[Hashable] = list(protected) if several else [protected]  # type: ignore[arg-type, list-item]
+        columns = self.schema_.columns
+        groups = column_list(protected, columns)
         for column in (target, *groups):
-            if not isinstance(self.schema_.columns.get(column), Categorical | Boolean | Numeric):
+            if column not in list(columns) or not isinstance(columns[column], Categorical | Boolean | Numeric):
                 raise ParamError(f"{name}: column {column!r} must be a column of the table that has a few values.")
         if target in groups or not groups:
             raise ParamError(f"{name}: argument 'protected' must name columns other than the target.")
@@ -236,7 +244,7 @@ class Scenarios:
         seed = entropy(None) if seed is None else seed
         plain = self.sample(n, seed=seed)
         for column in (target, *groups):
-            if isinstance(self.schema_.columns[column], Numeric) and plain[column].nunique() > _FEW:
+            if isinstance(columns[column], Numeric) and plain[column].nunique() > _FEW:
                 raise ParamError(f"{name}: column {column!r} has more than {_FEW} values; cut it into classes first.")
         return levelled(self, plain, target, groups, tolerance, entropy(seed, 12))
 
@@ -305,26 +313,36 @@ class Scenarios:
         names = [rows.index.name or "row", "draw"]
         draws.index = pd.MultiIndex.from_arrays([rows.index.repeat(n), numbers], names=names)
         support = pd.Series(off_support(self, edited, entropy(seed, 14)), index=rows.index, name="support")
-        outcome = None if target is None else _outcome(draws[target], self.schema_.columns[target], n, rows.index)
+        outcome = None if target is None else _outcome(draws[target], _classes(self.encoder_, target), n, rows.index)
         return Counterfactual(draws, outcome, support, (support < _RARE).rename("off_support"))
 
 
-def _outcome(drawn: pd.Series, kind: Any, n: int, index: pd.Index) -> pd.DataFrame:
+def _classes(encoder: TableEncoder, target: Hashable) -> list[Any] | None:
+    """The values that a column of classes may have; None of numbers."""
+    kind = encoder.schema_.columns[target]
+    if isinstance(kind, Numeric):
+        return None
+    transformer: Any = encoder.transformers_[target]
+    return [False, True] if isinstance(kind, Boolean) else sorted(transformer.categories, key=str)
+
+
+def _outcome(drawn: pd.Series, classes: list[Any] | None, n: int, index: pd.Index) -> pd.DataFrame:
     """Probabilities (Wilson's 95 % intervals), or mean and quantiles, of the target per row, of its filled cells."""
     filled = drawn.notna().to_numpy().reshape(len(index), n)
     many = np.maximum(filled.sum(axis=1), 1)
-    if isinstance(kind, Numeric):
+    if classes is None:
         values = drawn.astype("float64").to_numpy(np.float64).reshape(len(index), n)
-        with warnings.catch_warnings():  # a row of which all draws are null has no figures
+        with warnings.catch_warnings():  # a row of which all draws are null has no figures, one draw has no spread
             warnings.simplefilter("ignore", RuntimeWarning)
-            mean, spread = np.nanmean(values, axis=1), np.nanstd(values, axis=1, ddof=min(1, n - 1))
+            mean, spread = np.nanmean(values, axis=1), np.nanstd(values, axis=1, ddof=1)
             quantiles = np.nanquantile(values, [0.05, 0.5, 0.95], axis=1)
         half = norm.ppf(0.975) * spread / np.sqrt(many)
         out: dict[Any, Any] = {"mean": mean, "low": mean - half, "high": mean + half}
         return pd.DataFrame(out | {f"q{q}": v for q, v in zip((5, 50, 95), quantiles, strict=True)}, index=index)
+    codes = pd.Index(classes, dtype=object).get_indexer(pd.Index(drawn.astype(object), dtype=object))
     lines = {}
-    for one in sorted(drawn.dropna().unique(), key=str):
-        hit = (drawn == one).fillna(False).to_numpy(np.bool_).reshape(len(index), n)
+    for k, one in enumerate(classes):
+        hit = (codes == k).reshape(len(index), n)
         share = np.where(filled.any(axis=1), hit.sum(axis=1) / many, np.nan)
         low, high = wilson(share, many)
         lines[one] = {"probability": share, "low": low, "high": high}
