@@ -7,17 +7,20 @@
 ``membership``: the attacks of a report on a drawn table, beside the bars (upper 95 % ends: AUC .55, TPR at 1 % false
 alarms .02), and the verdict of the release profile's gate of membership. ``release``: all its gates of privacy.
 ``canaries``, ``file``, ``audit``: the functions of that name. Dev splits, unless ``--final``. The culprits must fail.
+Several ``--seeds`` of ``membership`` are pooled in a last line, by two intervals (see :func:`pooled`).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import NAMES, Split, load
@@ -28,10 +31,11 @@ from synthkit.errors import SynthkitError
 from synthkit.metrics import METRICS, Case, Score
 from synthkit.report.gates import PROFILES, judge
 
-__all__ = ["CULPRITS", "Copy", "main", "run"]
+__all__ = ["CULPRITS", "Copy", "attacked", "main", "pooled", "run"]
 
 CULPRITS = ("copy", "cart", "smote")
 _FIDELITY = ("shape", "pair")
+_OVERLAP = 0.25  # test rows by training rows of a split: what splits of one table share (Nadeau & Bengio, 2003)
 
 
 class Copy:
@@ -61,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(_line(lines[-1]), flush=True)
                     if args.out:
                         pd.DataFrame(lines).to_csv(args.out, index=False)
+        for model in args.models:
+            own = [x for x in lines if (x["dataset"], x["model"], x["what"]) == (name, model, "membership")]
+            own = [x for x in own if "auc" in x]
+            if len(own) > 1:
+                print(_line({"dataset": name, "model": model, "pooled": len(own), **pooled(own)}), flush=True)
     return 0
 
 
@@ -76,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--refits", type=int, default=64)
     add("--protect", type=int, default=5, help="min_count of Protection; 0: none")
     add("--max-steps", type=int)
+    add("--max-seconds", type=float, help="budget of one fit")
     add("--level", default="default", choices=["quick", "default", "full"])
     add("--final", action="store_true")
     add("--out", type=Path, help="a CSV of all figures")
@@ -108,7 +118,11 @@ def _maker(model: str, split: Split, seed: int, args: argparse.Namespace) -> Any
     if model == "copy":
         return Copy()
     protect = Protection(min_count=args.protect) if args.protect else None
-    return TabularSynthesizer(model, random_state=seed, protect=protect, max_steps=args.max_steps)
+    return TabularSynthesizer(model, random_state=seed, protect=protect, **_budget(args))
+
+
+def _budget(args: argparse.Namespace) -> dict[str, Any]:
+    return {"max_steps": args.max_steps, "max_seconds": args.max_seconds}
 
 
 def _train(split: Split, args: argparse.Namespace, seed: int, most: int | None = None) -> pd.DataFrame:
@@ -128,8 +142,14 @@ def _drawn(model: str, split: Split, seed: int, args: argparse.Namespace) -> tup
 
 
 def _membership(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train, synthetic, holdout = _drawn(model, split, seed, args)
-    case = Case.of(train, synthetic, holdout, kinds=split.kinds, level=args.level, seed=seed)
+    return attacked(*_drawn(model, split, seed, args), split, seed, args.level)
+
+
+def attacked(
+    train: pd.DataFrame, synthetic: pd.DataFrame, holdout: pd.DataFrame, split: Split, seed: int, level: str = "default"
+) -> dict[str, Any]:
+    """The strongest membership attack on a drawn table, beside the gate and the bars."""
+    case = Case.of(train, synthetic, holdout, kinds=split.kinds, level=level, seed=seed)
     metrics = [METRICS[name]() for name in ("membership", "membership_tpr")]
     auc, tpr = (metric.measure(case) for metric in metrics)
     measured = Score(
@@ -144,13 +164,35 @@ def _membership(model: str, split: Split, seed: int, args: argparse.Namespace) -
     return {
         "gate": verdict.status,
         "auc": auc.value,
+        "auc_lower": (auc.interval or nothing)[0],
         "auc_upper": upper[0],
         "tpr": tpr.value,
+        "tpr_lower": (tpr.interval or nothing)[0],
         "tpr_upper": upper[1],
         "bars": "kept" if upper[0] <= bars.auc and upper[1] <= bars.tpr else "missed",
         **{f"auc_{k}": v for k, v in auc.parts.items() if k in ("distance", "density", "local", "classifier")},
         "isolated": auc.parts.get("most isolated rows", float("nan")),
     }
+
+
+def pooled(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Means over splits of one table, with upper 95 % ends (normal law).
+
+    ``_alone``: as if the splits were tables of their own; it says what these splits found. ``_corrected``: splits of
+    one table share rows, so that the variance of a mean does not shrink below a quarter of one split's, however many
+    there are (Nadeau & Bengio, 2003; train and test are 4 to 1). The variance of one split is that within splits or
+    that between them, whichever is larger.
+    """
+    out: dict[str, float] = {}
+    n = len(lines)
+    for name in ("auc", "tpr"):
+        values, low, high = (np.array([x[name + end] for x in lines], float) for end in ("", "_lower", "_upper"))
+        within = float((((high - low) / (2 * 1.96)) ** 2).mean())
+        variance = max(within, float(values.var(ddof=1)))
+        out |= {name: float(values.mean()), f"{name}_greatest": float(values.max())}
+        for kind, share in (("alone", 1 / n), ("corrected", 1 / n + _OVERLAP)):
+            out[f"{name}_upper_{kind}"] = out[name] + 1.96 * math.sqrt(variance * share)
+    return out
 
 
 def _release(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
