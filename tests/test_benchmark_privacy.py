@@ -53,5 +53,7 @@ def test_pooled_ends_shrink_with_splits_but_not_below_what_they_share():
     assert many["auc_upper_alone"] - many["auc"] == pytest.approx(0.00098, rel=0.1)
     assert many["auc_upper_corrected"] - many["auc"] == pytest.approx(0.0098, rel=0.1)
     assert many["tpr_upper_corrected"] - many["tpr"] == pytest.approx(0.0049, rel=0.1)
-    steady = [{"auc": 0.5, "auc_lower": 0.4804, "auc_upper": 0.5196, "tpr": 0.0, "tpr_lower": 0.0, "tpr_upper": 0.0}] * 4
+    steady = [
+        {"auc": 0.5, "auc_lower": 0.4804, "auc_upper": 0.5196, "tpr": 0.0, "tpr_lower": 0.0, "tpr_upper": 0.0}
+    ] * 4
     assert pooled(steady)["auc_upper_alone"] == pytest.approx(0.5 + 0.0098)
