@@ -7,7 +7,8 @@
 ``membership``: the attacks of a report on a drawn table, beside the bars (upper 95 % ends: AUC .55, TPR at 1 % false
 alarms .02), and the verdict of the release profile's gate of membership. ``release``: all its gates of privacy.
 ``canaries``, ``file``, ``audit``: the functions of that name. Dev splits, unless ``--final``. The culprits must fail.
-Several ``--seeds`` of ``membership`` are pooled in a last line, by two intervals (see :func:`pooled`).
+Where persons have several rows (diabetes130), one row of each is attacked. Several ``--seeds`` of
+``membership`` are pooled in a last line, by two intervals (see :func:`pooled`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ __all__ = ["CULPRITS", "Copy", "attacked", "main", "pooled", "run"]
 
 CULPRITS = ("copy", "cart", "smote")
 _FIDELITY = ("shape", "pair")
+_AUDITED = 1000  # rows
 _OVERLAP = 0.25  # test rows by training rows of a split: what splits of one table share (Nadeau & Bengio, 2003)
 
 
@@ -100,6 +103,8 @@ def _line(found: dict[str, Any]) -> str:
 def run(what: str, model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """One figure of one model; what cannot be run says why."""
     start, cpu = time.monotonic(), time.process_time()
+    most = args.rows or (_AUDITED if what == "audit" else len(split.train))
+    split = split.sampled(most, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -125,30 +130,26 @@ def _budget(args: argparse.Namespace) -> dict[str, Any]:
     return {"max_steps": args.max_steps, "max_seconds": args.max_seconds}
 
 
-def _train(split: Split, args: argparse.Namespace, seed: int, most: int | None = None) -> pd.DataFrame:
-    limit = args.rows or most
-    train = split.train if not limit or len(split.train) <= limit else split.train.sample(limit, random_state=seed)
-    return train.reset_index(drop=True)
-
-
-def _drawn(model: str, split: Split, seed: int, args: argparse.Namespace) -> tuple[pd.DataFrame, ...]:
-    """Training, synthetic and holdout rows. ``fresh``: one half of the holdout in the synthetic one's place."""
-    train, holdout = _train(split, args, seed), split.holdout
-    if model == "fresh":
-        half = holdout.sample(frac=0.5, random_state=seed)
-        return train, half, holdout.drop(half.index)
-    fitted = _maker(model, split, seed, args).fit(train)
-    return train, fitted.sample(len(train), seed=seed), holdout
+def _drawn(model: str, split: Split, seed: int, args: argparse.Namespace) -> tuple[Split, pd.DataFrame]:
+    """The split and a table drawn. ``fresh``: one half of the holdout (of its persons) in the synthetic one's place."""
+    if model != "fresh":
+        fitted = _maker(model, split, seed, args).fit(split.train)
+        return split, fitted.sample(len(split.train), seed=seed)
+    holdout, rng = split.holdout, np.random.default_rng(seed)
+    owner = np.arange(len(holdout)) if split.owners is None else split.owners[1]
+    people = np.unique(owner)
+    half = np.isin(owner, rng.permutation(people)[: len(people) // 2])
+    owners = None if split.owners is None else (split.owners[0], owner[~half])
+    return replace(split, holdout=holdout[~half].reset_index(drop=True), owners=owners), holdout[half]
 
 
 def _membership(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    return attacked(*_drawn(model, split, seed, args), split, seed, args.level)
+    return attacked(*_drawn(model, split, seed, args), seed, args.level)
 
 
-def attacked(
-    train: pd.DataFrame, synthetic: pd.DataFrame, holdout: pd.DataFrame, split: Split, seed: int, level: str = "default"
-) -> dict[str, Any]:
-    """The strongest membership attack on a drawn table, beside the gate and the bars."""
+def attacked(split: Split, synthetic: pd.DataFrame, seed: int, level: str = "default") -> dict[str, Any]:
+    """The strongest membership attack on a drawn table, one row of each person, beside the gate and the bars."""
+    train, holdout = split.one_each(seed)
     case = Case.of(train, synthetic, holdout, kinds=split.kinds, level=level, seed=seed)
     metrics = [METRICS[name]() for name in ("membership", "membership_tpr")]
     auc, tpr = (metric.measure(case) for metric in metrics)
@@ -196,7 +197,8 @@ def pooled(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _release(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train, synthetic, holdout = _drawn(model, split, seed, args)
+    split, synthetic = _drawn(model, split, seed, args)
+    train, holdout = split.one_each(seed)
     gates = [name for name in PROFILES["release"].gates if name not in _FIDELITY]
     known = {"kinds": split.kinds, "level": args.level, "seed": seed, "secrets": [split.target]}
     report = evaluate(train, synthetic, holdout=holdout, metrics=gates, **known)
@@ -205,8 +207,7 @@ def _release(model: str, split: Split, seed: int, args: argparse.Namespace) -> d
 
 
 def _canaries(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train = _train(split, args, seed)
-    found = canaries(train[list(split.kinds)], synthesizer=_maker(model, split, seed, args), random_state=seed)
+    found = canaries(split.train[list(split.kinds)], synthesizer=_maker(model, split, seed, args), random_state=seed)
     return {
         "planted": found.planted,
         "returned": found.returned,
@@ -219,9 +220,9 @@ def _canaries(model: str, split: Split, seed: int, args: argparse.Namespace) -> 
 
 
 def _file(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train = _train(split, args, seed)[list(split.kinds)]
-    fitted = _maker(model, split, seed, args).fit(train)
-    found = file_attack(fitted, train, split.holdout[list(split.kinds)], seed=seed)
+    fitted = _maker(model, split, seed, args).fit(split.train[list(split.kinds)])
+    train, holdout = (table[list(split.kinds)] for table in split.one_each(seed))
+    found = file_attack(fitted, train, holdout, seed=seed)
     if found.model is None:
         return {"file": "not tested", "auc_rows": found.rows.auc}
     own = found.model
@@ -238,9 +239,10 @@ def _file(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict
 
 
 def _audit(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train = _train(split, args, seed, 1000)[list(split.kinds)]
     maker = _maker(model, split, seed, args)
-    found = audit(train, synthesizer=maker, refits=args.refits, random_state=seed, secrets=[split.target])
+    found = audit(
+        split.train[list(split.kinds)], synthesizer=maker, refits=args.refits, random_state=seed, secrets=[split.target]
+    )
     out = {"refits": found.refits, "auc_rows": found.rows.auc, "tpr_rows": found.rows.tpr}
     out |= {"tpr_rows_strict": found.rows.tpr_strict, "isolated_rows": found.rows.isolated}
     if found.model is not None:

@@ -53,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in args.datasets:
         for seed in args.seeds:
             split = load(name, args.data, seed, dev=not args.final)
-            if args.rows is not None and len(split.train) > args.rows:
-                split = replace(split, train=split.train.sample(args.rows, random_state=seed).reset_index(drop=True))
+            split = split if args.rows is None else split.sampled(args.rows, seed)
             for preset in args.presets:
                 row = {"table": name, "seed": seed, "protect": preset} | _one(split, preset, seed, args)
                 print(row, file=sys.stderr, flush=True)
@@ -100,7 +99,7 @@ def _one(split: Split, preset: str, seed: int, args: argparse.Namespace) -> dict
         "cpu": round(cpu),
     }
     if args.attacks:
-        attack = attacked(train, drawn[0], holdout, split, seed)
+        attack = attacked(split, drawn[0], seed)
         found |= {f"attack_{key}": value for key, value in attack.items()}
     return found
 
