@@ -7,12 +7,13 @@ shows in the figures instead of hiding in them.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn import datasets as sklearn_datasets
 from sklearn.model_selection import train_test_split
 
@@ -32,6 +33,7 @@ class Split:
         train, holdout: what a synthesizer may see, and what judges it.
         kinds: the columns that count in the metrics (no identifiers, no free text) and what they are.
         target: the column for TSTR; task: what it asks for.
+        owners: whose rows they are, ``(rows,)`` of train and of holdout, where persons have several; None: their own.
     """
 
     name: str
@@ -40,6 +42,30 @@ class Split:
     target: Hashable
     kinds: dict[Hashable, Kind]
     task: Task
+    owners: tuple[NDArray[Any], NDArray[Any]] | None = None
+
+    def sampled(self, rows: int, seed: int) -> Split:
+        """At most ``rows`` training rows, drawn at random."""
+        if len(self.train) <= rows:
+            return self
+        at = np.random.RandomState(seed).choice(len(self.train), rows, replace=False)  # as DataFrame.sample draws
+        owners = None if self.owners is None else (self.owners[0][at], self.owners[1])
+        return replace(self, train=self.train.iloc[at].reset_index(drop=True), owners=owners)
+
+    def one_each(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Train and holdout with one row of each person, drawn at random.
+
+        Other rows of an attacked person must not be among the reference rows: only controls would have them there, and
+        would look less like members than they are.
+        """
+        if self.owners is None:
+            return self.train, self.holdout
+        rng, out = np.random.default_rng([seed, 5]), []
+        for table, owner in zip((self.train, self.holdout), self.owners, strict=True):
+            order = rng.permutation(len(table))
+            at = np.sort(order[np.unique(owner[order], return_index=True)[1]])
+            out.append(table.iloc[at].reset_index(drop=True))
+        return out[0], out[1]
 
 
 @dataclass(frozen=True)
@@ -155,8 +181,9 @@ def load(name: str, data_dir: str | Path | None = None, split_seed: int = 0, *, 
     train, holdout = parts if table.split == "official" else _cut(parts[0], table, split_seed)
     if dev:
         train, holdout = _cut(train, table, split_seed)
+    owners = None if table.entity is None else (train[table.entity].to_numpy(), holdout[table.entity].to_numpy())
     train, holdout = (t.drop(columns=list(table.drop)).reset_index(drop=True) for t in (train, holdout))
-    return Split(name, train, holdout, table.target, _kinds(train, table), table.task)
+    return Split(name, train, holdout, table.target, _kinds(train, table), table.task, owners)
 
 
 def read_synthetic(name: str, path: str | Path) -> pd.DataFrame:

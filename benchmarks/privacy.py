@@ -7,17 +7,22 @@
 ``membership``: the attacks of a report on a drawn table, beside the bars (upper 95 % ends: AUC .55, TPR at 1 % false
 alarms .02), and the verdict of the release profile's gate of membership. ``release``: all its gates of privacy.
 ``canaries``, ``file``, ``audit``: the functions of that name. Dev splits, unless ``--final``. The culprits must fail.
+Where persons have several rows (diabetes130), one row of each is attacked. Several ``--seeds`` of
+``membership`` are pooled in a last line, by two intervals (see :func:`pooled`).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.datasets import NAMES, Split, load
@@ -28,10 +33,12 @@ from synthkit.errors import SynthkitError
 from synthkit.metrics import METRICS, Case, Score
 from synthkit.report.gates import PROFILES, judge
 
-__all__ = ["CULPRITS", "Copy", "main", "run"]
+__all__ = ["CULPRITS", "Copy", "attacked", "main", "pooled", "run"]
 
 CULPRITS = ("copy", "cart", "smote")
 _FIDELITY = ("shape", "pair")
+_AUDITED = 1000  # rows
+_OVERLAP = 0.25  # test rows by training rows of a split: what splits of one table share (Nadeau & Bengio, 2003)
 
 
 class Copy:
@@ -61,6 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(_line(lines[-1]), flush=True)
                     if args.out:
                         pd.DataFrame(lines).to_csv(args.out, index=False)
+        for model in args.models:
+            own = [x for x in lines if (x["dataset"], x["model"], x["what"]) == (name, model, "membership")]
+            own = [x for x in own if "auc" in x]
+            if len(own) > 1:
+                print(_line({"dataset": name, "model": model, "pooled": len(own), **pooled(own)}), flush=True)
     return 0
 
 
@@ -76,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--refits", type=int, default=64)
     add("--protect", type=int, default=5, help="min_count of Protection; 0: none")
     add("--max-steps", type=int)
+    add("--max-seconds", type=float, help="budget of one fit")
     add("--level", default="default", choices=["quick", "default", "full"])
     add("--final", action="store_true")
     add("--out", type=Path, help="a CSV of all figures")
@@ -90,6 +103,8 @@ def _line(found: dict[str, Any]) -> str:
 def run(what: str, model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """One figure of one model; what cannot be run says why."""
     start, cpu = time.monotonic(), time.process_time()
+    most = args.rows or (_AUDITED if what == "audit" else len(split.train))
+    split = split.sampled(most, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -108,28 +123,34 @@ def _maker(model: str, split: Split, seed: int, args: argparse.Namespace) -> Any
     if model == "copy":
         return Copy()
     protect = Protection(min_count=args.protect) if args.protect else None
-    return TabularSynthesizer(model, random_state=seed, protect=protect, max_steps=args.max_steps)
+    return TabularSynthesizer(model, random_state=seed, protect=protect, **_budget(args))
 
 
-def _train(split: Split, args: argparse.Namespace, seed: int, most: int | None = None) -> pd.DataFrame:
-    limit = args.rows or most
-    train = split.train if not limit or len(split.train) <= limit else split.train.sample(limit, random_state=seed)
-    return train.reset_index(drop=True)
+def _budget(args: argparse.Namespace) -> dict[str, Any]:
+    return {"max_steps": args.max_steps, "max_seconds": args.max_seconds}
 
 
-def _drawn(model: str, split: Split, seed: int, args: argparse.Namespace) -> tuple[pd.DataFrame, ...]:
-    """Training, synthetic and holdout rows. ``fresh``: one half of the holdout in the synthetic one's place."""
-    train, holdout = _train(split, args, seed), split.holdout
-    if model == "fresh":
-        half = holdout.sample(frac=0.5, random_state=seed)
-        return train, half, holdout.drop(half.index)
-    fitted = _maker(model, split, seed, args).fit(train)
-    return train, fitted.sample(len(train), seed=seed), holdout
+def _drawn(model: str, split: Split, seed: int, args: argparse.Namespace) -> tuple[Split, pd.DataFrame]:
+    """The split and a table drawn. ``fresh``: one half of the holdout (of its persons) in the synthetic one's place."""
+    if model != "fresh":
+        fitted = _maker(model, split, seed, args).fit(split.train)
+        return split, fitted.sample(len(split.train), seed=seed)
+    holdout, rng = split.holdout, np.random.default_rng(seed)
+    owner = np.arange(len(holdout)) if split.owners is None else split.owners[1]
+    people = np.unique(owner)
+    half = np.isin(owner, rng.permutation(people)[: len(people) // 2])
+    owners = None if split.owners is None else (split.owners[0], owner[~half])
+    return replace(split, holdout=holdout[~half].reset_index(drop=True), owners=owners), holdout[half]
 
 
 def _membership(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train, synthetic, holdout = _drawn(model, split, seed, args)
-    case = Case.of(train, synthetic, holdout, kinds=split.kinds, level=args.level, seed=seed)
+    return attacked(*_drawn(model, split, seed, args), seed, args.level)
+
+
+def attacked(split: Split, synthetic: pd.DataFrame, seed: int, level: str = "default") -> dict[str, Any]:
+    """The strongest membership attack on a drawn table, one row of each person, beside the gate and the bars."""
+    train, holdout = split.one_each(seed)
+    case = Case.of(train, synthetic, holdout, kinds=split.kinds, level=level, seed=seed)
     metrics = [METRICS[name]() for name in ("membership", "membership_tpr")]
     auc, tpr = (metric.measure(case) for metric in metrics)
     measured = Score(
@@ -144,8 +165,10 @@ def _membership(model: str, split: Split, seed: int, args: argparse.Namespace) -
     return {
         "gate": verdict.status,
         "auc": auc.value,
+        "auc_lower": (auc.interval or nothing)[0],
         "auc_upper": upper[0],
         "tpr": tpr.value,
+        "tpr_lower": (tpr.interval or nothing)[0],
         "tpr_upper": upper[1],
         "bars": "kept" if upper[0] <= bars.auc and upper[1] <= bars.tpr else "missed",
         **{f"auc_{k}": v for k, v in auc.parts.items() if k in ("distance", "density", "local", "classifier")},
@@ -153,8 +176,29 @@ def _membership(model: str, split: Split, seed: int, args: argparse.Namespace) -
     }
 
 
+def pooled(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Means over splits of one table, with upper 95 % ends (normal law).
+
+    ``_alone``: as if the splits were tables of their own; it says what these splits found. ``_corrected``: splits of
+    one table share rows, so that the variance of a mean does not shrink below a quarter of one split's, however many
+    there are (Nadeau & Bengio, 2003; train and test are 4 to 1). The variance of one split is that within splits or
+    that between them, whichever is larger.
+    """
+    out: dict[str, float] = {}
+    n = len(lines)
+    for name in ("auc", "tpr"):
+        values, low, high = (np.array([x[name + end] for x in lines], float) for end in ("", "_lower", "_upper"))
+        within = float((((high - low) / (2 * 1.96)) ** 2).mean())
+        variance = max(within, float(values.var(ddof=1)))
+        out |= {name: float(values.mean()), f"{name}_greatest": float(values.max())}
+        for kind, share in (("alone", 1 / n), ("corrected", 1 / n + _OVERLAP)):
+            out[f"{name}_upper_{kind}"] = out[name] + 1.96 * math.sqrt(variance * share)
+    return out
+
+
 def _release(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train, synthetic, holdout = _drawn(model, split, seed, args)
+    split, synthetic = _drawn(model, split, seed, args)
+    train, holdout = split.one_each(seed)
     gates = [name for name in PROFILES["release"].gates if name not in _FIDELITY]
     known = {"kinds": split.kinds, "level": args.level, "seed": seed, "secrets": [split.target]}
     report = evaluate(train, synthetic, holdout=holdout, metrics=gates, **known)
@@ -163,8 +207,7 @@ def _release(model: str, split: Split, seed: int, args: argparse.Namespace) -> d
 
 
 def _canaries(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train = _train(split, args, seed)
-    found = canaries(train[list(split.kinds)], synthesizer=_maker(model, split, seed, args), random_state=seed)
+    found = canaries(split.train[list(split.kinds)], synthesizer=_maker(model, split, seed, args), random_state=seed)
     return {
         "planted": found.planted,
         "returned": found.returned,
@@ -177,9 +220,9 @@ def _canaries(model: str, split: Split, seed: int, args: argparse.Namespace) -> 
 
 
 def _file(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train = _train(split, args, seed)[list(split.kinds)]
-    fitted = _maker(model, split, seed, args).fit(train)
-    found = file_attack(fitted, train, split.holdout[list(split.kinds)], seed=seed)
+    fitted = _maker(model, split, seed, args).fit(split.train[list(split.kinds)])
+    train, holdout = (table[list(split.kinds)] for table in split.one_each(seed))
+    found = file_attack(fitted, train, holdout, seed=seed)
     if found.model is None:
         return {"file": "not tested", "auc_rows": found.rows.auc}
     own = found.model
@@ -196,9 +239,10 @@ def _file(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict
 
 
 def _audit(model: str, split: Split, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    train = _train(split, args, seed, 1000)[list(split.kinds)]
     maker = _maker(model, split, seed, args)
-    found = audit(train, synthesizer=maker, refits=args.refits, random_state=seed, secrets=[split.target])
+    found = audit(
+        split.train[list(split.kinds)], synthesizer=maker, refits=args.refits, random_state=seed, secrets=[split.target]
+    )
     out = {"refits": found.refits, "auc_rows": found.rows.auc, "tpr_rows": found.rows.tpr}
     out |= {"tpr_rows_strict": found.rows.tpr_strict, "isolated_rows": found.rows.isolated}
     if found.model is not None:

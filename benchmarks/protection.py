@@ -4,11 +4,15 @@
 
 Columns: detection AUC on held-out rows (boosting, C2ST), pair error, utility (TSTR), DCR share and membership AUC, and
 how many of the columns with heavy upper tails have quantile .999 and the mean beyond inside the holdout's band.
+Detection is the mean over ``--draws`` tables of one fit. ``--attacks`` adds the strongest membership attack of
+``benchmarks.privacy``. Besides presets there are ``none``, and presets with parts off: ``standard-jitter``, ``-tail``,
+``-precision`` (several may follow each other).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -21,7 +25,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.datasets import NAMES, Split, load
-from synthkit import TabularSynthesizer
+from benchmarks.privacy import attacked
+from synthkit import Protection, TabularSynthesizer
 from synthkit.metrics import dcr_share, detection_auc, mia_auc, pair_error, tstr
 
 __all__ = ["main", "tails_inside"]
@@ -39,17 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="auto")
     parser.add_argument("--rows", type=int, help="learn from so many rows at most")
     parser.add_argument("--max-seconds", type=float, help="budget of one fit")
+    parser.add_argument("--draws", type=int, default=1, help="tables of one fit that detection looks at")
+    parser.add_argument("--attacks", action="store_true", help="the strongest membership attack, too")
+    parser.add_argument("--out", type=Path, help="append the lines to a JSON file, too")
     parser.add_argument("--final", action="store_true", help="judge by the real holdout, not by a part of training")
     args = parser.parse_args(arguments)
     rows = []
     for name in args.datasets:
         for seed in args.seeds:
             split = load(name, args.data, seed, dev=not args.final)
-            if args.rows is not None and len(split.train) > args.rows:
-                split = replace(split, train=split.train.sample(args.rows, random_state=seed).reset_index(drop=True))
+            split = split if args.rows is None else split.sampled(args.rows, seed)
             for preset in args.presets:
                 row = {"table": name, "seed": seed, "protect": preset} | _one(split, preset, seed, args)
                 print(row, file=sys.stderr, flush=True)
+                if args.out:
+                    with args.out.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(row) + "\n")
                 rows.append(row)
     table = pd.DataFrame(rows)
     print(f"{os.environ.get('OMP_NUM_THREADS', '-')} threads, {'final' if args.final else 'dev'}")
@@ -57,24 +67,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+_OFF = {"jitter": {"jitter": 1}, "tail": {"tail": 0}, "precision": {"precision": None}}
+
+
+def _protection(name: str) -> Protection:
+    """``none``, a preset, or a preset with parts switched off."""
+    preset, *off = name.split("-")
+    changes = {key: value for part in off for key, value in _OFF[part].items()}
+    return replace(Protection.of(None if preset == "none" else preset), **changes)
+
+
 def _one(split: Split, preset: str, seed: int, args: argparse.Namespace) -> dict[str, object]:
-    began = time.monotonic()
-    protect = None if preset == "none" else preset
-    fitted = TabularSynthesizer(args.model, protect=protect, random_state=seed, max_seconds=args.max_seconds)
-    fitted.fit(split.train)
-    seconds = time.monotonic() - began
-    drawn = fitted.sample(len(split.train), seed=seed)
+    began, cpu = time.monotonic(), time.process_time()
+    fitted = TabularSynthesizer(
+        args.model, protect=_protection(preset), random_state=seed, max_seconds=args.max_seconds
+    ).fit(split.train)
+    seconds, cpu = time.monotonic() - began, time.process_time() - cpu
+    drawn = [fitted.sample(len(split.train), seed=seed + 1000 * i) for i in range(args.draws)]
     kinds, train, holdout = split.kinds, split.train, split.holdout
-    inside, looked = tails_inside(drawn, holdout, seed)
-    return {
-        "auc": detection_auc(holdout, drawn, kinds=kinds, seed=seed),
-        "pair": pair_error(train, drawn, kinds=kinds).value,
-        "tstr": tstr(drawn, holdout, split.target, kinds=kinds, seed=seed),
-        "dcr": dcr_share(drawn, train, holdout, kinds=kinds, seed=seed),
-        "mia": mia_auc(drawn, train, holdout, kinds=kinds, seed=seed),
+    inside, looked = tails_inside(drawn[0], holdout, seed)
+    aucs = [detection_auc(holdout, table, kinds=kinds, seed=seed) for table in drawn]
+    found = {
+        "auc": float(np.mean(aucs)),
+        "pair": pair_error(train, drawn[0], kinds=kinds).value,
+        "tstr": tstr(drawn[0], holdout, split.target, kinds=kinds, seed=seed),
+        "dcr": dcr_share(drawn[0], train, holdout, kinds=kinds, seed=seed),
+        "mia": mia_auc(drawn[0], train, holdout, kinds=kinds, seed=seed),
         "tails inside": f"{inside} of {looked}",
+        "steps": str(fitted.n_steps_),
         "seconds": round(seconds),
+        "cpu": round(cpu),
     }
+    if args.attacks:
+        attack = attacked(split, drawn[0], seed)
+        found |= {f"attack_{key}": value for key, value in attack.items()}
+    return found
 
 
 def tails_inside(drawn: pd.DataFrame, holdout: pd.DataFrame, seed: int) -> tuple[int, int]:

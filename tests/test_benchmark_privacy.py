@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from benchmarks.datasets import load
 from benchmarks.peers import Smote
-from benchmarks.privacy import main
+from benchmarks.privacy import main, pooled
 
 
 def test_smote_draws_between_neighbours_of_one_target():
@@ -37,3 +38,22 @@ def test_every_part_runs_and_culprits_fail(capsys, tmp_path):
     assert other.loc[other["what"] == "file", "auc_file"].notna().all()
     assert other.loc[other["what"] == "audit", "refits"].item() == 4
     assert "gate=fail" in capsys.readouterr().out
+
+
+def test_pooled_ends_shrink_with_splits_but_not_below_what_they_share():
+    rng = np.random.default_rng(0)
+
+    def lines(n: int) -> list[dict[str, float]]:
+        at = {"auc": rng.normal(0.5, 0.01, n), "tpr": rng.normal(0.01, 0.005, n)}
+        half = {"auc": 0.0196, "tpr": 0.0098}  # standard errors of .01 and .005
+        ends = (("", 0), ("_lower", -1), ("_upper", 1))
+        return [{name + end: at[name][i] + sign * half[name] for name in at for end, sign in ends} for i in range(n)]
+
+    many = pooled(lines(400))
+    assert many["auc_upper_alone"] - many["auc"] == pytest.approx(0.00098, rel=0.1)
+    assert many["auc_upper_corrected"] - many["auc"] == pytest.approx(0.0098, rel=0.1)
+    assert many["tpr_upper_corrected"] - many["tpr"] == pytest.approx(0.0049, rel=0.1)
+    steady = [
+        {"auc": 0.5, "auc_lower": 0.4804, "auc_upper": 0.5196, "tpr": 0.0, "tpr_lower": 0.0, "tpr_upper": 0.0}
+    ] * 4
+    assert pooled(steady)["auc_upper_alone"] == pytest.approx(0.5 + 0.0098)
