@@ -266,7 +266,7 @@ def overfits(case: ModelCase) -> None:
     model = case.spec.build(layout, data).to(case.device).eval()
     if not model.tags.trains:
         return
-    model = case.fit(layout, data)
+    model = case.fit(layout, data, steps=800)
     partial = data.take(torch.arange(400, device=case.device) % 8)
     second = torch.zeros_like(partial.cat_known)
     second[:, 1] = True
