@@ -142,8 +142,8 @@ def unknown_is_unread(case: ModelCase) -> None:
     num = torch.where(target.num_known, target.num, other.num)
     cat = torch.where(target.cat_known, target.cat, other.cat)
     loud = Encoded(num, cat, target.num_known, target.cat_known)
-    losses = (_loss(model, partial, of) for of in (target, loud))
-    assert torch.allclose(*losses, atol=1e-5), "unknown entries count"
+    one, other_loss = (_loss(model, partial, of) for of in (target, loud))
+    assert torch.allclose(one, other_loss, atol=1e-5), "unknown entries count"
     loud = Encoded(num, cat, partial.num_known, partial.cat_known)
     quiet = case.complete(model, partial)
     got = case.complete(model, loud)
