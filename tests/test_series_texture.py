@@ -60,8 +60,12 @@ def test_what_goes_on_between_two_knots_keeps_to_them():
     line = np.interp(np.arange(600) / 6, np.arange(101), ar(101, 2).round(2))
     table = pd.DataFrame({"at": times, "held": held, "line": line, "each": ar(600, 3)})
     history = table.head(452)  # two rows after a full hour
-    ahead = SequenceSynthesizer(time="at", random_state=0).fit(table).extend(history, 12, n=20, seed=1)
-    for _, path in ahead.groupby(level="draw"):
+    synthesizer = SequenceSynthesizer(time="at", random_state=0).fit(table)
+    empty = table.head(464).copy()
+    empty.loc[452:, ["held", "line", "each"]] = np.nan
+    filled = synthesizer.impute(empty, n=20, seed=1).groupby(level="imputation").tail(12)
+    paths = [filled.groupby(level="imputation"), synthesizer.extend(history, 12, n=20, seed=1).groupby(level="draw")]
+    for path in (path for each in paths for _, path in each):
         assert (path["held"].iloc[:4] == history["held"].iloc[-1]).all()
         whole = np.append(history["line"].iloc[-1], path["line"].iloc[:5])
         assert np.ptp(np.diff(whole)) < 1e-9, "one line to the next full hour"
