@@ -99,9 +99,9 @@ class Steps:
         self.gap = range(shifts[5], shifts[6])
         self.dates = range(shifts[6], shifts[7])
         self.rows = range(shifts[7], len(self.layout.fields))
-        self._slots(lag, origin)
+        self._slots(origin)
 
-    def _slots(self, lag: Layout, origin: list[int]) -> None:
+    def _slots(self, origin: list[int]) -> None:
         """Which slots of a step are kept as last known values, and where a step lies in the whole."""
         step = self.step
         self.lag_num = [step.slot[i] for i in origin if not step.fields[i].size]
