@@ -114,15 +114,13 @@ class Coding:
         self._check("decode")
         arrays = [t.cpu().numpy() for t in (data.num, data.cat, data.num_known, data.cat_known)]
         rows = len(data)
-        done: dict[Hashable, pd.Series] = {}
         wanted = [n for n in self.schema_.columns if columns is None or n in columns]
 
         def one(name: Hashable) -> pd.Series:
             return self._decode_column(name, arrays, rows, seed)
 
         names = [n for n in self.transformers_ if n in wanted]
-        for name, series in zip(names, each(one, names, rows), strict=True):
-            done[name] = series
+        done = dict(zip(names, each(one, names, rows), strict=True))
         if self.schema_.weight in wanted and self.schema_.weight is not None:
             kind = self.schema_.columns[self.schema_.weight]
             null = np.zeros(rows, dtype=bool)

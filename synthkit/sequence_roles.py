@@ -60,7 +60,7 @@ class RoleCodec(ColumnCodec):
         order = np.lexsort(keys).astype(np.int64)  # stable: ties keep the table's order
         return order, np.bincount(owner).astype(np.int64), None if clock is None else clock[order]
 
-    def _context(self, flat: pd.DataFrame, owner: Ints, lengths: Ints) -> tuple[Hashable, ...]:
+    def _context(self, flat: pd.DataFrame, owner: Ints) -> tuple[Hashable, ...]:
         later = np.flatnonzero(owner[1:] == owner[:-1])
         roles = (self.entity, self.time)
 

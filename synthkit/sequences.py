@@ -149,7 +149,7 @@ class SequenceEncoder(RoleCodec):
             )
         flat = flat.iloc[order].reset_index(drop=True)
         owner = np.repeat(np.arange(len(lengths)), lengths)
-        self.context_ = self._context(flat, owner, lengths)
+        self.context_ = self._context(flat, owner)
         roles = (self.entity, self.time)
         self.moving_ = tuple(n for n in self.schema_.columns if n not in roles and n not in self.context_)
         self.ageing_ = {}

@@ -54,6 +54,23 @@ def test_drawn_paths_have_the_knots_of_the_column(tmp_path):
     assert (drawn["each"].diff().diff().abs() > 1e-9).mean() > 0.9
 
 
+def test_what_goes_on_between_two_knots_keeps_to_them():
+    times = pd.date_range("2024-01-01", periods=600, freq="10min")
+    held = np.repeat(ar(100, 1), 6).round(2)
+    line = np.interp(np.arange(600) / 6, np.arange(101), ar(101, 2).round(2))
+    table = pd.DataFrame({"at": times, "held": held, "line": line, "each": ar(600, 3)})
+    history = table.head(452)  # two rows after a full hour
+    synthesizer = SequenceSynthesizer(time="at", random_state=0).fit(table)
+    empty = table.head(464).copy()
+    empty.loc[452:, ["held", "line", "each"]] = np.nan
+    filled = synthesizer.impute(empty, n=20, seed=1).groupby(level="imputation").tail(12)
+    paths = [filled.groupby(level="imputation"), synthesizer.extend(history, 12, n=20, seed=1).groupby(level="draw")]
+    for path in (path for each in paths for _, path in each):
+        assert (path["held"].iloc[:4] == history["held"].iloc[-1]).all()
+        whole = np.append(history["line"].iloc[-1], path["line"].iloc[:5])
+        assert np.ptp(np.diff(whole)) < 1e-9, "one line to the next full hour"
+
+
 def test_steps_on_a_grid_stay_small_where_many_rows_stand_still():
     rng = np.random.default_rng(0)
     x = 10 * np.round(6 + ar(4000, 5)) + 0.0

@@ -218,14 +218,14 @@ def series_tables(
     if not tables:
         raise ParamError("series_tables: pass one table at least.")
     laid = [_laid(t, time, entity, columns) for t in tables]
-    names = [n for n in laid[0].columns if np.ptp(_filled(laid[0][n].to_numpy(np.float64), laid[0].starts)) > 0]
+    names = [n for n in laid[0].columns if np.ptp(_filled(laid[0][n].to_numpy(np.float64))) > 0]
     if not names:
         raise SchemaError("series_tables: no column of numbers varies; a series of numbers is needed.")
     for other in laid[1:]:
         lost = [n for n in names if n not in other.columns]
         if lost:
             raise SchemaError(f"series_tables: column {lost[0]!r} of the first table is not in every table.")
-    values = [np.stack([_filled(t[n].to_numpy(np.float64), t.starts) for n in names], 1) for t in laid]
+    values = [np.stack([_filled(t[n].to_numpy(np.float64)) for n in names], 1) for t in laid]
     ways = tuple(_way(values[0][:, j], laid[0].starts) for j in range(len(names)))
     making = object()
     first = Series(tuple(names), values[0], ways, np.arange(len(names)), laid[0].starts, laid[0].path, None, making)
@@ -338,7 +338,7 @@ def _places(moments: Any, who: Any, draw: Ints) -> tuple[Ints, Ints, Ints, Float
     return place, starts, keys[starts, 0].astype(np.int64), keys[:, 1] if dated else None
 
 
-def _filled(x: Floats, starts: Ints) -> Floats:
+def _filled(x: Floats) -> Floats:
     """Empty cells by the line between neighbours."""
     bad = ~np.isfinite(x)
     if not bad.any() or bad.all():

@@ -224,7 +224,7 @@ def panels(
             f"panels: time column {time!r} differs between the tables in its type or time zone; convert it to one."
         )
     coded = code_tables(*plain, kinds=kinds)
-    sorted_ = [_Sorted.of(c, table[entity], clock, time) for c, table, clock in zip(coded, plain, clocks, strict=True)]
+    sorted_ = [_Sorted.of(c, table[entity], clock) for c, table, clock in zip(coded, plain, clocks, strict=True)]
     chosen = _context(sorted_[0], context, kinds)
     coding = object()
     return tuple(s.panel(entity, time, chosen, kinds, coding) for s in sorted_)
@@ -310,7 +310,7 @@ class _Sorted:
     varies: Mapping[Hashable, int]
 
     @classmethod
-    def of(cls, coded: Coded, names: pd.Series[Any], clock: _Clock | None, time: Hashable | None) -> _Sorted:
+    def of(cls, coded: Coded, names: pd.Series[Any], clock: _Clock | None) -> _Sorted:
         owner = pd.factorize(names)[0].astype(np.int64)
         hashes = _hashes([*coded.numbers.T, *coded.codes.T.astype(np.float64)], len(coded))
         inner = hashes if clock is None else clock.values

@@ -80,32 +80,28 @@ class Steps:
             if f.ordered and field in back
         }
         before |= {shifts[5] + field: shifts[4] for field in codes}
-        starts = [i for i, f in enumerate(same.fields) if f.size]
-        after = {}
-        again = []
-        for k, (kinds, field, share) in enumerate(groups):
-            last = shifts[3] + starts[k]
-            if rows.fields[field].ordered:
-                before[shifts[7] + field] = last
-            if share >= _OFTEN and field in rows.laws:
-                again.append((shifts[7] + field, last, share))
-            after[last] = shifts[7] + max(kinds)  # the last of them to be drawn
+        starts = [shifts[3] + i for i, f in enumerate(same.fields) if f.size]
+        recalled = [(shifts[7] + field, last, share) for (_, field, share), last in zip(groups, starts, strict=True)]
+        before |= {field: last for field, last, _ in recalled if rows.fields[field - shifts[7]].ordered}
+        # known with the last of the fields that tell kinds
+        after = {last: shifts[7] + max(kinds) for (kinds, *_), last in zip(groups, starts, strict=True)}
+        again = [link for link in recalled if link[2] >= _OFTEN and link[0] - shifts[7] in rows.laws]
         copies = (*again, *copies)
         self.groups = [(tuple(first + f for f in kinds), first + field) for kinds, field, _ in groups]
         self.same, self.same_first = same, shifts[3]
         drawn = tuple(link for link in whole.links if whole.fields[link[0]].column not in given)
+        waits = [i for i in range(shifts[5], shifts[6]) if whole.fields[i].size and whole.fields[i].part != "null"]
         dated = None
-        if self.clock and days is not None:
-            codes = [i for i in range(shifts[5], shifts[6]) if whole.fields[i].size and whole.fields[i].part != "null"]
-            dated = Calendar(codes[0], shifts[1] + len(summary), days, tuple(calendar)) if codes else None
+        if self.clock and days is not None and waits:
+            dated = Calendar(waits[0], shifts[1] + len(summary), days, tuple(calendar))
         self.layout = Layout(whole.fields, whole.laws, drawn + copies, frozenset(given), about, before, dated, after)
         self.lag = range(shifts[2], shifts[3])
         self.gap = range(shifts[5], shifts[6])
         self.dates = range(shifts[6], shifts[7])
         self.rows = range(shifts[7], len(self.layout.fields))
-        self._slots(lag, origin)
+        self._slots(origin)
 
-    def _slots(self, lag: Layout, origin: list[int]) -> None:
+    def _slots(self, origin: list[int]) -> None:
         """Which slots of a step are kept as last known values, and where a step lies in the whole."""
         step = self.step
         self.lag_num = [step.slot[i] for i in origin if not step.fields[i].size]

@@ -119,13 +119,13 @@ def _beside(body: str, height: int, picture: Bins, labels: Sequence[str]) -> tup
     if picture.beside:
         rows, more = share_rows(picture.beside, labels, height + 4, most=1.0)
         body, height = body + rows, height + 4 + more
-    sides = [f"{p.label}: {_outside(p, labels)}" for p in picture.outside if any(s > 0 for s in p.synthetic)]
+    sides = [f"{p.label}: {_outside(p)}" for p in picture.outside if any(s > 0 for s in p.synthetic)]
     for k, line in enumerate(sides):
         body += text(line if k else f"not drawn {line}", _LEFT, height + 10 + 14 * k, "mut")
     return body, height + (14 * len(sides) + 4 if sides else 0)
 
 
-def _outside(pair: Pair, labels: Sequence[str]) -> str:
+def _outside(pair: Pair) -> str:
     if len(pair.synthetic) == 1:
         return f"real {_share(pair.real)}, synthetic {percent(pair.synthetic[0])}"
     return f"real {_share(pair.real)}, others {percent(min(pair.synthetic))} to {percent(max(pair.synthetic))}"

@@ -36,7 +36,7 @@ def report_html(report: Report) -> str:
         "Evaluation of a synthetic table",
         text.head(report),
         "" if text.is_series(report) else _row(_gate(report.check(profile)) for profile in PROFILES),
-        _row(_panel(report, title, summary(report, group)) for group, title in text.GROUPS.items()),
+        _row(_panel(title, summary(report, group)) for group, title in text.GROUPS.items()),
         _scores(report),
         _figures({"synthetic": report}),
         _fold("All scores, and what to know of them", text.small_html(report)),
@@ -88,7 +88,7 @@ def _gate(verdict: Verdict) -> str:
     return f'<div class="skn-card"><details class="skn-gate">{head}{body}</details></div>'
 
 
-def _panel(report: Report, title: str, lines: Sequence[str]) -> str:
+def _panel(title: str, lines: Sequence[str]) -> str:
     if not lines:
         return ""
     return f'<div class="skn-card"><b>{title}</b><p>{esc(lines[0])}</p></div>'

@@ -260,13 +260,18 @@ class SeriesEncoder:
             raise SchemaError(f"SequenceSynthesizer.{where}: time column {self.calendar_.name!r} holds a time twice.")
         return rows
 
-    def decode(self, channels: Floats, rows: Ints, state: Mapping[int, Floats], seed: int) -> pd.DataFrame:
+    def decode(
+        self, channels: Floats, rows: Ints, state: Mapping[int, Floats], seed: int, last: Floats | None = None
+    ) -> pd.DataFrame:
         """Tables of drawn channels, one after the other.
 
         Args:
-            channels: ``(n, length, D)``; rows: ``(n, length)`` of the calendar; state: of each part, ``(n or 1, k)``.
+            channels: ``(n, length, D)``; rows: ``(n, length)`` of the calendar; state: of each part, ``(n or 1, k)``;
+                last: ``(Q,)`` values of the row before them, or None.
         """
-        return self._table(self.values(channels, rows, state), rows, seed)
+        values = self.values(channels, rows, state)
+        self.texture_.apply(values, rows, seed, last)
+        return self.frame_.table(values, [self.calendar_.times(r) for r in rows], seed)
 
     def values(self, channels: Floats, rows: Ints, state: Mapping[int, Floats]) -> Floats:
         """``(n, L, Q)`` values of drawn channels, see :meth:`decode`; NaN in columns that are no channels."""
@@ -298,10 +303,6 @@ class SeriesEncoder:
         raw = drawn * self.scale_ + self.centre_ + self._season_of(rows)
         plain = self._values(raw, states)
         self.texture_.learn_stillness(real.values, plain, levels, changes, real.starts)
-
-    def _table(self, values: Floats, rows: Ints, seed: int) -> pd.DataFrame:
-        self.texture_.apply(values, rows, seed)
-        return self.frame_.table(values, [self.calendar_.times(r) for r in rows], seed)
 
     # ---------------------------------------------------------------- state
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

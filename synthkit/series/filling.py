@@ -301,7 +301,8 @@ class SeriesFiller:
         plain = self._plain(values, starts, places, gap)
         steps = distance(np.isnan(values), starts)[gap.rows, c]
         deep = depth(np.isnan(values), starts)[gap.rows, c]
-        centre = self._mixed(plain, gap, deep) if method == "auto" else _one(method, plain, gap)
+        alone = gap.mean if method not in PLAIN else plain[PLAIN.index(method)]
+        centre = self._mixed(plain, gap, deep) if method == "auto" else alone
         far = np.searchsorted(_FAR, steps)
         spread = gap.spread * self.spread[far, c]
         season = self._season(places, len(values))[gap.rows, c]
@@ -352,10 +353,6 @@ class SeriesFiller:
         errors = [ScoreLaw.from_state(io.below(arrays, f"errors/{j}/")) for j in range(len(traits.wanders))]
         law = LinearLaw.from_state(value["law"], io.below(arrays, "law/"))
         return cls(traits=traits, profiles=io.below(arrays, "profile/"), law=law, errors=errors, **plain)
-
-
-def _one(method: str, plain: Floats, gap: Gap) -> Floats:
-    return gap.mean if method == "kalman" else plain[PLAIN.index(method)]
 
 
 def _cost(error: Floats, of_lines: Floats, cut: float) -> float:

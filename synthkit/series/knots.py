@@ -39,21 +39,29 @@ class Knots:
         """Which of the calendar's rows, of any shape, are knots."""
         return np.asarray(rows % self.period == self.phase)
 
-    def apply(self, x: Floats, rows: Ints) -> Floats:
+    def apply(self, x: Floats, rows: Ints, last: float | None = None) -> Floats:
         """``(n, L)`` values of such a column: drawn ones at knots, and what follows from them elsewhere.
 
-        Before the first knot and after the last one, lines go to the first and the last drawn value.
+        Before the first knot and after the last one, lines go to the first and the last drawn value; where a ``last``
+        value before the rows is given, they begin there.
         """
-        knot = np.broadcast_to(self.at(rows), x.shape).copy()
-        knot[:, 0] = True
         seen = x if self.decimals is None else np.round(x, self.decimals)
-        place = np.broadcast_to(np.arange(x.shape[1]), x.shape)
+        if last is not None:
+            seen = np.insert(seen, 0, last, axis=1)
+            rows = np.concatenate([rows[:, :1] - 1, rows], axis=1)
+        whole = self._between(seen, rows)
+        return whole if last is None else whole[:, 1:]
+
+    def _between(self, seen: Floats, rows: Ints) -> Floats:
+        knot = np.broadcast_to(self.at(rows), seen.shape).copy()
+        knot[:, 0] = True
+        place = np.broadcast_to(np.arange(seen.shape[1]), seen.shape)
         last = np.maximum.accumulate(np.where(knot, place, 0), axis=1)
         before = np.take_along_axis(seen, last, axis=1)
         if self.held:
             return before
         knot[:, -1] = True
-        reverse = np.where(knot, place, x.shape[1] - 1)[:, ::-1]
+        reverse = np.where(knot, place, seen.shape[1] - 1)[:, ::-1]
         after = np.minimum.accumulate(reverse, axis=1)[:, ::-1]
         share = (place - last) / np.maximum(after - last, 1)
         return np.asarray(before + share * (np.take_along_axis(seen, after, axis=1) - before))

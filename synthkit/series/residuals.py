@@ -44,7 +44,7 @@ class ResidualLaw:
         best, root, degrees = -np.inf, np.eye(z.shape[1]), float("inf")
         for nu in _DEGREES if z.shape[1] > 1 else (np.inf,):
             x = scores if np.isinf(nu) else student.ppf(ndtr(scores), nu)
-            gain, factor = _likelihood(x, scores, nu)
+            gain, factor = _likelihood(x, nu)
             if gain > best:
                 best, root, degrees = gain, factor, nu
         return cls(laws, root, degrees)
@@ -76,7 +76,7 @@ class ResidualLaw:
         return cls(laws, np.asarray(arrays["factor"]), float(value["degrees"]))
 
 
-def _likelihood(x: Floats, scores: Floats, nu: float) -> tuple[float, Floats]:
+def _likelihood(x: Floats, nu: float) -> tuple[float, Floats]:
     """Log density per row of the t copula with the correlation of ``x``, and its root."""
     n, d = x.shape
     correlation = correlations(x)

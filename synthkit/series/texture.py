@@ -76,8 +76,8 @@ class Texture:
         for q in wandering:
             self.alone[q] = _chain(still[:, q], ~joint[1:])
 
-    def apply(self, values: Floats, rows: Ints, seed: int) -> None:
-        """Give ``(n, L, Q)`` values of ``(n, L)`` rows their texture, in place."""
+    def apply(self, values: Floats, rows: Ints, seed: int, last: Floats | None = None) -> None:
+        """Give ``(n, L, Q)`` values of ``(n, L)`` rows their texture, in place; last: ``(Q,)`` values before them."""
         for q, band in self.band.items():  # before it is shown: of what steps of 10, a band of 10 would take them all
             values[..., q] = _held(values[..., q], band)
         for q in self.atoms:
@@ -85,7 +85,7 @@ class Texture:
         if self.alone:
             self._still(values, np.random.default_rng((seed, 11)))
         for q, knots in self.knots.items():
-            values[..., q] = knots.apply(values[..., q], rows)
+            values[..., q] = knots.apply(values[..., q], rows, None if last is None else float(last[q]))
 
     def _shown(self, x: Floats, q: int) -> Floats:
         """The nearest values that a key can show."""

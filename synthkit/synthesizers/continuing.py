@@ -105,7 +105,7 @@ class Continuing:
         lengths = entities[ROWS].to_numpy(np.int64, copy=True)
         span, rows = self.rolling_.spans(entities, lengths), np.full(len(lengths), steps)
         coded = self.entities_.encoder_.encode(entities, "state")
-        rules = self.rolling_.conditions(self.encoder_, {}, None)
+        rules = self.rolling_.conditions(self.encoder_, {})
         last = None if records.clock is None else records.clock[records.starts + records.lengths - 1]
         ends = records.starts + records.lengths - 1
         stands = None if records.running is None else records.running.total[ends]

@@ -82,9 +82,7 @@ class Rolling:
         law = getattr(entities.encoder_.transformers_[ROWS], "law", None)
         return length if law is None else int(np.clip(length, round(law.lo[0]), round(law.hi[-1])))
 
-    def conditions(
-        self, encoder: SequenceEncoder, moving: Mapping[Hashable, Any], where: Mapping[Hashable, Any] | None
-    ) -> Conditions:
+    def conditions(self, encoder: SequenceEncoder, moving: Mapping[Hashable, Any]) -> Conditions:
         """Conditions on moving columns, for every row."""
         if not moving:
             return Conditions({}, None, lambda table: table)

@@ -326,7 +326,7 @@ class SequenceSynthesizer(Asking, BaseEstimator):  # type: ignore[misc]
         if length is not None and length > 1:
             self._gaps_known("sample")
         span = self.rolling_.spans(entities, lengths)
-        rules = self.rolling_.conditions(self.encoder_, moving, where)
+        rules = self.rolling_.conditions(self.encoder_, moving)
         parts = []
         for k, begin in enumerate(range(0, max(n, 1), _BLOCK)):
             at = slice(begin, begin + _BLOCK)

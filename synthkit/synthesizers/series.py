@@ -179,7 +179,7 @@ class SeriesBackend:
         coded = encoder.encode(history, "extend")
         check_positive(coded.values, log_columns(encoder), encoder.frame_.called, "extend")
         drawn, ahead, states = self.ahead(coded, steps, n, entropy(seed, 1))
-        return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2)))
+        return self._marked(encoder.decode(drawn, ahead, states, entropy(seed, 2), coded.values[-1]))
 
     def ahead(self, coded: Coded, steps: int, n: int, seed: int) -> tuple[Floats, NDArray[np.int64], Any]:
         """``(n, steps, D)`` channels that may follow, their rows, and the states they go on from."""

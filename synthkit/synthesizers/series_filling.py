@@ -75,4 +75,5 @@ def _ahead(
     steps = len(laid.rows) - 1 - end
     drawn, rows, states = backend.ahead(coded, steps, n, seed)
     values = encoder.values(drawn, rows, states)
+    encoder.texture_.apply(values, rows, entropy(seed, 1), coded.values[-1])
     return {end + 1 + k: values[:, k] for k in range(steps)}

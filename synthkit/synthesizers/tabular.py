@@ -216,7 +216,7 @@ class TabularSynthesizer(Scenarios, Filled, Stored, BaseEstimator):  # type: ign
             raise ConditionError(
                 "TabularSynthesizer.sample: argument 'accept' goes with a dict 'where', not with a DataFrame."
             )
-        return self._accepted(compiled, rows, seed, accept, where)
+        return self._accepted(rows, seed, accept, where)
 
     def _rows(self, n: int | None, where: Any) -> int:
         if n is None and isinstance(where, pd.DataFrame):
@@ -276,9 +276,7 @@ class TabularSynthesizer(Scenarios, Filled, Stored, BaseEstimator):  # type: ign
         self.model_.joint = joint  # how the first draw went, not the last of some rows
         return done
 
-    def _accepted(
-        self, compiled: Compiled, rows: int, seed: int, accept: Callable[..., Any], where: Any
-    ) -> pd.DataFrame:
+    def _accepted(self, rows: int, seed: int, accept: Callable[..., Any], where: Any) -> pd.DataFrame:
         kept: list[pd.DataFrame] = []
         have = tried = 0
         for k in range(_ROUNDS):

@@ -142,9 +142,8 @@ def unknown_is_unread(case: ModelCase) -> None:
     num = torch.where(target.num_known, target.num, other.num)
     cat = torch.where(target.cat_known, target.cat, other.cat)
     loud = Encoded(num, cat, target.num_known, target.cat_known)
-    assert torch.allclose(_loss(model, partial, target), _loss(model, partial, loud), atol=1e-5), (
-        "unknown entries count"
-    )
+    one, other_loss = (_loss(model, partial, of) for of in (target, loud))
+    assert torch.allclose(one, other_loss, atol=1e-5), "unknown entries count"
     loud = Encoded(num, cat, partial.num_known, partial.cat_known)
     quiet = case.complete(model, partial)
     got = case.complete(model, loud)
@@ -188,10 +187,10 @@ def pinned_null(case: ModelCase) -> None:
     """A null flag alone may be known: "has a value" gives one, "null" leaves what is under it unknown."""
     model = case.tiny
     layout = model.layout
-    for i in (f for f in layout.cat if layout.fields[f].part == "null"):
+    for slot in (layout.slot[f] for f in layout.cat if layout.fields[f].part == "null"):
         for flag in (0, 1):
             partial = layout.empty(60, case.device)
-            partial.cat[:, layout.slot[i]], partial.cat_known[:, layout.slot[i]] = flag, True
+            partial.cat[:, slot], partial.cat_known[:, slot] = flag, True
             _sound(layout, partial, case.complete(model, partial))
 
 
@@ -263,8 +262,7 @@ def overfits(case: ModelCase) -> None:
     data.cat[:, 0] = torch.arange(8)
     data.cat[:, 1] = torch.tensor([3, 1, 4, 0, 5, 2, 7, 6])
     data.cat_known[:] = True
-    model = case.spec.build(layout, data).to(case.device).eval()
-    if not model.tags.trains:
+    if not case.spec.build(layout, data).tags.trains:
         return
     model = case.fit(layout, data, steps=800)
     partial = data.take(torch.arange(400, device=case.device) % 8)
@@ -280,8 +278,7 @@ def learns_law(case: ModelCase) -> None:
     if not case.lawful.tags.trains:
         return
     law, rows = case.law, 6000
-    off = law.probability - case.frequency(law.layout.empty(rows))
-    assert off.abs().sum() / 2 < _NEAR, "the joint law is not recovered"
+    _near_to(case.frequency(law.layout.empty(rows)), law.probability, "the joint law is not recovered")
     _against(case, law.probability, seen=law.frequency(law.draw(_ROWS)))
 
 
@@ -291,6 +288,10 @@ def conditions_filter(case: ModelCase) -> None:
         # A learnt model draws the two sides by different nets, each of which may miss a little.
         near = 1.5 * _NEAR if case.lawful.tags.trains else _NEAR
         _against(case, case.frequency(case.law.layout.empty(40_000)), near)
+
+
+def _near_to(got: Tensor, weights: Tensor, fault: str) -> None:
+    assert (got - weights / weights.sum()).abs().sum() / 2 < _NEAR, fault
 
 
 def _against(case: ModelCase, probability: Tensor, near: float = _NEAR, seen: Tensor | None = None) -> None:
@@ -316,10 +317,9 @@ def allowed_weights(case: ModelCase) -> None:
     weights = torch.tensor([0.0, 0.5, 1.0])
     free = case.frequency(law.layout.empty(40_000))
     factor = weights.double()[law.states.cat[:, 0].long()]
-    expected = free * factor / (free * factor).sum()
     got = case.frequency(law.layout.empty(6000), {0: Allowed.codes(weights)})
     assert got[factor == 0].sum() == 0, "a forbidden code is drawn"
-    assert (got - expected).abs().sum() / 2 < _NEAR, "the weights of a condition are not honoured"
+    _near_to(got, free * factor, "the weights of a condition are not honoured")
 
 
 def together(case: ModelCase) -> None:
@@ -334,8 +334,7 @@ def together(case: ModelCase) -> None:
     partial = law.layout.empty(6000)
     partial.cat_known[:, 1] = True
     got = case.frequency(partial, {0: Allowed.codes(first), 3: Allowed.codes(last)})
-    expected = free * factor / (free * factor).sum()
-    assert (got - expected).abs().sum() / 2 < _NEAR, "two conditions are not met jointly"
+    _near_to(got, free * factor, "two conditions are not met jointly")
 
 
 def two_rules(case: ModelCase) -> None:
