@@ -68,7 +68,8 @@ class HolderRisk:
     Attributes:
         what: ``"found"``, holders who are guessed right, or ``"right"``, guesses of a level that are.
         levels: how many levels together.
-        train, control: the rates; n_train, n_control: of so many.
+        train, control: the rates; n_train, n_control: of so many; alone: the rate that the other training rows allow
+            of the same holders, NaN where that is not known.
         low, high: 95 % ends of the difference, one-sided each.
         status: ``"fail"``: there is a difference beyond chance, all comparisons counted, and beyond .05.
     """
@@ -79,6 +80,7 @@ class HolderRisk:
     control: float
     n_train: int
     n_control: int
+    alone: float
     low: float
     high: float
     status: Status
@@ -86,9 +88,11 @@ class HolderRisk:
     def __str__(self) -> str:
         whose = "holders of one level" if self.levels == 1 else f"holders of {self.levels} levels"
         noun = f"{whose} guessed right" if self.what == "found" else "guesses of one level that are right"
+        fresh = "" if math.isnan(self.alone) else f" (other training rows tell {self.alone:.3f})"
+        held = f"{self.control:.3f} of {_many(self.n_control)} held back" if self.n_control else "nobody held back"
         return (
-            f"{noun}: {self.train:.3f} of {_many(self.n_train)} against {self.control:.3f} of "
-            f"{_many(self.n_control)} held back, difference in [{self.low:.3f}, {self.high:.3f}]"
+            f"{noun}: {self.train:.3f} of {_many(self.n_train)} against {held}{fresh}, difference in "
+            f"[{self.low:.3f}, {self.high:.3f}]"
         )
 
 
@@ -132,14 +136,16 @@ class _Pair:
         (hits, tries), (hits_c, tries_c) = self.train, self.control
         rate, rate_c = (h / n if n else math.nan for h, n in (self.train, self.control))
         status: Status = "pass"
+        alone = math.nan
         if not tries:  # nobody to betray
-            return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, -1.0, 1.0, status)
+            return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, alone, -1.0, 1.0, status)
         low, high = _difference(rate, tries, rate_c, tries_c) if tries_c else (-1.0, 1.0)
         chance = float(hypergeom.sf(hits - 1, tries + tries_c, hits + hits_c, tries))
         sure = chance < alpha and low > TOLERANCE
         more = hits  # the synthetic rows tell no more than this
         if self.paired is not None:
             more, less = self.paired
+            alone = rate - (more - less) / tries
             gain, spread = (more - less) / tries, math.sqrt(more + less - (more - less) ** 2 / tries) / tries
             low_p = gain - norm.ppf(_SIDED) * spread
             # rows that are each other's neighbours are right or wrong together
@@ -150,7 +156,7 @@ class _Pair:
             status = "fail"
         elif self.decide and high > LIMIT:
             status = "cannot tell"
-        return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, low, max(low, high), status)
+        return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, alone, low, max(low, high), status)
 
 
 def _compared(holders: Holders) -> Iterator[_Pair]:
