@@ -24,6 +24,7 @@ ALPHA = 0.02  # fresh rows fail in so many cases at most, all secrets, attackers
 TOLERANCE = 0.05  # of the difference of two rates: below, a difference is no matter, however certain
 LIMIT = 0.5  # of it: so much must not go unnoticed
 _FEW = 20  # holders among the rows held back: levels of fewer are judged together as well
+_SUSPECT = 0.05  # of one comparison: a level of few holders that looks so is not passed with the others
 _SIDED = 0.95  # of one-sided ends
 
 Status = Literal["pass", "fail", "cannot tell"]
@@ -106,7 +107,7 @@ def holder_risks(attacks: Mapping[Any, Holders]) -> dict[Any, list[HolderRisk]]:
     A comparison fails if an exact test, at a level that is shared among all (Bonferroni), and the lower end of the
     difference say so: Fisher's, against rows held back, or McNemar's (1947), against what the other training rows tell
     of the same holders. A level passes if the upper end of the difference is below .5; levels of few holders are judged
-    together for that, as each alone could not tell.
+    together for that, as each alone could not tell, but for one that looks suspicious by itself.
     """
     compared = {key: list(_compared(holders)) for key, holders in attacks.items()}
     alpha = ALPHA / max(sum(1 + (pair.paired is not None) for pairs in compared.values() for pair in pairs), 1)
@@ -148,13 +149,15 @@ class _Pair:
             alone = rate - (more - less) / tries
             gain, spread = (more - less) / tries, math.sqrt(more + less - (more - less) ** 2 / tries) / tries
             low_p = gain - norm.ppf(_SIDED) * spread
-            # rows that are each other's neighbours are right or wrong together
-            sure |= float(binom.sf(more - 1, more + less, 0.5)) < alpha / 2 and low_p > TOLERANCE
+            # twice: rows that are each other's neighbours are right or wrong together
+            chance_p = 2 * float(binom.sf(more - 1, more + less, 0.5))
+            sure |= chance_p < alpha and low_p > TOLERANCE
+            chance = min(chance, chance_p)
             low = max(low, low_p)
         high = min(high, float(beta.ppf(_SIDED, more + 1, tries - more)) if more < tries else 1.0)
         if sure:
             status = "fail"
-        elif self.decide and high > LIMIT:
+        elif high > LIMIT and (self.decide or (self.paired is not None and chance < _SUSPECT)):
             status = "cannot tell"
         return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, alone, low, max(low, high), status)
 
