@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, binom, hypergeom, norm
 
-from synthkit.metrics.rates import wilson
+from synthkit.metrics.rates import difference, wilson
 
 __all__ = ["LIMIT", "TOLERANCE", "Guessed", "HolderRisk", "Holders", "holder_risks", "worst"]
 
@@ -140,7 +140,9 @@ class _Pair:
         alone = math.nan
         if not tries:  # nobody to betray
             return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, alone, -1.0, 1.0, status)
-        low, high = _difference(rate, tries, rate_c, tries_c) if tries_c else (-1.0, 1.0)
+        ends = wilson(rate, tries, 2 * _SIDED - 1)
+        held = wilson(rate_c, tries_c, 2 * _SIDED - 1) if tries_c else None
+        low, high = (-1.0, 1.0) if held is None else difference(rate, ends, rate_c, held)
         chance = float(hypergeom.sf(hits - 1, tries + tries_c, hits + hits_c, tries))
         sure = chance < alpha and low > TOLERANCE
         more = hits  # the synthetic rows tell no more than this
@@ -185,13 +187,6 @@ def _compared(holders: Holders) -> Iterator[_Pair]:
 
 def _hits(right: Bools) -> tuple[int, int]:
     return int(right.sum()), len(right)
-
-
-def _difference(rate: float, n: int, rate_c: float, n_c: int) -> tuple[float, float]:
-    """One-sided ends of the difference of two rates, by the square-and-add rule (Newcombe 1998)."""
-    (low, high), (low_c, high_c) = (wilson(r, m, 2 * _SIDED - 1) for r, m in ((rate, n), (rate_c, n_c)))
-    gain = rate - rate_c
-    return gain - math.hypot(rate - low, high_c - rate_c), gain + math.hypot(high - rate, rate_c - low_c)
 
 
 def worst(risks: Sequence[HolderRisk]) -> Status:
