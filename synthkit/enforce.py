@@ -48,17 +48,15 @@ class Enforcer:
     Args:
         rules: learnt ones; encoder: of the table.
         complete: draws the unknown entries of a partial, with a seed.
-        also: which rows of a table may be drawn, beside the rules; None: all.
+
+    Attributes:
+        also: of a table and what rows it has of the whole: which of them may be drawn, beside the rules; None: all.
     """
 
-    def __init__(
-        self,
-        rules: Sequence[Rule],
-        encoder: TableEncoder,
-        complete: Complete,
-        also: Callable[[pd.DataFrame], Bools] | None = None,
-    ) -> None:
-        self.rules, self.encoder, self.complete, self.also = in_order(rules), encoder, complete, also
+    also: Callable[[pd.DataFrame, Rows], Bools] | None = None
+
+    def __init__(self, rules: Sequence[Rule], encoder: TableEncoder, complete: Complete) -> None:
+        self.rules, self.encoder, self.complete = in_order(rules), encoder, complete
         self.ordered = closure([rule for rule in rules if isinstance(rule, Ordered)])
 
     # ---------------------------------------------------------------- before
@@ -173,7 +171,7 @@ class Enforcer:
         Args:
             compiled: what was given in the ``rows`` that ``table`` has.
         """
-        good = np.ones(len(table), dtype=bool) if self.also is None else self.also(table)
+        good = np.ones(len(table), dtype=bool) if self.also is None else self.also(table, rows)
         return np.all([good, *(g for _, g in self._judged(table, compiled, rows))], axis=0)
 
     def _judged(self, table: pd.DataFrame, compiled: Compiled, rows: Rows) -> Iterator[tuple[Rule, Bools]]:

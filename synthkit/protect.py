@@ -138,10 +138,6 @@ class Protection(Params):
             return self
         return replace(self, min_count=self.min_count + extra, jitter=1, tail=self.extremes)
 
-    def without_combinations(self) -> Protection:
-        """The same without quasi-identifiers: for the codec of a part of the columns."""
-        return replace(self, quasi_identifiers=())
-
     def to_dict(self) -> dict[str, Any]:
         """The settings as a JSON value, the preset's name first; names of columns as they are."""
         return {"preset": self.preset, **{f.name: getattr(self, f.name) for f in fields(self)}}

@@ -486,3 +486,13 @@ def test_an_altered_state_is_refused(change):
     PersonalTransformer(Personal(kind="national_id")).load_state(state, {})
     with pytest.raises(LoadError):
         PersonalTransformer(Personal(kind="national_id")).load_state({**state, **change}, {})
+
+
+@pytest.mark.parametrize("kind", ["card", "iban"])
+@pytest.mark.filterwarnings("ignore::synthkit.SynthkitWarning")
+def test_a_remark_is_no_way_to_write_a_number(kind):
+    cells = [*made(kind, 100), *["n/a"] * 20]
+    table = pd.DataFrame({"number": cells, "x": np.arange(120) % 7})
+    schema = Schema({"number": Personal(kind=kind), "x": Numeric()})
+    drawn = TabularSynthesizer("independent", schema=schema, random_state=0).fit(table).sample(300, seed=0)
+    assert KINDS[kind].proves(drawn["number"].tolist()).all()

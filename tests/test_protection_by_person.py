@@ -117,3 +117,14 @@ def test_rules_make_no_rare_combination():
     drawn = made.fit(table).sample(2000, seed=0)
     assert Determines("city", "region").holds(drawn).all()
     assert set(zip(drawn["region"], drawn["sex"], strict=True)) <= set(zip(table["region"], table["sex"], strict=True))
+
+
+def test_given_rare_combinations_stay_and_cost_no_rounds():
+    city = np.repeat(["Ulm", "Bonn"], 200)
+    table = pd.DataFrame({"city": city, "region": np.repeat(["S", "W"], 200), "x": np.arange(400.0)})
+    table["sex"] = np.where(table["region"] == "W", "f", np.tile(["f", "m"], 200))
+    protect = Protection(quasi_identifiers=("region", "sex"))
+    made = TabularSynthesizer("independent", protect=protect, rules=[Determines("city", "region")], random_state=0)
+    gaps = pd.DataFrame({"city": ["Bonn"] * 9, "region": ["W"] * 9, "x": [np.nan] * 9, "sex": ["m"] * 9})
+    filled = made.fit(table).impute(gaps, seed=0)
+    assert filled["sex"].eq("m").all() and filled["region"].eq("W").all() and filled["x"].notna().all()

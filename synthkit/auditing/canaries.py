@@ -19,6 +19,7 @@ from synthkit.errors import SchemaError
 from synthkit.metrics.attacks import Attack, mia_likelihood
 from synthkit.metrics.copies import row_hashes
 from synthkit.metrics.neighbours import TIE, nearest, place
+from synthkit.metrics.rates import difference
 from synthkit.metrics.tables import code_tables
 from synthkit.params import Interval, SequenceOf, check
 from synthkit.runtime import entropy
@@ -189,7 +190,8 @@ def _judged(
     if not min(many):
         raise SchemaError("canaries: the coins planted all or none; take another 'random_state', or more canaries.")
     hits = int(back[planted].sum()), int(back[~planted].sum())
-    beyond, interval = _difference(hits, many)
+    rates = [h / n for h, n in zip(hits, many, strict=True)]
+    ends = [clopper_pearson(h, n) for h, n in zip(hits, many, strict=True)]
     lines = []
     for times in np.unique(copies[planted]):
         at = copies == times
@@ -200,8 +202,8 @@ def _judged(
     return CanaryAudit(
         *many,
         *hits,
-        beyond,
-        interval,
+        rates[0] - rates[1],
+        difference(rates[0], ends[0], rates[1], ends[1]),
         mia_likelihood(near[planted], near[~planted], seed=seed),
         None if model is None else mia_likelihood(model[planted], model[~planted], seed=seed),
         one_run_epsilon(near, planted, seed=seed),
@@ -210,12 +212,3 @@ def _judged(
         drawn,
         seed,
     )
-
-
-def _difference(hits: tuple[int, int], many: tuple[int, int]) -> tuple[float, tuple[float, float]]:
-    """Difference of two rates and its interval by the square-and-add rule (Newcombe, 1998) on exact ones."""
-    rate = [h / n for h, n in zip(hits, many, strict=True)]
-    (low, high), (low_c, high_c) = (clopper_pearson(h, n) for h, n in zip(hits, many, strict=True))
-    value = rate[0] - rate[1]
-    down, up = math.hypot(rate[0] - low, high_c - rate[1]), math.hypot(high - rate[0], rate[1] - low_c)
-    return value, (value - down, value + up)

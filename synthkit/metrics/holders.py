@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, binom, hypergeom, norm
 
-from synthkit.metrics.rates import wilson
+from synthkit.metrics.rates import difference, wilson
 
 __all__ = ["LIMIT", "TOLERANCE", "Guessed", "HolderRisk", "Holders", "holder_risks", "worst"]
 
@@ -24,6 +24,7 @@ ALPHA = 0.02  # fresh rows fail in so many cases at most, all secrets, attackers
 TOLERANCE = 0.05  # of the difference of two rates: below, a difference is no matter, however certain
 LIMIT = 0.5  # of it: so much must not go unnoticed
 _FEW = 20  # holders among the rows held back: levels of fewer are judged together as well
+_SUSPECT = 0.05  # of one comparison: a level of few holders that looks so is not passed with the others
 _SIDED = 0.95  # of one-sided ends
 
 Status = Literal["pass", "fail", "cannot tell"]
@@ -68,7 +69,8 @@ class HolderRisk:
     Attributes:
         what: ``"found"``, holders who are guessed right, or ``"right"``, guesses of a level that are.
         levels: how many levels together.
-        train, control: the rates; n_train, n_control: of so many.
+        train, control: the rates; n_train, n_control: of so many; alone: the rate that the other training rows allow
+            of the same holders, NaN where that is not known.
         low, high: 95 % ends of the difference, one-sided each.
         status: ``"fail"``: there is a difference beyond chance, all comparisons counted, and beyond .05.
     """
@@ -79,6 +81,7 @@ class HolderRisk:
     control: float
     n_train: int
     n_control: int
+    alone: float
     low: float
     high: float
     status: Status
@@ -86,9 +89,11 @@ class HolderRisk:
     def __str__(self) -> str:
         whose = "holders of one level" if self.levels == 1 else f"holders of {self.levels} levels"
         noun = f"{whose} guessed right" if self.what == "found" else "guesses of one level that are right"
+        fresh = "" if math.isnan(self.alone) else f" (other training rows tell {self.alone:.3f})"
+        held = f"{self.control:.3f} of {_many(self.n_control)} held back" if self.n_control else "nobody held back"
         return (
-            f"{noun}: {self.train:.3f} of {_many(self.n_train)} against {self.control:.3f} of "
-            f"{_many(self.n_control)} held back, difference in [{self.low:.3f}, {self.high:.3f}]"
+            f"{noun}: {self.train:.3f} of {_many(self.n_train)} against {held}{fresh}, difference in "
+            f"[{self.low:.3f}, {self.high:.3f}]"
         )
 
 
@@ -102,7 +107,7 @@ def holder_risks(attacks: Mapping[Any, Holders]) -> dict[Any, list[HolderRisk]]:
     A comparison fails if an exact test, at a level that is shared among all (Bonferroni), and the lower end of the
     difference say so: Fisher's, against rows held back, or McNemar's (1947), against what the other training rows tell
     of the same holders. A level passes if the upper end of the difference is below .5; levels of few holders are judged
-    together for that, as each alone could not tell.
+    together for that, as each alone could not tell, but for one that looks suspicious by itself.
     """
     compared = {key: list(_compared(holders)) for key, holders in attacks.items()}
     alpha = ALPHA / max(sum(1 + (pair.paired is not None) for pairs in compared.values() for pair in pairs), 1)
@@ -132,25 +137,31 @@ class _Pair:
         (hits, tries), (hits_c, tries_c) = self.train, self.control
         rate, rate_c = (h / n if n else math.nan for h, n in (self.train, self.control))
         status: Status = "pass"
+        alone = math.nan
         if not tries:  # nobody to betray
-            return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, -1.0, 1.0, status)
-        low, high = _difference(rate, tries, rate_c, tries_c) if tries_c else (-1.0, 1.0)
+            return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, alone, -1.0, 1.0, status)
+        ends = wilson(rate, tries, 2 * _SIDED - 1)
+        held = wilson(rate_c, tries_c, 2 * _SIDED - 1) if tries_c else None
+        low, high = (-1.0, 1.0) if held is None else difference(rate, ends, rate_c, held)
         chance = float(hypergeom.sf(hits - 1, tries + tries_c, hits + hits_c, tries))
         sure = chance < alpha and low > TOLERANCE
         more = hits  # the synthetic rows tell no more than this
         if self.paired is not None:
             more, less = self.paired
+            alone = rate - (more - less) / tries
             gain, spread = (more - less) / tries, math.sqrt(more + less - (more - less) ** 2 / tries) / tries
             low_p = gain - norm.ppf(_SIDED) * spread
-            # rows that are each other's neighbours are right or wrong together
-            sure |= float(binom.sf(more - 1, more + less, 0.5)) < alpha / 2 and low_p > TOLERANCE
+            # twice: rows that are each other's neighbours are right or wrong together
+            chance_p = 2 * float(binom.sf(more - 1, more + less, 0.5))
+            sure |= chance_p < alpha and low_p > TOLERANCE
+            chance = min(chance, chance_p)
             low = max(low, low_p)
         high = min(high, float(beta.ppf(_SIDED, more + 1, tries - more)) if more < tries else 1.0)
         if sure:
             status = "fail"
-        elif self.decide and high > LIMIT:
+        elif high > LIMIT and (self.decide or (self.paired is not None and chance < _SUSPECT)):
             status = "cannot tell"
-        return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, low, max(low, high), status)
+        return HolderRisk(self.what, self.levels, rate, rate_c, tries, tries_c, alone, low, max(low, high), status)
 
 
 def _compared(holders: Holders) -> Iterator[_Pair]:
@@ -176,13 +187,6 @@ def _compared(holders: Holders) -> Iterator[_Pair]:
 
 def _hits(right: Bools) -> tuple[int, int]:
     return int(right.sum()), len(right)
-
-
-def _difference(rate: float, n: int, rate_c: float, n_c: int) -> tuple[float, float]:
-    """One-sided ends of the difference of two rates, by the square-and-add rule (Newcombe 1998)."""
-    (low, high), (low_c, high_c) = (wilson(r, m, 2 * _SIDED - 1) for r, m in ((rate, n), (rate_c, n_c)))
-    gain = rate - rate_c
-    return gain - math.hypot(rate - low, high_c - rate_c), gain + math.hypot(high - rate, rate_c - low_c)
 
 
 def worst(risks: Sequence[HolderRisk]) -> Status:

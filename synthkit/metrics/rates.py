@@ -33,6 +33,7 @@ __all__ = [
     "certified",
     "detectable_auc",
     "detectable_rate",
+    "difference",
     "judged",
     "rate_interval",
     "wilson",
@@ -60,6 +61,13 @@ def wilson(rate: Any, n: Any, level: float = 0.95) -> tuple[Any, Any]:
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(np.maximum(rate * (1 - rate), 0.0) / n + z * z / (4 * n * n))
     return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+
+
+def difference(rate: float, ends: Interval, control: float, control_ends: Interval) -> Interval:
+    """Ends of the difference of two rates from the ends of each, by the square-and-add rule (Newcombe 1998)."""
+    gain = rate - control
+    down, up = np.hypot(rate - ends[0], control_ends[1] - control), np.hypot(ends[1] - rate, control - control_ends[0])
+    return float(gain - down), float(gain + up)
 
 
 def rate_interval(rate: float, variance: float, n: int, level: float = 0.95) -> Interval:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from synthkit.pii.checks import Digits, digits_of, joined, luhn_digit, luhn_holds, random_digits, words
+from synthkit.pii.checks import Digits, digits_of, italian_letter, joined, luhn_digit, luhn_holds, random_digits, words
 
 __all__ = ["COUNTRIES", "bic_holds", "card_brand", "card_holds", "iban_holds", "make_bic", "make_card", "make_iban"]
 
@@ -38,7 +38,6 @@ _IBAN = {
     c: re.compile(c + r"\d\d" + "".join(_CLASS[k] + f"{{{n}}}" for n, k in parts), re.ASCII)
     for c, parts in _PARTS.items()
 }
-_CIN_ODD = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
 _RIB = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "12345678912345678923456789")
 _ISO = words(
     "AD AE AL AR AT AU AZ BA BE BG BH BR BY CA CH CL CN CO CR CY CZ DE DK DO EC EE EG ES FI FR GB GE GR HK HR HU ID IE "
@@ -102,8 +101,7 @@ def _own_check(country: str, parts: list[str]) -> list[str]:
         bank, branch, account = (int(p.translate(_RIB)) for p in parts[:3])
         parts[3] = f"{97 - (89 * bank + 15 * branch + 3 * account) % 97:02d}"
     elif country in ("IT", "SM"):
-        values = [int(c) if c.isdigit() else ord(c) - 65 for c in text[1:]]
-        parts[0] = chr(65 + sum(v if i % 2 else _CIN_ODD[v] for i, v in enumerate(values)) % 26)
+        parts[0] = italian_letter(text[1:])
     elif country == "PT":
         parts[3] = f"{98 - int(text[:19] + '00') % 97:02d}"
     return parts

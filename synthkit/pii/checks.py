@@ -13,6 +13,7 @@ __all__ = [
     "dates",
     "digits_of",
     "is_day",
+    "italian_letter",
     "joined",
     "luhn_digit",
     "luhn_holds",
@@ -77,6 +78,19 @@ def luhn_holds(digits: Digits) -> NDArray[np.bool_]:
     [True, False]
     """
     return np.asarray(luhn_digit(digits[:, :-1]) == digits[:, -1])
+
+
+_ODD = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+
+
+def italian_letter(text: str) -> str:
+    """The control letter of Italian tax codes and account numbers: of digits and capitals, odd places by a table.
+
+    >>> italian_letter("0542811101000000123456")
+    'X'
+    """
+    values = [int(c) if c.isdigit() else ord(c) - 65 for c in text]
+    return chr(65 + sum(v if i % 2 else _ODD[v] for i, v in enumerate(values)) % 26)
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -258,6 +258,11 @@ def _iban(texts: Sequence[str]) -> Bools:
     return banking.iban_holds([t.upper() for t in _bare(texts)])
 
 
+def _iban_style(text: str) -> str:
+    country = text[:2].upper()
+    return country + (" " if " " in text else "") if country in banking.COUNTRIES else ""
+
+
 def _grouped(text: str, sign: str = " ") -> str:
     return sign.join(text[i : i + 4] for i in range(0, len(text), 4))
 
@@ -279,7 +284,8 @@ def _card(texts: Sequence[str]) -> Bools:
 def _card_style(text: str) -> str:
     bare = _bare([text])[0]
     sign = "-" if "-" in text else " " if " " in text else ""
-    return f"{banking.card_brand(bare) or 'visa'}:{len(bare)}:{sign}"
+    brand = banking.card_brand(bare)
+    return f"{brand}:{len(bare)}:{sign}" if brand else ""  # "unknown" is no way to write a card number
 
 
 def _make_card(m: Makings, style: str) -> list[str]:
@@ -356,7 +362,7 @@ def _kinds() -> dict[str, Kind]:
     return {
         "email": Kind("e-mail address", email, _make_email, email, personal=True),
         "phone": Kind("phone number", _fits_phone, _make_phone, _proves_phone, phones.phone_style),
-        "iban": Kind("IBAN", _iban, _make_iban, _iban, lambda t: t[:2].upper() + (" " if " " in t else "")),
+        "iban": Kind("IBAN", _iban, _make_iban, _iban, _iban_style),
         "card": Kind("card number", _card, _make_card, _card, _card_style, chance=0.02),
         "national_id": Kind(
             "national identity number", national, _make_national, proves_national, _national_style, chance=0.1

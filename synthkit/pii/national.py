@@ -21,6 +21,7 @@ from synthkit.pii.checks import (
     dates,
     digits_of,
     is_day,
+    italian_letter,
     joined,
     luhn_digit,
     luhn_holds,
@@ -38,7 +39,6 @@ Rng = np.random.Generator
 _CONTROL = "TRWAGMYFPDXBNJZSQVHLCKE"  # of the Spanish numbers, by the remainder of 23
 _FINNISH = "0123456789ABCDEFHJKLMNPRSTUVWXY"  # by the remainder of 31
 _MONTHS = "ABCDEHLMPRST"  # of the codice fiscale
-_ODD = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
 
 
 @dataclass(frozen=True)
@@ -197,16 +197,8 @@ def _make_nir(rng: Rng, rows: int, realistic: bool) -> list[str]:
 
 
 # ---------------------------------------------------------------- Italy, Spain, Netherlands, Belgium
-def _cf_control(text: str) -> str:
-    total = 0
-    for i, c in enumerate(text[:15]):
-        k = int(c) if c.isdigit() else ord(c) - 65
-        total += k if i % 2 else _ODD[k]
-    return chr(65 + total % 26)
-
-
 def _cf(texts: Sequence[str]) -> Bools:
-    return np.array([_cf_control(t) == t[15] for t in texts], dtype=bool)
+    return np.array([italian_letter(t[:15]) == t[15] for t in texts], dtype=bool)
 
 
 def _make_cf(rng: Rng, rows: int, realistic: bool) -> list[str]:
@@ -219,7 +211,7 @@ def _make_cf(rng: Rng, rows: int, realistic: bool) -> list[str]:
     pick = rng.integers(len(letter), size=rows)
     parts = zip(name, year, month, day, pick, town, strict=True)
     out = [f"{w}{y % 100:02d}{_MONTHS[m - 1]}{d:02d}{letter[k]}{t:03d}" for w, y, m, d, k, t in parts]
-    return [t + _cf_control(t) for t in out]
+    return [t + italian_letter(t) for t in out]
 
 
 def _dni(texts: Sequence[str]) -> Bools:

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from synthkit.conditions import Rows
 from synthkit.encoder import TableEncoder
 from synthkit.errors import LoadError, SchemaError, SynthkitWarning
 from synthkit.layout import Allowed, Encoded, Layout
@@ -122,12 +123,21 @@ class Combinations:
         kept = pd.MultiIndex.from_arrays(list(self.allowed.T))
         return np.asarray(kept.get_indexer(pd.MultiIndex.from_arrays(list(self._keys(data).T))) >= 0)
 
-    def after(self, rules: Sequence[Rule], encoder: TableEncoder) -> Callable[[pd.DataFrame], NDArray[np.bool_]] | None:
-        """Which rows of a decoded table have an allowed combination; None where no rule writes such a column."""
+    def after(
+        self, rules: Sequence[Rule], encoder: TableEncoder, done: Encoded
+    ) -> Callable[[pd.DataFrame, Rows], NDArray[np.bool_]] | None:
+        """Which rows of a decoded and repaired table have an allowed combination, or one that was given.
+
+        None where no rule writes such a column.
+
+        Args:
+            done: the rows as they were drawn; where a rare combination is left there, it was given.
+        """
         names = [list(encoder.schema_.columns)[column] for column in self.columns]
         if not any(set(names) & set(rule.columns) for rule in rules):
             return None
-        return lambda table: self.ok(encoder.encode(table[names], partial=True))
+        given = ~self.ok(done)
+        return lambda table, rows: given[rows] | self.ok(encoder.encode(table[names], partial=True))
 
     # ---------------------------------------------------------------- drawing
     def settle(

@@ -230,10 +230,8 @@ class TabularSynthesizer(Scenarios, Filled, Stored, BaseEstimator):  # type: ign
         return int(n)
 
     def _draw(self, compiled: Compiled, rows: int, seed: int, strict: bool = True) -> pd.DataFrame:
-        enforcer = None
-        if self.schema_.rules:
-            also = None if self.combinations_ is None else self.combinations_.after(self.schema_.rules, self.encoder_)
-            enforcer = Enforcer(self.schema_.rules, self.encoder_, self._complete, also)
+        rules, rare = self.schema_.rules, self.combinations_
+        enforcer = Enforcer(rules, self.encoder_, self._complete) if rules else None
         if enforcer is not None:
             enforcer.check_given(compiled.given)
             compiled = enforcer.narrow(compiled)
@@ -247,6 +245,7 @@ class TabularSynthesizer(Scenarios, Filled, Stored, BaseEstimator):  # type: ign
             )
         table = compiled.touch(self.encoder_.decode(done, seed=seed), slice(0, rows))
         if enforcer is not None:
+            enforcer.also = None if rare is None else rare.after(rules, self.encoder_, done)
             table = enforcer.settle(table, done, compiled, entropy(seed, 6), strict)
         return table
 
