@@ -103,7 +103,7 @@ class Ancestral:
         device, others = rows.device, torch.ones(len(partial), dtype=torch.bool, device=rows.device)
         others[rows] = False
         order, parts = [others.nonzero().squeeze(1)], [Block(self, partial.take(others)).draw()]
-        for some in rows.split(_BLOCK // _PROPOSALS):
+        for some in torch.split(rows, _BLOCK // _PROPOSALS):
             given = partial.take(some.repeat_interleave(_PROPOSALS))
             drawn = Block(self, given).draw()
             likelier = self._surprise(given, drawn) - model(model.layout.empty(len(given), device), drawn)
