@@ -176,6 +176,19 @@ def test_a_model_that_saw_other_rows_tells_nothing():
     assert found.model.interval[0] < 0.5 < found.model.interval[1] + 0.02
 
 
+def test_columns_that_a_model_does_not_learn_are_no_obstacle():
+    def table(seed: int, same: str | list[str]) -> Table:
+        return draw(300, seed).assign(key=[f"{seed}-{i}" for i in range(300)], gone=np.nan, same=same)
+
+    train, other = table(1, "no"), table(2, ["yes", "no", "no"] * 100)
+    fitted = TabularSynthesizer("independent", random_state=0).fit(train)
+    found = file_attack(fitted, train, other)
+    assert found.model.interval[0] < 0.5 < found.model.interval[1]
+    plain = [t.drop(columns=["key", "gone", "same"]) for t in (train, other)]
+    alone = file_attack(TabularSynthesizer("independent", random_state=0).fit(plain[0]), *plain)
+    assert found.attacks["likelihood"].auc == pytest.approx(alone.attacks["likelihood"].auc, abs=0.02)
+
+
 @pytest.mark.parametrize("model", [TabularSynthesizer("copula", random_state=0), Copier()])
 def test_a_model_without_likelihood_is_not_tested(model):
     found = file_attack(model.fit(TABLE), TABLE, draw(200, 5))

@@ -18,6 +18,7 @@ from synthkit.metrics.attacks import Attack, Neighbourhoods, Scores, Targets, ju
 from synthkit.metrics.tables import code_tables
 from synthkit.params import Interval, check
 from synthkit.runtime import entropy
+from synthkit.schema import Constant
 from synthkit.synthesizers import TabularSynthesizer
 
 __all__ = ["FileAudit", "file_attack"]
@@ -123,7 +124,9 @@ def file_attack(
     asked = _like(fitted) if reference is None else reference
     entity = entity if entity is not None else getattr(getattr(fitted, "schema_", None), "entity", None)
     subject = Subject("file_attack", train, asked, entity)
-    sides = _Sides.of(subject, train, holdout, rows, seed)
+    # a model asks for all its columns, also for those that it does not learn (keys, texts, empty ones)
+    names = fitted.schema_.columns if isinstance(fitted, TabularSynthesizer) else subject.table.columns
+    sides = _Sides.of(subject, train, holdout, list(names), rows, seed)
     drawn = subject.draw(fitted, len(train), entropy(seed, 1))
     targets, scores = _scored(subject, sides, fitted, drawn, seed)
     attack, found = None, {}
@@ -153,8 +156,16 @@ class _Sides:
     unit: str
 
     @classmethod
-    def of(cls, subject: Subject, train: pd.DataFrame, holdout: pd.DataFrame, rows: int, seed: int) -> _Sides:
-        names, entity = list(subject.table.columns), subject.entity
+    def of(
+        cls,
+        subject: Subject,
+        train: pd.DataFrame,
+        holdout: pd.DataFrame,
+        names: list[Hashable],
+        rows: int,
+        seed: int,
+    ) -> _Sides:
+        entity = subject.entity
         for table in (train, holdout):
             missing = [name for name in names if name not in table]
             if missing:
@@ -209,10 +220,11 @@ def _scored(
         return targets, {}
     plain = [sides.by_entity(side, values) for side, values in enumerate(own) if values is not None]
     less = [np.zeros_like(values) for values in plain]
+    tables = [_steady(subject, table) for table in (sides.members, sides.controls)]
     for k, masks in enumerate(folds):
         learnt = ~masks[1][sides.who[1]]  # the controls of the other fold
-        model = subject.fit(sides.controls[learnt].reset_index(drop=True), entropy(seed, 2, k))
-        for side, table in enumerate((sides.members, sides.controls)):
+        model = subject.fit(tables[1][learnt].reset_index(drop=True), entropy(seed, 2, k))
+        for side, table in enumerate(tables):
             at = np.flatnonzero(masks[side][sides.who[side]])
             base = likelihoods(model, table.iloc[at].reset_index(drop=True))
             every = np.zeros(len(table))
@@ -220,3 +232,16 @@ def _scored(
             less[side][masks[side]] = sides.by_entity(side, every)[masks[side]]
     calibrated = Scores(plain[0] - less[0], plain[1] - less[1])
     return targets, {"likelihood": Scores(plain[0], plain[1]), "calibrated": calibrated}
+
+
+def _steady(subject: Subject, table: pd.DataFrame) -> pd.DataFrame:
+    """What a reference learns: columns that are constant to the model stay as the model knows them.
+
+    It has no likelihood of their cells, so a reference needs none, and could not learn others under the model's schema.
+    """
+    kinds, known = subject.schema.columns, subject.table.iloc[np.zeros(len(table), np.int64)]
+    out = table[list(subject.table.columns)].copy()
+    same = [name for name in out if isinstance(kinds[name], Constant)]
+    for name in same:
+        out[name] = known[name].set_axis(out.index)
+    return out
