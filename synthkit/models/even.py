@@ -4,7 +4,7 @@ Rows that are drawn one by one have the noise of a count: of 1,000 rows a share 
 the model knows. Here rows that are alike share their luck. Before a node is drawn, rows are ordered along a tree that
 halves them by what the node's net makes of them, and get the numbers of a scrambled van der Corput sequence in that
 order: every branch of 2^m rows has one number in each of 2^m equal parts of [0, 1). Each number is uniform by itself,
-and every row has the model's law still; together, counts in all branches are nearer to their expectation than by chance.
+and every row has the model's law still; together, counts in all branches are nearer to what is expected than by chance.
 
 After L'Ecuyer, Lécot and Tuffin, "A randomized quasi-Monte Carlo simulation method for Markov chains" (array-RQMC),
 Operations Research 56, 2008; scrambling after Owen, "Randomly permuted (t, m, s)-nets and (t, s)-sequences", 1995.
