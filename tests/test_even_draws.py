@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -57,6 +59,9 @@ def test_counts_of_a_table_vary_less_than_by_chance_around_the_same_mean() -> No
     assert shares.std() < by_chance / 3
     assert abs(shares.mean() - long_run) < by_chance / 3
     assert abs(long_run - 0.4) < 0.06
+    model.model_.spec = replace(model.model_.spec, even=False)
+    shares = np.array([share(model.sample(200, seed=seed)) for seed in range(40)])
+    assert by_chance / 1.5 < shares.std() < by_chance * 1.5
     pd.testing.assert_frame_equal(model.sample(50, seed=3), model.sample(50, seed=3))
 
 

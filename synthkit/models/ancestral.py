@@ -89,7 +89,7 @@ class Ancestral:
         size = self.block
         parts = [self.partial.take(slice(a, a + size)) for a in range(0, max(len(self.partial), 1), size)]
         if len(self.partial) and alike(self.partial):
-            self.even = not self.model.wide
+            self.even = self.model.spec.even and not self.model.wide
             pinned = self._pinned()
             if pinned or len(self.conditioned) > 1 or self._late(self.conditioned):
                 parts = [self._condition(part, pinned) for part in parts]
