@@ -39,25 +39,34 @@ def even_uniforms(x: Tensor) -> Tensor:
 
 
 def _directions(x: Tensor) -> Tensor:
-    """``(rows, k)`` scores along the directions of most variance, the first one first."""
+    """``(k, rows)`` scores along the directions of most variance, the first one first; one per level at most."""
     x = x.double()
     x = x - x.mean(0)
-    vectors = torch.linalg.eigh(x.T @ x)[1]
-    return x @ vectors.flip(1)[:, :_DIRECTIONS]
+    vectors = torch.linalg.eigh(x.T @ x)[1].flip(1)
+    return (x @ vectors[:, : min(_DIRECTIONS, max(_levels(len(x)), 1))]).T.contiguous()
+
+
+def _levels(rows: int) -> int:
+    """Of a tree whose leaves have two to four rows."""
+    return max(rows.bit_length() - 2, 0)
 
 
 def _ranks(scores: Tensor) -> Tensor:
-    """``(rows,)`` each row's place in a walk through the leaves of a tree of halves, one column after another."""
-    rows, device = len(scores), scores.device
-    rank = scores.argsort(dim=0, stable=True).argsort(dim=0)
+    """``(rows,)`` each row's place in a walk through the leaves of a tree of halves, one direction after another."""
+    rows, device = scores.shape[1], scores.device
+    index = torch.arange(rows, device=device)
+    rank = torch.empty_like(scores, dtype=torch.long)
+    rank.scatter_(1, scores.argsort(dim=1, stable=True), index.expand(len(scores), -1))
     cell = torch.zeros(rows, dtype=torch.long, device=device)
-    for level in range(max(rows.bit_length() - 2, 0)):  # leaves of two to four rows
-        order = (cell * rows + rank[:, level % rank.shape[1]]).argsort()
+    for level in range(_levels(rows)):
+        order = (cell * rows + rank[level % len(rank)]).argsort()
         inside = cell[order]
         count = torch.bincount(inside, minlength=1 << level)
-        place = torch.arange(rows, device=device) - (count.cumsum(0) - count)[inside]
+        place = index - (count.cumsum(0) - count)[inside]
         cell[order] = 2 * inside + (2 * place >= count[inside]).long()
-    return cell.argsort(stable=True).argsort()
+    place = torch.empty_like(cell)
+    place[cell.argsort(stable=True)] = index
+    return place
 
 
 def _van_der_corput(rows: int, device: torch.device) -> Tensor:
