@@ -3,7 +3,7 @@
     python -m benchmarks.augmentation aa --runs 100            # copies of real rows as "generator": "no evidence"
     python -m benchmarks.augmentation planted --runs 50        # a generator that knows the true law: "helps"
     python -m benchmarks.augmentation tables --data DIR --datasets pima_diabetes --seeds 3
-    python -m benchmarks.augmentation replacement --data DIR --datasets adult --seeds 3
+    python -m benchmarks.augmentation replacement --data DIR --datasets adult --seeds 3 --models auto smote --times 5
 
 ``aa`` and ``planted`` draw a table from a known law per run. ``tables`` augments a development training part, trains
 both learners on what ``augment`` gives back, and tests them on the development holdout, beside the real rows alone.
@@ -149,6 +149,7 @@ def tables(options: argparse.Namespace) -> list[dict[str, Any]]:
                 amount=options.amount,
                 cv=tuple(options.cv),
                 metric=options.metric,
+                synthesizer=options.synthesizer,
                 random_state=seed,
             )
             forced = augment_rows(train, target, options, seed)
@@ -168,10 +169,10 @@ def tables(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def augment_rows(train: pd.DataFrame, target: str, options: argparse.Namespace, seed: int) -> pd.DataFrame:
-    """The training rows with the default generator's, whatever a verdict says."""
+    """The training rows with the generator's, whatever a verdict says."""
     counts = train[target].value_counts()
     extra = added_by_goal(counts.to_numpy(), options.goal, options.amount)
-    generator = fitted(None, train, target, seed)
+    generator = fitted(options.synthesizer, train, target, seed)
     drawn = draw_classes(generator, train, target, dict(zip(counts.index, extra, strict=True)), seed)
     return pd.concat([train, drawn], ignore_index=True)
 
@@ -198,7 +199,8 @@ def replacement(options: argparse.Namespace) -> list[dict[str, Any]]:
             made: dict[str, tuple[pd.DataFrame, float]] = {}
             for model in options.models:
                 begin = time.perf_counter()
-                made[model] = _replaced(model, train, target, kinds, seed), time.perf_counter() - begin
+                rows = _replaced(model, train, target, kinds, seed, options.times)
+                made[model] = rows, time.perf_counter() - begin
             real = tstr(train, holdout, target, kinds=kinds, seed=seed)
             for model, (rows, seconds) in made.items():
                 auc = tstr(rows, holdout, target, kinds=kinds, seed=seed)
@@ -207,6 +209,7 @@ def replacement(options: argparse.Namespace) -> list[dict[str, Any]]:
                         "what": "replacement",
                         "data": name,
                         "model": model,
+                        "times": options.times,
                         "seed": seed,
                         "real": real,
                         "auc": auc,
@@ -221,18 +224,21 @@ def replacement(options: argparse.Namespace) -> list[dict[str, Any]]:
     return lines
 
 
-def _replaced(model: str, train: pd.DataFrame, target: str, kinds: Mapping[Any, Any], seed: int) -> pd.DataFrame:
+def _replaced(
+    model: str, train: pd.DataFrame, target: str, kinds: Mapping[Any, Any], seed: int, times: int
+) -> pd.DataFrame:
+    """``times`` as many rows as there are to learn from."""
     if model == "smote":
         cells = Cells.of(train, kinds=kinds)
         x, rng = cells.matrix(train), np.random.default_rng(seed)
         parts = [x[np.flatnonzero(train[target] == c)] for c in train[target].unique()]
-        drawn = np.concatenate([smote_rows(part, cells.categorical, len(part), rng) for part in parts])
+        drawn = np.concatenate([smote_rows(part, cells.categorical, times * len(part), rng) for part in parts])
         return table_of(cells, drawn, train)
     spec = None if model == "default" else model
     if spec is None:
-        counts = train[target].value_counts().to_dict()
+        counts = (times * train[target].value_counts()).to_dict()
         return draw_classes(fitted(None, train, target, seed), train, target, counts, seed)
-    return TabularSynthesizer(spec, random_state=seed).fit(train).sample(len(train), seed=seed)
+    return TabularSynthesizer(spec, random_state=seed).fit(train).sample(times * len(train), seed=seed)
 
 
 def table_of(cells: Cells, matrix: np.ndarray, like: pd.DataFrame) -> pd.DataFrame:
@@ -281,6 +287,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--goal", default="balance", choices=["balance", "grow", "rare"])
     parser.add_argument("--amount", type=float, default=1.0)
     parser.add_argument("--metric")
+    parser.add_argument("--synthesizer", help="of tables: a model's name; default: that of augment")
+    parser.add_argument("--times", type=int, default=1, help="rows of replacement over training rows")
     parser.add_argument("--cv", type=int, nargs=2, default=(5, 3))
     parser.add_argument("--data")
     parser.add_argument("--datasets", nargs="+", default=["breast_cancer"])

@@ -76,7 +76,7 @@ def pool(
         data: "imputed": gaps filled several times (Rubin 1987, with Barnard-Rubin degrees of freedom); "partly":
             observed cells replaced (Reiter 2003); "synthetic": whole tables from the posterior of a population
             (Raghunathan et al. 2003; where that variance is negative, Reiter's (2002) positive substitute, the mean
-            variance within tables).
+            variance within tables). Draw them by ``Autoregressive(even=False)``: even tables differ too little.
         df: degrees of freedom that the analysis would have on a complete table; None: those of the results
             (``df_resid``), where they have them, else infinite.
         level: of the intervals.

@@ -49,7 +49,8 @@ def combine(
       al. 2016);
     - ``"partial"``: v + b/m, where only some cells were replaced (Reiter 2003);
     - ``"full"``: (1 + 1/m) b - v, where each table comes from a new population drawn from the posterior (Raghunathan et
-      al. 2003); never below 0, and it needs m of at least 2.
+      al. 2003); never below 0, and it needs m of at least 2. It reads the noise of drawn rows from b: tables of our
+      default model differ too little for it, unless it is ``Autoregressive(even=False)``.
 
     All assume that the model is right; they know nothing of its bias.
 

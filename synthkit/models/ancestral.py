@@ -42,6 +42,7 @@ class Ancestral:
 
     Attributes:
         joint: how that went, block by block.
+        even: rows that all ask the same are spread evenly over the laws (:mod:`synthkit.models.even`).
     """
 
     def __init__(self, model: AutoregressiveModel, partial: Encoded, rules: Mapping[int, Allowed]) -> None:
@@ -52,6 +53,7 @@ class Ancestral:
         self.order = sorted(model.drawn, key=lambda i: (free[i], i))
         self.conditioned = [i for i in self.order if not free[i]]
         self.joint: list[Joint] = []
+        self.even = False
         self._plan(len(partial))
 
     def _plan(self, rows: int) -> None:
@@ -90,6 +92,7 @@ class Ancestral:
         size = self.block
         parts = [self.partial.take(slice(a, a + size)) for a in range(0, max(len(self.partial), 1), size)]
         if len(self.partial) and alike(self.partial):
+            self.even = self.model.spec.even and not self.model.wide
             pinned = self._pinned()
             if pinned or len(self.conditioned) > 1 or self._late(self.conditioned):
                 parts = [self._condition(part, pinned) for part in parts]

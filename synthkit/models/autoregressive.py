@@ -15,7 +15,7 @@ from synthkit.layout import Encoded, Layout
 from synthkit.models.anyorder import AutoregressiveModel
 from synthkit.models.base import ModelSpec, Recipe
 from synthkit.models.nets import nodes_of
-from synthkit.params import Interval, param
+from synthkit.params import InstanceOf, Interval, param
 
 __all__ = ["Autoregressive", "AutoregressiveModel"]
 
@@ -51,6 +51,7 @@ class Autoregressive(ModelSpec):
     ema: float = param(0.99, Interval(float, 0, 1), "decay of the averaged weights")
     patience: int = param(8, Interval(int, 1, 1000), "validations without a better net before training stops")
     refit_below: int = param(5000, Interval(int, 0), "rows: with fewer, a second training uses the validation rows too")
+    even: bool = param(True, InstanceOf(bool), "rows that ask the same are spread evenly over the laws (models.even)")
     small_below: int = param(5000, Interval(int, 0), "rows: with fewer, nets and batches are small; 0: never")
 
     def build(self, layout: Layout, data: Encoded, weight: Tensor | None = None) -> AutoregressiveModel:

@@ -16,6 +16,7 @@ from torch import Tensor
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded, Layout
 from synthkit.models.base import draw_codes
+from synthkit.models.even import even_uniforms
 
 if TYPE_CHECKING:
     from synthkit.models.ancestral import Ancestral
@@ -112,7 +113,8 @@ class Block:
     def _draw_node(self, i: int, q: int | None, todo: Tensor) -> None:
         """Draw the code of node i in the rows ``todo``, and its offset wherever one applies and is unknown."""
         model, rule = self.model, self.plan.rules.get(self.model.nodes[i].field)
-        # A uniform number for every row, drawn or not: what one row draws never shifts another's numbers.
+        # A uniform number for every row, drawn or not: where rows ask different things, what one draws never shifts
+        # another's numbers.
         uniform = torch.rand(1 if q is None else 3, self.rows, device=self.device)
         need = todo
         if q is not None:
@@ -124,6 +126,8 @@ class Block:
         top = model.upper(self._first(i, rows)[None], slice(net, net + 1))[0]
         pick, own = (rows, top) if need is todo else (_rows(todo), top[todo[rows]])
         if len(own):
+            if self.plan.even and self.log_weight is None:  # candidates are weighed and picked: each by itself
+                uniform[0, pick] = even_uniforms(own)
             if i in model.pointers.sources:
                 drawn = self._codes_or_copies(i, q, own, pick, rule, uniform[0, pick])
             else:
