@@ -23,7 +23,18 @@ from synthkit.inference import canonical, from_canonical
 from synthkit.layout import Allowed, Encoded
 from synthkit.schema import Categorical, Identifier, Numeric, Personal, Text
 
-__all__ = ["Between", "Compiled", "Rows", "between", "compile_where", "isnull", "narrow_to", "notnull"]
+__all__ = [
+    "Between",
+    "Compiled",
+    "Null",
+    "Rows",
+    "between",
+    "compile_where",
+    "isnull",
+    "narrow_to",
+    "notnull",
+    "single",
+]
 
 Rows = slice | NDArray[np.intp]
 
@@ -37,7 +48,9 @@ class Between:
 
 
 @dataclass(frozen=True)
-class _Null:
+class Null:
+    """The cell is empty, or it is not."""
+
     null: bool
 
     def __repr__(self) -> str:
@@ -64,14 +77,14 @@ def between(low: Any = None, high: Any = None) -> Between:
     return Between(low, high)
 
 
-def isnull() -> _Null:
+def isnull() -> Null:
     """The cell is empty."""
-    return _Null(True)
+    return Null(True)
 
 
-def notnull() -> _Null:
+def notnull() -> Null:
     """The cell has a value."""
-    return _Null(False)
+    return Null(False)
 
 
 @dataclass
@@ -110,7 +123,7 @@ def compile_where(encoder: TableEncoder, where: Mapping[Hashable, Any] | pd.Data
         raise ConditionError(f"argument 'where' must be a dict or a DataFrame, got a {type(where).__name__}.")
     for name in where:
         _known_column(encoder, name)
-    fixed = {name: _single(name, rule) for name, rule in where.items()}
+    fixed = {name: single(name, rule) for name, rule in where.items()}
     singles = {name: rule[0] for name, rule in fixed.items() if rule is not None}
     one = pd.DataFrame({k: cell_of(encoder, *item) for k, item in enumerate(singles.items())}, index=[0])
     one.columns = pd.Index(list(singles), tupleize_cols=False)  # a name may be a tuple
@@ -140,9 +153,9 @@ def _known_column(encoder: TableEncoder, name: Hashable) -> None:
         )
 
 
-def _single(name: Hashable, rule: Any) -> list[Any] | None:
+def single(name: Hashable, rule: Any) -> list[Any] | None:
     """A rule that is one value, as a list of one; None for sets."""
-    if isinstance(rule, (Between, _Null)):
+    if isinstance(rule, (Between, Null)):
         return None
     if isinstance(rule, (list, tuple, set, frozenset, np.ndarray, pd.Series, pd.Index)):
         try:
@@ -221,13 +234,13 @@ def _set_rule(
     """Enter a list, a range or a null rule into ``partial`` and ``allowed``; return what settles it at the end."""
     at, layout = encoder._place.get(name, {}), encoder.layout_
     kind = encoder.schema_.columns[name]
-    wants_null = isinstance(rule, _Null) and rule.null
+    wants_null = isinstance(rule, Null) and rule.null
     if "null" in at:
         slot = layout.slot[at["null"]]
         partial.cat[:, slot], partial.cat_known[:, slot] = int(wants_null), True
     elif wants_null and not encoder.nullable_.get(name, False):
         raise ConditionError(f"argument 'where': column {name!r} was never null in training; isnull() cannot be met.")
-    if isinstance(rule, _Null):
+    if isinstance(rule, Null):
         if not rule.null and encoder._all_null(name):
             raise ConditionError(
                 f"argument 'where': column {name!r} was always null in training; notnull() cannot be met."

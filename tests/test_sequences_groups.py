@@ -84,6 +84,12 @@ def test_groups_are_saved_declared_and_refused():
         synthesizer.sample(3, where={"value": 80.0})
     with pytest.raises(ConditionError, match=r"'value', which is learnt by group, takes one value or a range"):
         synthesizer.sample(3, where={"value": [80.0, 81.0], "code": "HR"})
+    with pytest.raises(ConditionError, match=r"'value', which is learnt by group, takes one value or a range"):
+        synthesizer.sample(3, where={"value": np.array([80.0, 81.0]), "code": "HR"})
+    with pytest.raises(ConditionError, match=r"without one value of 'code'"):
+        synthesizer.sample(3, where={"value": 80.0, "code": np.array(["HR", "pH"])})
+    one = {"value": between(75, 85), "code": "HR"}
+    assert synthesizer.sample(9, where=one, seed=1).equals(synthesizer.sample(9, where=one | {"code": ["HR"]}, seed=1))
     schema = Schema.infer(table, entity="who", rules=False, overrides={"value": Numeric(by="code")})
     declared = SequenceSynthesizer(schema=schema, time="hour", random_state=0, max_steps=2).fit(table)
     assert declared.encoder_.groups_["value"].by == "code"

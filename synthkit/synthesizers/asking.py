@@ -80,7 +80,7 @@ class Asking(Continuing):
             conditions[ROWS] = self.rolling_.nearest_length(self.entities_, self._times(length))
         if context is None:
             starts = None if start is None else pd.Series([start] * n)
-            if starts is not None and not self._familiar(starts).all():
+            if starts is not None and not self._inside(starts, START).all():
                 del conditions[START]
             drawn = self.entities_.sample(n, where=conditions or None, seed=entropy(seed, 0))
             return self._starting(drawn, starts)
@@ -93,7 +93,7 @@ class Asking(Continuing):
         entity: Any = self.encoder_.entity
         keys, starts = (given.pop(entity) if entity in given else None), given.get(START)
         if starts is not None:
-            given[START] = starts.where(self._familiar(starts))
+            given[START] = starts.where(self._inside(starts, START))
         drawn = self.entities_.sample(n, where=given if len(given.columns) else None, seed=entropy(seed, 0))
         if keys is not None:
             drawn[entity] = keys.where(keys.notna(), drawn[entity]).to_numpy()

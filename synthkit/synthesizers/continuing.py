@@ -56,12 +56,9 @@ class Continuing:
         bursts = self.encoder_.bursts_
         return rows if bursts is None else max(1, math.ceil(rows / bursts[0] - 0.5))
 
-    def _familiar(self, starts: pd.Series) -> NDArray[np.bool_]:
-        """Which starts the table of entities knows the like of; what follows from others is drawn without them."""
-        return self._inside(starts, START)
-
     def _inside(self, cells: pd.Series, name: Hashable) -> NDArray[np.bool_]:
-        """``(E,)``: which cells of a column hold what the table of entities knows the like of."""
+        """``(E,)``: which cells of a column hold what the table of entities knows the like of; what follows from others
+        is drawn without them."""
         kind, transformer = self.entities_.schema_.columns[name], self.entities_.encoder_.transformers_.get(name)
         values, null = canonical(cells, kind)
         inside: NDArray[np.bool_] = ~null

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthkit import io
-from synthkit.conditions import Between, compile_where, isnull, notnull
+from synthkit.conditions import Between, Null, compile_where, single
 from synthkit.errors import ConditionError
 from synthkit.layout import Allowed, Encoded
 from synthkit.models.anyorder import AutoregressiveModel
@@ -259,21 +259,23 @@ def _grouped(encoder: SequenceEncoder, name: Hashable, where: Mapping[Hashable, 
         ConditionError: the group is not given, so that the number has no meaning; or the rule is a list.
     """
     rule, by = where[name], encoder.groups_[name].by
-    if rule in (isnull(), notnull()):
+    if isinstance(rule, Null):
         return rule, None
-    group = where.get(by)
-    if by not in where or isinstance(group, (Between, list, tuple, set)) or group in (isnull(), notnull()):
+    group = single(by, where[by]) if by in where else None
+    if group is None:
         raise ConditionError(
             f"SequenceSynthesizer.sample: argument 'where': {name!r} is learnt by the groups of {by!r}, so that a "
             f"condition on it has no meaning without one value of {by!r}; add that, or select rows afterwards."
         )
-    if isinstance(rule, (list, tuple, set)):
-        raise ConditionError(
-            f"SequenceSynthesizer.sample: argument 'where': {name!r}, which is learnt by group, takes one value or a "
-            "range, not a list."
-        )
-    rule = rule if isinstance(rule, Between) else Between(rule, rule)
-    low, high = encoder.groups_[name].interval(rule.low, rule.high, group)
+    if not isinstance(rule, Between):
+        value = single(name, rule)
+        if value is None:
+            raise ConditionError(
+                f"SequenceSynthesizer.sample: argument 'where': {name!r}, which is learnt by group, takes one value or "
+                "a range, not a list."
+            )
+        rule = Between(value[0], value[0])
+    low, high = encoder.groups_[name].interval(rule.low, rule.high, group[0])
     return (low if low == high else Between(low, high)), rule
 
 
