@@ -318,7 +318,9 @@ def membership_attacks(
     on one half of the attacked rows and scored on the other.
 
     Args:
-        synthetic, train, holdout: the tables; ``holdout`` gives both the controls and the reference rows.
+        synthetic, train, holdout: the tables; ``holdout`` gives both the controls and the reference rows. Where persons
+            have several rows, pass one row of each in both: reference rows of a control's own person make the control
+            look less like a member, and so the AUC too high.
         kinds: the columns to use and what they are; by default read from the dtypes of ``synthetic``.
         attacks: the attacks to run.
         rows: rows attacked at most, on each side.
