@@ -34,8 +34,7 @@ __all__ = ["main", "tails_inside"]
 _HEAVY = 3.0  # excess kurtosis of a column whose tail is looked at
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.protection", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("datasets", nargs="+", choices=NAMES)
     parser.add_argument("--data", type=Path, default=Path("."), help="folder of the .csv.gz tables")
@@ -48,7 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--attacks", action="store_true", help="the strongest membership attack, too")
     parser.add_argument("--out", type=Path, help="append the lines to a JSON file, too")
     parser.add_argument("--final", action="store_true", help="judge by the real holdout, not by a part of training")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    args = _parser().parse_args(arguments)
     rows = []
     for name in args.datasets:
         for seed in args.seeds:
