@@ -344,3 +344,24 @@ def test_intervals_of_shares_among_many_training_rows_are_not_wider_than_they_mu
         values, low, high = np.array(rows).T
         assert np.mean((low <= 0.5) & (high >= 0.5)) >= 0.85, name
         assert 3 < np.mean(high - low) / values.std() < 5.5, name  # 3.9 is right
+
+
+def test_whether_a_secret_is_filled_is_a_secret():
+    """Who has a diagnosis at all: the rows of those who have one are repeated, with any diagnosis."""
+    rng = np.random.default_rng(0)
+
+    def rows(n):
+        table = pd.DataFrame(rng.normal(size=(n, 4)), columns=list("abcd"))
+        ill = rng.random(n) < 0.15
+        return table.assign(diagnosis=np.where(ill, rng.choice(["p", "q"], n), None).astype(object))
+
+    train, holdout, fresh = rows(1000), rows(300), rows(1000)
+    ill = train[train["diagnosis"].notna()]
+    leaky = pd.concat([fresh, ill.assign(diagnosis=rng.permutation(ill["diagnosis"]))], ignore_index=True)
+    found = {name: attribute_inference(s, train, holdout, ["diagnosis"]) for name, s in (("f", fresh), ("l", leaky))}
+    assert set(found["f"]) == {("diagnosis", who) for who in ("neighbour", "model")} | {
+        ("diagnosis", f"{who}, empty or not") for who in ("neighbour", "model")
+    }
+    key = ("diagnosis", "neighbour, empty or not")
+    assert found["f"][key].clear < 2.5 and found["l"][key].clear > 2.5
+    assert found["l"]["diagnosis", "neighbour"].clear < 2.5

@@ -31,6 +31,7 @@ __all__ = ["AttributeInference", "Linkability", "attribute_inference", "by_secre
 
 _TOLERANCE = 0.05  # of the range from the 5 % to the 95 % quantile: a guess of a number so close is a success
 _CLASSES = 20  # levels that a model guesses; all rarer ones it misses
+EMPTY = ", empty or not"  # what is asked of a secret that some have and others have not
 _MORE = 2000  # further rows attacked on each side whose secret is a rare one
 _RARE = 0.1  # share of the training rows below which a value is a rare one
 _OUTER = (0.05, 0.95)  # quantiles: a number of many values is a rare one beyond them
@@ -168,14 +169,15 @@ def attribute_inference(
 
     Two attackers: ``"neighbour"`` takes the secret of the nearest synthetic row (of equally near ones any, up to ten);
     ``"model"`` fits deep random trees to the synthetic table. A number is guessed if it is within 5 % of the range
-    between its 5 % and 95 % quantiles. What everybody's data would tell about anybody succeeds on holdout rows just as
+    between its 5 % and 95 % quantiles. Where the secret is null in some rows, both also guess in which (``"neighbour,
+    empty or not"``). What everybody's data would tell about anybody succeeds on holdout rows just as
     often, and is no risk.
 
     Args:
         synthetic, train, holdout: the tables. The numbers are scaled by the range in ``train``.
         secrets: the columns that an attacker would like to learn.
         kinds: the columns to use and what they are; by default read from the dtypes of ``synthetic``.
-        rows: rows attacked at most, on each side; those whose secret is null are not.
+        rows: rows attacked at most, on each side; for the value of the secret, those where it is filled.
         seed: of the subsamples and the trees.
 
     Returns:
@@ -208,33 +210,53 @@ def inferred(
     """The attempts behind :func:`attribute_inference`, by secret and attacker."""
     out: dict[tuple[Hashable, str], Attempts] = {}
     for secret in secrets:
-        known, t_known, h_known = (x.take(np.flatnonzero(~np.isnan(x.column(secret)))) for x in (s, t, h))
-        if min(len(t_known), len(h_known)) < LEAST or not len(known):
-            continue
-        values = [x.column(secret) for x in (t_known, h_known, known)]
-        grouping = _Grouping.of(values[0], values[1], values[2], secret in t.cat)
-        size = min(len(t_known), len(h_known), rows)
-        at = grouping.attacked(t_known, h_known, secret, size, seed)
-        sides = [t_known.take(at[0]), h_known.take(at[1])]
-        wide = tolerance(t, secret)
-        truth = [side.column(secret) for side in sides]
-        naive = float((np.abs(truth[0][:size] - _usual(known, secret)) <= wide).mean())
-        model = _fitted(known, secret, seed=seed, trees=trees, trained=trained)
-        found = {
-            "neighbour": [by_neighbour(known, t, side, secret) for side in sides],
-            "model": [model(side) for side in sides],
-        }
-        for name, guesses in found.items():
-            pairs = list(zip(truth, guesses, strict=True))
-            right = [((np.abs(y[:, None] - guess) <= wide) * weight).sum(1) for y, (guess, weight) in pairs]
-            held = [grouping.guessed(y, guess, r, size) for (y, guess), r in zip(pairs, right, strict=True)]
-            alone = None
-            if name == "neighbour":
-                guess, weight = by_neighbour(t_known, t, sides[0], secret, at[0])
-                alone = ((np.abs(truth[0][:, None] - guess) <= wide) * weight).sum(1) > 0.5
-            holders = Holders(held[0], held[1], grouping.levels, alone)
-            out[secret, name] = Attempts(right[0][:size], right[1][:size], naive, holders)
+        asked = {"": [s, t, h]}
+        empty = np.isnan(t.column(secret))
+        if min(empty.sum(), (~empty).sum()) >= LEAST and 0 < np.isnan(s.column(secret)).mean() < 1:
+            asked[EMPTY] = [_emptiness(x, secret) for x in (s, t, h)]
+        for about, (own, train, control) in asked.items():
+            found = _attempts(own, train, control, secret, seed=seed, rows=rows, trees=trees, trained=trained)
+            out |= {(secret, who + about): attempts for who, attempts in found.items()}
     return out
+
+
+def _attempts(
+    s: Coded, t: Coded, h: Coded, secret: Hashable, *, seed: int, rows: int, trees: int, trained: int
+) -> dict[str, Attempts]:
+    """Of one secret by attacker; rows where it is null are left out."""
+    known, t, h = (x.take(np.flatnonzero(~np.isnan(x.column(secret)))) for x in (s, t, h))
+    if min(len(t), len(h)) < LEAST or not len(known):
+        return {}
+    grouping = _Grouping.of(t.column(secret), h.column(secret), known.column(secret), secret in t.cat)
+    size = min(len(t), len(h), rows)
+    at = grouping.attacked(t, h, secret, size, seed)
+    sides = [t.take(at[0]), h.take(at[1])]
+    truth, wide = [side.column(secret) for side in sides], tolerance(t, secret)
+    naive = float((np.abs(truth[0][:size] - _usual(known, secret)) <= wide).mean())
+
+    def right(side: int, guess: tuple[Floats, Floats]) -> Floats:
+        return np.asarray(((np.abs(truth[side][:, None] - guess[0]) <= wide) * guess[1]).sum(1))
+
+    model = _fitted(known, secret, seed=seed, trees=trees, trained=trained)
+    found = {
+        "neighbour": [by_neighbour(known, t, side, secret) for side in sides],
+        "model": [model(side) for side in sides],
+    }
+    alone = {"neighbour": right(0, by_neighbour(t, t, sides[0], secret, at[0])) > 0.5}
+    out = {}
+    for who, guesses in found.items():
+        rates = [right(side, guess) for side, guess in enumerate(guesses)]
+        held = [grouping.guessed(*told, size) for told in zip(truth, guesses, rates, strict=True)]
+        holders = Holders(held[0], held[1], grouping.levels, alone.get(who))
+        out[who] = Attempts(rates[0][:size], rates[1][:size], naive, holders)
+    return out
+
+
+def _emptiness(table: Coded, secret: Hashable) -> Coded:
+    """The table with two levels in place of the secret: filled, and empty."""
+    rest, empty = table.without(secret), np.isnan(table.column(secret)).astype(np.int64)
+    codes = np.column_stack([rest.codes, empty])
+    return Coded(rest.numbers, codes, (*rest.sizes, 2), rest.num, (*rest.cat, secret))
 
 
 @dataclass(frozen=True)
