@@ -43,7 +43,8 @@ def _directions(x: Tensor) -> Tensor:
     x = x.double()
     x = x - x.mean(0)
     vectors = torch.linalg.eigh(x.T @ x)[1].flip(1)
-    return (x @ vectors[:, : min(_DIRECTIONS, max(_levels(len(x)), 1))]).T.contiguous()
+    found: Tensor = x @ vectors[:, : min(_DIRECTIONS, max(_levels(len(x)), 1))]
+    return found.T.contiguous()
 
 
 def _levels(rows: int) -> int:
