@@ -18,7 +18,7 @@ from synthkit.anonymizing.checking import _by_difference
 from synthkit.anonymizing.drawing import draw, hold_back
 from synthkit.cli import main
 from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError, SynthkitWarning
-from synthkit.metrics.disclosure import by_secret, inferred
+from synthkit.metrics.disclosure import inferred, judged_secrets
 from synthkit.metrics.holders import Guessed, Holders, holder_risks, worst
 from synthkit.metrics.rates import Risk
 from synthkit.metrics.tables import code_tables
@@ -417,7 +417,9 @@ def test_fresh_rows_raise_no_alarm_over_levels():
             for n in (800, 200, 1000)
         ]
         t, h, s = code_tables(*tables)
-        held = by_secret(inferred(s, t, h, ["secret"], seed=seed, rows=800, trees=5, trained=800))["holders"]
+        held = judged_secrets(inferred(s, t, h, ["secret"], seed=seed, rows=800, trees=5, trained=800)).details[
+            "holders"
+        ]
         alarms += worst([risk for risks in held.values() for risk in risks]) == "fail"
     assert alarms <= 1
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from synthkit.metrics.rates import LEAST, Attempts, Risk, RiskMetric, judged, wo
 from synthkit.metrics.surroundings import pick
 from synthkit.metrics.tables import Coded, Kinds, code_tables
 
-__all__ = ["AttributeInference", "Linkability", "attribute_inference", "by_secret", "inferred", "linkability"]
+__all__ = ["AttributeInference", "Linkability", "attribute_inference", "inferred", "judged_secrets", "linkability"]
 
 _TOLERANCE = 0.05  # of the range from the 5 % to the 95 % quantile: a guess of a number so close is a success
 _CLASSES = 20  # levels that a model guesses; all rarer ones it misses
@@ -360,11 +359,18 @@ def _fitted(
     return guess
 
 
-def by_secret(found: Mapping[tuple[Hashable, str], Attempts]) -> dict[str, Any]:
-    """Of each secret and attacker: the risk, as a part and as it is, and how the holders of its levels fare."""
+def judged_secrets(found: Mapping[tuple[Hashable, str], Attempts]) -> Measurement:
+    """The clearest risk of a secret's value, that of each secret and attacker, and how the holders of levels fare.
+
+    Whether a secret is filled is judged by its holders alone: with as many attacks again to choose from, the figure
+    would be one of this attack now and of that one then, and its interval too narrow.
+    """
+    values = {key: attempts for key, attempts in found.items() if not key[1].endswith(EMPTY)}
+    risk, chosen = worst_of(values or found)
     risks = {key: attempts.risk for key, attempts in found.items()}
     holders = holder_risks({key: attempts.holders for key, attempts in found.items() if attempts.holders is not None})
-    return {"parts": {key: risk.value for key, risk in risks.items()}, "risks": risks, "holders": holders}
+    parts = {key: risk.value for key, risk in risks.items()}
+    return judged(risk, parts, chosen=chosen, risks=risks, holders=holders)
 
 
 class AttributeInference(RiskMetric):
@@ -393,5 +399,4 @@ class AttributeInference(RiskMetric):
         found = inferred(s, t, h, secrets, seed=case.seed, rows=rows, trees=trees, trained=trained)
         if not found:
             return Measurement.nothing("too few rows: the secrets are null in nearly all of them")
-        risk, chosen = worst_of(found)
-        return judged(risk, **by_secret(found), chosen=chosen)
+        return judged_secrets(found)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from synthkit.metrics.attacks import ATTACKS, LEAST, Neighbourhoods, Scores, Targets, judge_as, strongest
 from synthkit.metrics.base import Measurement
 from synthkit.metrics.copies import row_hashes
-from synthkit.metrics.disclosure import by_secret, inferred
+from synthkit.metrics.disclosure import inferred, judged_secrets
 from synthkit.metrics.neighbours import TIE, nearest, place
-from synthkit.metrics.rates import CERTIFIED_AUC, Attempts, certified, judged, worst_of
+from synthkit.metrics.rates import CERTIFIED_AUC, Attempts, certified
 from synthkit.metrics.tables import Coded
 from synthkit.metrics.temporal import scored
 from synthkit.metrics.temporal_panel import Panel, check_pair
@@ -143,8 +143,7 @@ def entity_inference(
         return Measurement.nothing(
             "the secrets are not among the columns that count, or are null in nearly all records"
         )
-    risk, chosen = worst_of(found)
-    return judged(risk, **by_secret(found), chosen=chosen)
+    return judged_secrets(found)
 
 
 def _with(panel: Panel, secret: Hashable) -> Coded:
