@@ -45,12 +45,22 @@ class Split:
     owners: tuple[NDArray[Any], NDArray[Any]] | None = None
 
     def sampled(self, rows: int, seed: int) -> Split:
-        """At most ``rows`` training rows, drawn at random."""
+        """At most ``rows`` training rows, drawn at random, whole persons at a time.
+
+        Rows drawn one by one are of persons with many rows more often than one row of each person is: members and
+        controls would differ by that alone.
+        """
         if len(self.train) <= rows:
             return self
-        at = np.random.RandomState(seed).choice(len(self.train), rows, replace=False)  # as DataFrame.sample draws
-        owners = None if self.owners is None else (self.owners[0][at], self.owners[1])
-        return replace(self, train=self.train.iloc[at].reset_index(drop=True), owners=owners)
+        if self.owners is None:
+            return replace(self, train=self.train.sample(rows, random_state=seed).reset_index(drop=True))
+        who = np.unique(self.owners[0], return_inverse=True)[1]
+        order = np.random.default_rng(seed).permutation(int(who.max()) + 1)
+        chosen = order[np.cumsum(np.bincount(who)[order]) <= rows]
+        at = np.flatnonzero(np.isin(who, chosen))
+        return replace(
+            self, train=self.train.iloc[at].reset_index(drop=True), owners=(self.owners[0][at], self.owners[1])
+        )
 
     def one_each(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Train and holdout with one row of each person, drawn at random.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.datasets import load
+from benchmarks.datasets import Split, load
 from benchmarks.peers import Smote
 from benchmarks.privacy import main, pooled
 
@@ -57,3 +57,16 @@ def test_pooled_ends_shrink_with_splits_but_not_below_what_they_share():
         {"auc": 0.5, "auc_lower": 0.4804, "auc_upper": 0.5196, "tpr": 0.0, "tpr_lower": 0.0, "tpr_upper": 0.0}
     ] * 4
     assert pooled(steady)["auc_upper_alone"] == pytest.approx(0.5 + 0.0098)
+
+
+def test_persons_are_sampled_whole_and_attacked_once():
+    owner = np.random.default_rng(0).integers(0, 200, 500)
+    table = pd.DataFrame({"who": owner, "x": np.arange(500.0)})
+    train, holdout = table[owner < 150].reset_index(drop=True), table[owner >= 150].reset_index(drop=True)
+    owners = train["who"].to_numpy(), holdout["who"].to_numpy()
+    some = Split("p", train, holdout, "x", {"x": "numeric"}, "regression", owners).sampled(120, 0)
+    counts = some.train["who"].value_counts()
+    assert 110 < len(some.train) <= 120 and counts.equals(train["who"].value_counts()[counts.index])
+    members, controls = some.one_each(1)
+    assert members["who"].is_unique and set(members["who"]) == set(some.train["who"])
+    assert controls["who"].is_unique and set(controls["who"]) == set(holdout["who"])
