@@ -42,9 +42,8 @@ def _directions(x: Tensor) -> Tensor:
     """``(k, rows)`` scores along the directions of most variance, the first one first; one per level at most."""
     x = x.double()
     x = x - x.mean(0)
-    vectors = torch.linalg.eigh(x.T @ x)[1].flip(1)
-    found: Tensor = x @ vectors[:, : min(_DIRECTIONS, max(_levels(len(x)), 1))]
-    return found.T.contiguous()
+    vectors: Tensor = torch.linalg.eigh(x.T @ x)[1].flip(1)
+    return (x @ vectors[:, : min(_DIRECTIONS, max(_levels(len(x)), 1))]).T.contiguous()
 
 
 def _levels(rows: int) -> int:
