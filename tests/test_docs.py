@@ -16,6 +16,7 @@ from benchmarks.anonymize import _parser as anonymize_parser
 from benchmarks.augmentation import _parser as augmentation_parser
 from benchmarks.panels import _parser as panels_parser
 from benchmarks.privacy import _parser as privacy_parser
+from benchmarks.protection import _parser as protection_parser
 from benchmarks.run import _parser
 from benchmarks.scenarios import _parser as scenarios_parser
 from benchmarks.scoring import _COLUMNS, REFERENCES
@@ -115,6 +116,7 @@ def test_commands_of_the_benchmark_guide_are_understood():
     parsers["benchmarks.augmentation"] = augmentation_parser
     parsers["benchmarks.series_scores"] = scores_parser
     parsers["benchmarks.privacy"] = privacy_parser
+    parsers["benchmarks.protection"] = protection_parser
     parsers["benchmarks.anonymize"] = anonymize_parser
     parsers["benchmarks.scenarios"] = scenarios_parser
     for words in commands:
