@@ -116,6 +116,7 @@ def test_commands_of_the_benchmark_guide_are_understood():
     parsers["benchmarks.augmentation"] = augmentation_parser
     parsers["benchmarks.series_scores"] = scores_parser
     parsers["benchmarks.privacy"] = privacy_parser
+    parsers["benchmarks.protection"] = protection_parser
     parsers["benchmarks.anonymize"] = anonymize_parser
     parsers["benchmarks.scenarios"] = scenarios_parser
     parsers["benchmarks.protection"] = protection_parser
