@@ -34,25 +34,6 @@ __all__ = ["main", "tails_inside"]
 _HEAVY = 3.0  # excess kurtosis of a column whose tail is looked at
 
 
-<<<<<<< HEAD
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.protection", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("datasets", nargs="+", choices=NAMES)
-    parser.add_argument("--data", type=Path, default=Path("."), help="folder of the .csv.gz tables")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="of the split and the model")
-    parser.add_argument("--presets", nargs="+", default=["none", "standard"])
-    parser.add_argument("--model", default="auto")
-    parser.add_argument("--rows", type=int, help="learn from so many rows at most")
-    parser.add_argument("--max-seconds", type=float, help="budget of one fit")
-    parser.add_argument("--draws", type=int, default=1, help="tables of one fit that detection looks at")
-    parser.add_argument("--attacks", action="store_true", help="the strongest membership attack, too")
-    parser.add_argument("--out", type=Path, help="append the lines to a JSON file, too")
-    parser.add_argument("--final", action="store_true", help="judge by the real holdout, not by a part of training")
-    return parser
-
-
-=======
->>>>>>> m9
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     args = _parser().parse_args(arguments)
