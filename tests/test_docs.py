@@ -119,7 +119,6 @@ def test_commands_of_the_benchmark_guide_are_understood():
     parsers["benchmarks.protection"] = protection_parser
     parsers["benchmarks.anonymize"] = anonymize_parser
     parsers["benchmarks.scenarios"] = scenarios_parser
-    parsers["benchmarks.protection"] = protection_parser
     for words in commands:
         if words[2] != "venv":
             assert parsers[words[2]]().parse_args(words[3:])
