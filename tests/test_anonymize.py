@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from synthkit import Protection, SequenceSynthesizer, TabularSynthesizer, anonymize, evaluate
 from synthkit.anonymizing import Certificate, table_digest
 from synthkit.anonymizing.asked import Asked
-from synthkit.anonymizing.checking import _by_difference
+from synthkit.anonymizing.checking import _by_difference, _told_apart
 from synthkit.anonymizing.drawing import draw, hold_back
 from synthkit.cli import main
 from synthkit.errors import LoadError, ParamError, PrivacyError, SchemaError, SynthkitWarning
@@ -248,6 +248,20 @@ def test_an_easy_secret_is_judged_by_the_difference_of_rates():
     assert _by_difference(replace(wide, status="fail"), score).status == "fail"
     leaks = replace(score, details={"risk": Risk(0.99, 0.93, 720, 180)})
     assert _by_difference(wide, leaks).status == "cannot tell"
+
+
+def test_members_that_seem_to_be_found_do_not_pass_for_want_of_persons():
+    table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=300)})
+    score = evaluate(table[:200], table[100:], holdout=table[200:], metrics=["membership"]).scores["membership"]
+    passed = GateResult("membership", "", "pass", "not above", 0.107, (-0.03, 0.25), 0.03, 0.15)
+    for value, interval, status in (
+        (0.607, (0.530, 0.679), "cannot tell"),  # an attack that finds something, and few persons
+        (0.607, (0.480, 0.720), "pass"),  # nothing is shown
+        (0.525, (0.510, 0.540), "pass"),  # tolerated, however sure
+    ):
+        found = replace(score, value=value, interval=interval)
+        assert _told_apart(passed, found).status == status
+        assert _told_apart(replace(passed, status="fail"), found).status == "fail"
 
 
 # -------------------------------------------------------------------- parts and digests
