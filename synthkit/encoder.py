@@ -22,7 +22,6 @@ from synthkit.protect import Protect, Protection
 from synthkit.protected import ProtectionReport
 from synthkit.schema import ColumnType, Constant, Datetime, Duration, Empty, Numeric, Schema, check_table, key_type
 from synthkit.transforms import TRANSFORMERS, ColumnTransformer
-from synthkit.transforms.categorical import BooleanTransformer
 from synthkit.transforms.links import EqualCounts
 from synthkit.transforms.numeric import NumericTransformer
 from synthkit.transforms.personal import agree, settle_home, tell_of_generated
@@ -179,8 +178,7 @@ class TableEncoder(Coding, TransformerMixin, BaseEstimator):  # type: ignore[mis
         self.schema_, hidden = hide_constants(self.schema_, self.transformers_, self._nulls, protection.min_count)
         for name, kind in hidden.items():
             self.transformers_[name] = fresh = TRANSFORMERS[type(kind)](kind)
-            if isinstance(fresh, BooleanTransformer):
-                fresh.hide()
+            fresh.hide()
         self._renumber()
         settle_home(self.transformers_, protection.min_count)
         rng = np.random.default_rng([self.seed, 77])

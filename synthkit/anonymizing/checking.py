@@ -148,7 +148,7 @@ def _suspected(result: GateResult, score: Score) -> GateResult:
     """
     if result.status != "pass" or score.interval is None:
         return result
-    if score.loss(score.value) - score.loss(score.best) <= result.tolerance or score.interval[0] <= score.best:
+    if score.loss(score.value) <= result.tolerance or score.interval[0] <= score.best:
         return result
     shown = f"{score.value:.3f} in [{score.interval[0]:.3f}, {score.interval[1]:.3f}] (95 %)"
     return replace(result, status="cannot tell", reason=f"{shown}: members seem to be found, though {result.reason}")

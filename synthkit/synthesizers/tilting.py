@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from synthkit.conditions import Between
+from synthkit.conditions import Between, Null
 from synthkit.errors import ConditionError, ParamError
 from synthkit.schema import Categorical, Datetime, Duration, Numeric
 
@@ -55,7 +55,7 @@ def disjoint(keys: Sequence[Any], kind: Any) -> bool:
     """
     touch = isinstance(kind, Numeric) and not kind.integer
     for a, b in combinations(keys, 2):
-        if hasattr(a, "null") or hasattr(b, "null"):
+        if isinstance(a, Null) or isinstance(b, Null):
             if _filled(a) and _filled(b):
                 return False
             continue  # nulls are apart from all that is filled
@@ -68,7 +68,7 @@ def disjoint(keys: Sequence[Any], kind: Any) -> bool:
 
 
 def _filled(key: Any) -> bool:
-    return not getattr(key, "null", False)
+    return not (isinstance(key, Null) and key.null)
 
 
 def _ends(key: Any, kind: Any) -> tuple[Any, Any]:
@@ -103,7 +103,7 @@ def _fits(column: pd.Series, key: Any) -> NDArray[np.bool_]:
             inside &= column <= key.high
         within: NDArray[np.bool_] = inside.fillna(False).to_numpy(np.bool_)
         return within
-    if hasattr(key, "null"):
+    if isinstance(key, Null):
         null: NDArray[np.bool_] = (column.isna() if key.null else column.notna()).to_numpy(np.bool_)
         return null
     same: NDArray[np.bool_] = (column == key).fillna(False).to_numpy(np.bool_)

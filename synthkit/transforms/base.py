@@ -68,6 +68,9 @@ class ColumnTransformer(ABC):
     def finish(self, protection: Protection) -> None:
         """Turn counts into a law; drop the counts. ``protection`` is the column's own: its threshold is drawn."""
 
+    def hide(self) -> None:  # noqa: B027 (nothing counted is nothing told, but where the type itself tells it)
+        """No value of the column is to be told, not even that it may be drawn."""
+
     def shown(self, kind: ColumnType) -> ColumnType:
         """The column's type, without what protection took from it (a category of a dtype, digits)."""
         return kind
